@@ -1,0 +1,49 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/pflag"
+)
+
+// UsageError is a mistake in the command line.
+type UsageError struct{ err error }
+
+func (e UsageError) Error() string { return e.err.Error() + "; see --help" }
+
+// Unwrap returns the mistake.
+func (e UsageError) Unwrap() error { return e.err }
+
+// Run parses the command line and runs the process until ctx ends. Errors are complete
+// sentences for a person; a UsageError is about the command line.
+func Run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	var o options
+	flags := pflag.NewFlagSet("selfsigned-issuer", pflag.ContinueOnError)
+	flags.SetOutput(io.Discard) // every message is printed once, by main or below
+	flags.SortFlags = false
+	o.addFlags(flags)
+	switch err := flags.Parse(args); {
+	case errors.Is(err, pflag.ErrHelp):
+		_, err = fmt.Fprintf(stdout, "selfsigned-issuer signs cert-manager Certificates with their own private key.\n\nFlags:\n%s", flags.FlagUsages())
+		return err
+	case err != nil:
+		return UsageError{err}
+	case flags.NArg() > 0:
+		return UsageError{fmt.Errorf("unexpected argument %q", flags.Arg(0))}
+	}
+	if o.version {
+		_, err := fmt.Fprintln(stdout, "selfsigned-issuer", version())
+		return err
+	}
+	if err := o.validate(); err != nil {
+		return UsageError{err}
+	}
+	logger := newLogger(stderr, o.logFormat, o.logLevel)
+	return runManager(ctx, o, logger)
+}

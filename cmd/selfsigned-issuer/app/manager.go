@@ -1,0 +1,106 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package app
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/cert-manager/selfsigned-issuer/controllers"
+)
+
+const (
+	// firstContact bounds the first request to the API server.
+	firstContact = 10 * time.Second
+
+	// stopTimeout bounds how long writes in flight may take after a signal to stop.
+	stopTimeout = 5 * time.Second
+)
+
+// runManager runs the controllers until ctx ends.
+func runManager(ctx context.Context, o options, logger logr.Logger) error {
+	config, err := restConfig(o)
+	if err != nil {
+		return err
+	}
+	if err := reachAPIServer(config); err != nil {
+		return err
+	}
+	mgr, err := ctrl.NewManager(config, managerOptions(o, logger))
+	if err != nil {
+		return fmt.Errorf("setting up: %w", err)
+	}
+	if err := controllers.Add(mgr, controllerOptions(o)); err != nil {
+		return fmt.Errorf("setting up: %w", err)
+	}
+	logger.Info("Starting selfsigned-issuer", "version", version())
+	if err := mgr.Start(ctx); err != nil {
+		return fmt.Errorf("stopped: %w", err)
+	}
+	return nil
+}
+
+func managerOptions(o options, logger logr.Logger) ctrl.Options {
+	stop := stopTimeout
+	return ctrl.Options{
+		Scheme:                        controllers.Scheme(),
+		Logger:                        logger,
+		Cache:                         cache.Options{DefaultTransform: cache.TransformStripManagedFields()},
+		Metrics:                       server.Options{BindAddress: o.metricsAddress},
+		HealthProbeBindAddress:        o.healthAddress,
+		LeaderElection:                o.leaderElect,
+		LeaderElectionID:              controllers.LeaderElectionID,
+		LeaderElectionNamespace:       o.leaderElectionNamespace,
+		LeaderElectionReleaseOnCancel: true, // the process ends when the manager stops
+		GracefulShutdownTimeout:       &stop,
+	}
+}
+
+func controllerOptions(o options) controllers.Options {
+	return controllers.Options{
+		ClusterResourceNamespace: o.clusterResourceNamespace,
+		Concurrency:              o.concurrency,
+		KubernetesCSRs:           o.kubernetesCSRs,
+		KeyMismatchGrace:         o.keyMismatchGrace,
+		Clock:                    clock.RealClock{},
+	}
+}
+
+// restConfig reads --kubeconfig, or the Pod's ServiceAccount where there is none.
+func restConfig(o options) (*rest.Config, error) {
+	config, err := rest.InClusterConfig()
+	if o.kubeconfig != "" {
+		config, err = clientcmd.BuildConfigFromFlags("", o.kubeconfig)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("no access to an API server: %w; set --kubeconfig, or run in a Pod", err)
+	}
+	config.QPS, config.Burst = o.kubeAPIQPS, o.kubeAPIBurst
+	return config, nil
+}
+
+// reachAPIServer makes a wrong address or a missing network end the process at once, with
+// a line that says so.
+func reachAPIServer(config *rest.Config) error {
+	probe := rest.CopyConfig(config)
+	probe.Timeout = firstContact
+	client, err := discovery.NewDiscoveryClientForConfig(probe)
+	if err == nil {
+		_, err = client.ServerVersion()
+	}
+	if err != nil {
+		return fmt.Errorf("the API server at %s cannot be reached: %w", config.Host, err)
+	}
+	return nil
+}

@@ -1,0 +1,119 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package app assembles the process: flags, logging, the manager and its controllers.
+package app
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+// options are the flags of the process.
+type options struct {
+	kubeconfig   string
+	kubeAPIQPS   float32
+	kubeAPIBurst int
+
+	metricsAddress string
+	healthAddress  string
+
+	leaderElect             bool
+	leaderElectionNamespace string
+
+	logLevel  int
+	logFormat string
+
+	clusterResourceNamespace string
+	concurrency              int
+	kubernetesCSRs           bool
+	keyMismatchGrace         time.Duration
+
+	version bool
+}
+
+// maxLogLevel stays below 8, from which on client-go logs the bodies of requests and
+// responses, and with them the content of Secrets.
+const maxLogLevel = 7
+
+const (
+	formatText = "text"
+	formatJSON = "json"
+)
+
+// maxConcurrency is far above what one API server serves.
+const maxConcurrency = 1000
+
+// addFlags registers all flags with their defaults.
+func (o *options) addFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "file with the address and credentials of the API server; empty: the Pod's ServiceAccount")
+	flags.Float32Var(&o.kubeAPIQPS, "kube-api-qps", -1, "most requests a second to the API server; -1: no limit here, the API server's own flow control governs")
+	flags.IntVar(&o.kubeAPIBurst, "kube-api-burst", 100, "most requests at once above --kube-api-qps, when that is set")
+	flags.StringVar(&o.metricsAddress, "metrics-bind-address", ":8080", "address of the Prometheus metrics; 0: none")
+	flags.StringVar(&o.healthAddress, "health-probe-bind-address", ":8081", "address of /healthz and /readyz; 0: none")
+	flags.BoolVar(&o.leaderElect, "leader-elect", true, "only sign while holding the Lease, so that several replicas can run")
+	flags.StringVar(&o.leaderElectionNamespace, "leader-election-namespace", "", "namespace of the Lease; empty: the Pod's namespace")
+	flags.IntVar(&o.logLevel, "log-level", 0, fmt.Sprintf("verbosity of the log, 0 to %d; secrets are never logged", maxLogLevel))
+	flags.StringVar(&o.logFormat, "log-format", formatText, "format of the log: text or json")
+	flags.StringVar(&o.clusterResourceNamespace, "cluster-resource-namespace", "cert-manager", "namespace of the private keys for Kubernetes CSRs that name a ClusterSelfSignedIssuer")
+	flags.IntVar(&o.concurrency, "concurrency", 20, "how many requests of a kind are handled at the same time")
+	flags.BoolVar(&o.kubernetesCSRs, "kubernetes-csrs", false, "also sign Kubernetes CertificateSigningRequests; needs the rights of deploy/components/kubernetes-csrs")
+	flags.DurationVar(&o.keyMismatchGrace, "key-mismatch-grace", time.Minute, "how long a request waits for its Secret to hold its private key when the Secret holds another one")
+	flags.BoolVar(&o.version, "version", false, "print the version and exit")
+}
+
+// validate returns what is wrong with the flags, each with its name and remedy.
+func (o *options) validate() error {
+	switch {
+	case o.kubeAPIQPS == 0 || o.kubeAPIQPS < -1:
+		return fmt.Errorf("--kube-api-qps=%v: want more than 0, or -1 for no limit", o.kubeAPIQPS)
+	case o.kubeAPIBurst < 1:
+		return fmt.Errorf("--kube-api-burst=%d: want 1 or more", o.kubeAPIBurst)
+	case o.logLevel < 0 || o.logLevel > maxLogLevel:
+		return fmt.Errorf("--log-level=%d: want 0 to %d", o.logLevel, maxLogLevel)
+	case o.logFormat != formatText && o.logFormat != formatJSON:
+		return fmt.Errorf("--log-format=%q: want %s or %s", o.logFormat, formatText, formatJSON)
+	case o.concurrency < 1 || o.concurrency > maxConcurrency:
+		return fmt.Errorf("--concurrency=%d: want 1 to %d", o.concurrency, maxConcurrency)
+	case o.keyMismatchGrace < 0:
+		return fmt.Errorf("--key-mismatch-grace=%s: want 0s or more", o.keyMismatchGrace)
+	}
+	return o.validateNames()
+}
+
+func (o *options) validateNames() error {
+	if err := validateNamespace("cluster-resource-namespace", o.clusterResourceNamespace); err != nil {
+		return err
+	}
+	if o.leaderElectionNamespace != "" {
+		if err := validateNamespace("leader-election-namespace", o.leaderElectionNamespace); err != nil {
+			return err
+		}
+	}
+	if err := validateAddress("metrics-bind-address", o.metricsAddress); err != nil {
+		return err
+	}
+	return validateAddress("health-probe-bind-address", o.healthAddress)
+}
+
+func validateNamespace(flag, value string) error {
+	if problems := validation.IsDNS1123Label(value); len(problems) > 0 {
+		return fmt.Errorf("--%s=%q: not the name of a namespace: %s", flag, value, strings.Join(problems, "; "))
+	}
+	return nil
+}
+
+func validateAddress(flag, value string) error {
+	if value == "0" {
+		return nil
+	}
+	if _, _, err := net.SplitHostPort(value); err != nil {
+		return fmt.Errorf("--%s=%q: want HOST:PORT, :PORT, or 0 for none", flag, value)
+	}
+	return nil
+}

@@ -1,0 +1,98 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"fmt"
+
+	experimental "github.com/cert-manager/cert-manager/pkg/apis/experimental/v1alpha1"
+	"github.com/cert-manager/cert-manager/pkg/util/pki"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	certificatesv1 "k8s.io/api/certificates/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+)
+
+// minimumDuration is the shortest duration of a Kubernetes CSR.
+// Source: cert-manager, "Kubernetes CertificateSigningRequests".
+const minimumDuration = experimental.CertificateSigningRequestMinimumDuration
+
+// accessReviewer checks what holds for Kubernetes CSRs alone. A CSR has no namespace, so
+// that its author must be allowed to use an issuer in one.
+type accessReviewer struct {
+	client client.Client
+}
+
+func (a accessReviewer) preflight(ctx context.Context, r request) *verdict {
+	csr := r.(certificateSigningRequest).csr
+	ref, _ := r.issuer()
+	// The right comes first: who lacks it learns nothing about the issuer or its namespace.
+	if v := a.reviewReference(ctx, csr, ref); v != nil {
+		return v
+	}
+	return checkDuration(csr)
+}
+
+// reviewReference asks whether the CSR's author may "reference" the namespaced issuer, by
+// its name or for all names. The apiGroup is ours and not cert-manager's, so that rights on
+// a same-named in-tree issuer do not reach our issuer.
+func (a accessReviewer) reviewReference(ctx context.Context, csr *certificatesv1.CertificateSigningRequest, ref issuerRef) *verdict {
+	if ref.kind != issuerKind {
+		return nil
+	}
+	for _, name := range []string{ref.key.Name, "*"} {
+		review := accessReview(csr, ref.key.Namespace, name)
+		if err := a.client.Create(ctx, review); err != nil {
+			return &verdict{situation: unreviewedReference, detail: err.Error(), cause: err}
+		}
+		if review.Status.Allowed {
+			return nil
+		}
+	}
+	return &verdict{situation: deniedReference}
+}
+
+func accessReview(csr *certificatesv1.CertificateSigningRequest, namespace, name string) *authorizationv1.SubjectAccessReview {
+	extra := make(map[string]authorizationv1.ExtraValue, len(csr.Spec.Extra))
+	for key, value := range csr.Spec.Extra {
+		extra[key] = authorizationv1.ExtraValue(value)
+	}
+	return &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+		User:   csr.Spec.Username,
+		Groups: csr.Spec.Groups,
+		UID:    csr.Spec.UID,
+		Extra:  extra,
+		ResourceAttributes: &authorizationv1.ResourceAttributes{
+			Group:     selfsigned.GroupName,
+			Version:   "*",
+			Resource:  "signers",
+			Verb:      "reference",
+			Namespace: namespace,
+			Name:      name,
+		},
+	}}
+}
+
+// checkDuration holds a CSR to the shortest duration that Kubernetes allows in
+// spec.expirationSeconds, also when the duration comes from the annotation.
+func checkDuration(csr *certificatesv1.CertificateSigningRequest) *verdict {
+	duration, err := pki.DurationFromCertificateSigningRequest(csr)
+	if err != nil {
+		return &verdict{situation: invalidDuration, detail: err.Error()}
+	}
+	if duration < minimumDuration {
+		return &verdict{situation: invalidDuration, detail: fmt.Sprintf("%s is too short", duration)}
+	}
+	return nil
+}
+
+// userOf returns who created a Kubernetes CSR; messages about other requests do not say.
+func userOf(r request) string {
+	if csr, ok := r.(certificateSigningRequest); ok {
+		return csr.csr.Spec.Username
+	}
+	return ""
+}

@@ -1,0 +1,133 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	cmutil "github.com/cert-manager/cert-manager/pkg/api/util"
+	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
+	libcontrollers "github.com/cert-manager/issuer-lib/controllers"
+	libsigner "github.com/cert-manager/issuer-lib/controllers/signer"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+)
+
+// certificateRequests is cert-manager's own kind of request.
+func certificateRequests() requestKind {
+	return requestKind{
+		name:      cmapi.CertificateRequestKind,
+		newObject: func() client.Object { return &cmapi.CertificateRequest{} },
+		newList:   func() client.ObjectList { return &cmapi.CertificateRequestList{} },
+		changed:   libcontrollers.CertificateRequestPredicate{},
+		wrap:      func(o client.Object) request { return certificateRequest{o.(*cmapi.CertificateRequest)} },
+	}
+}
+
+type certificateRequest struct{ cr *cmapi.CertificateRequest }
+
+func (r certificateRequest) object() client.Object { return r.cr }
+
+func (r certificateRequest) details() libsigner.CertificateRequestObject {
+	return libsigner.CertificateRequestObjectFromCertificateRequest(r.cr)
+}
+
+func (r certificateRequest) approved() bool {
+	return cmutil.CertificateRequestIsApproved(r.cr) && !r.denied()
+}
+
+func (r certificateRequest) denied() bool { return cmutil.CertificateRequestIsDenied(r.cr) }
+
+func (r certificateRequest) deniedAlready() bool {
+	return cmutil.CertificateRequestReadyReason(r.cr) == cmapi.CertificateRequestReasonDenied
+}
+
+// finished also holds for a request that carries a certificate without a condition, and for
+// one that cert-manager has found invalid.
+func (r certificateRequest) finished() bool {
+	if len(r.cr.Status.Certificate) > 0 || cmutil.CertificateRequestHasInvalidRequest(r.cr) {
+		return true
+	}
+	switch ready := r.ready(); {
+	case ready == nil:
+		return false
+	case ready.Status == cmmeta.ConditionTrue:
+		return true
+	default:
+		return ready.Reason == cmapi.CertificateRequestReasonFailed || ready.Reason == cmapi.CertificateRequestReasonDenied
+	}
+}
+
+func (r certificateRequest) ready() *cmapi.CertificateRequestCondition {
+	return cmutil.GetCertificateRequestCondition(r.cr, cmapi.CertificateRequestConditionReady)
+}
+
+// issuer takes an empty kind for nobody's: cert-manager's webhook makes it "Issuer".
+func (r certificateRequest) issuer() (issuerRef, bool) {
+	ref := r.cr.Spec.IssuerRef
+	if ref.Group != selfsigned.GroupName {
+		return issuerRef{}, false
+	}
+	switch ref.Kind {
+	case issuerKind:
+		return issuerRef{ref.Kind, types.NamespacedName{Namespace: r.cr.Namespace, Name: ref.Name}}, true
+	case clusterIssuerKind:
+		return issuerRef{ref.Kind, types.NamespacedName{Name: ref.Name}}, true
+	default:
+		return issuerRef{}, false
+	}
+}
+
+func (r certificateRequest) keyAnnotation() string {
+	return cmapi.CertificateRequestPrivateKeyAnnotationKey
+}
+
+// keySecret is always in the request's own namespace, also for a cluster issuer: a request
+// must never reach into another namespace.
+func (r certificateRequest) keySecret() types.NamespacedName {
+	return types.NamespacedName{Namespace: r.cr.Namespace, Name: r.cr.Annotations[r.keyAnnotation()]}
+}
+
+func (r certificateRequest) status(v *verdict, now metav1.Time) (any, bool) {
+	ready := readyCondition(v, now)
+	old := r.ready()
+	if old != nil && old.Status == ready.Status && old.Reason == ready.Reason && old.Message == ready.Message {
+		return nil, false
+	}
+	if old != nil && old.Status == ready.Status {
+		ready.LastTransitionTime = old.LastTransitionTime
+	}
+	status := cmapi.CertificateRequestStatus{Conditions: []cmapi.CertificateRequestCondition{ready}}
+	switch v.state() {
+	case issued:
+		// The certificate is its own CA: cert-manager puts it into the Secret as ca.crt.
+		status.Certificate, status.CA = v.certificate.PEM, v.certificate.PEM
+	case failed, denied:
+		status.FailureTime = &now
+	case pending:
+	}
+	return status, true
+}
+
+func readyCondition(v *verdict, now metav1.Time) cmapi.CertificateRequestCondition {
+	condition := cmapi.CertificateRequestCondition{
+		Type:               cmapi.CertificateRequestConditionReady,
+		Status:             cmmeta.ConditionFalse,
+		Message:            v.message,
+		LastTransitionTime: &now,
+	}
+	switch v.state() {
+	case issued:
+		condition.Status, condition.Reason = cmmeta.ConditionTrue, cmapi.CertificateRequestReasonIssued
+	case failed:
+		condition.Reason = cmapi.CertificateRequestReasonFailed
+	case denied:
+		condition.Reason = cmapi.CertificateRequestReasonDenied
+	case pending:
+		condition.Reason = cmapi.CertificateRequestReasonPending
+	}
+	return condition
+}

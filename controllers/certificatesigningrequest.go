@@ -1,0 +1,110 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"strings"
+
+	experimental "github.com/cert-manager/cert-manager/pkg/apis/experimental/v1alpha1"
+	csrutil "github.com/cert-manager/cert-manager/pkg/controller/certificatesigningrequests/util"
+	libcontrollers "github.com/cert-manager/issuer-lib/controllers"
+	libsigner "github.com/cert-manager/issuer-lib/controllers/signer"
+	certificatesv1 "k8s.io/api/certificates/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+)
+
+// certificateSigningRequests is Kubernetes' own kind of request. Keys of cluster issuers'
+// requests are looked up in the namespace clusterResources.
+func certificateSigningRequests(clusterResources string, review accessReviewer) requestKind {
+	return requestKind{
+		name:      "CertificateSigningRequest",
+		newObject: func() client.Object { return &certificatesv1.CertificateSigningRequest{} },
+		newList:   func() client.ObjectList { return &certificatesv1.CertificateSigningRequestList{} },
+		changed:   libcontrollers.CertificateSigningRequestPredicate{},
+		wrap: func(o client.Object) request {
+			return certificateSigningRequest{o.(*certificatesv1.CertificateSigningRequest), clusterResources}
+		},
+		preflight: review.preflight,
+	}
+}
+
+type certificateSigningRequest struct {
+	csr              *certificatesv1.CertificateSigningRequest
+	clusterResources string
+}
+
+func (r certificateSigningRequest) object() client.Object { return r.csr }
+
+func (r certificateSigningRequest) details() libsigner.CertificateRequestObject {
+	return libsigner.CertificateRequestObjectFromCertificateSigningRequest(r.csr)
+}
+
+func (r certificateSigningRequest) approved() bool {
+	return csrutil.CertificateSigningRequestIsApproved(r.csr) && !r.denied()
+}
+
+func (r certificateSigningRequest) denied() bool {
+	return csrutil.CertificateSigningRequestIsDenied(r.csr)
+}
+
+// deniedAlready: the condition Denied of a Kubernetes CSR is final, nothing is added to it.
+func (r certificateSigningRequest) deniedAlready() bool { return r.denied() }
+
+func (r certificateSigningRequest) finished() bool {
+	return len(r.csr.Status.Certificate) > 0 || csrutil.CertificateSigningRequestIsFailed(r.csr) || r.denied()
+}
+
+// issuer reads the signer name as cert-manager writes it: "<plural>.<group>/<name>" for the
+// cluster kind, "<plural>.<group>/<namespace>.<name>" for the namespaced one. A namespace
+// has no dot, a name may have.
+func (r certificateSigningRequest) issuer() (issuerRef, bool) {
+	kind, id, _ := strings.Cut(r.csr.Spec.SignerName, "/")
+	switch kind {
+	case (&selfsigned.ClusterSelfSignedIssuer{}).GetIssuerTypeIdentifier():
+		return issuerRef{clusterIssuerKind, types.NamespacedName{Name: id}}, id != ""
+	case (&selfsigned.SelfSignedIssuer{}).GetIssuerTypeIdentifier():
+		namespace, name, _ := strings.Cut(id, ".")
+		return issuerRef{issuerKind, types.NamespacedName{Namespace: namespace, Name: name}}, namespace != "" && name != ""
+	default:
+		return issuerRef{}, false
+	}
+}
+
+func (r certificateSigningRequest) keyAnnotation() string {
+	return experimental.CertificateSigningRequestPrivateKeyAnnotationKey
+}
+
+func (r certificateSigningRequest) keySecret() types.NamespacedName {
+	namespace := r.clusterResources
+	if ref, ok := r.issuer(); ok && ref.kind == issuerKind {
+		namespace = ref.key.Namespace
+	}
+	return types.NamespacedName{Namespace: namespace, Name: r.csr.Annotations[r.keyAnnotation()]}
+}
+
+// status of a Kubernetes CSR has no place for a wait: there the events tell.
+func (r certificateSigningRequest) status(v *verdict, now metav1.Time) (any, bool) {
+	switch v.state() {
+	case issued:
+		return certificatesv1.CertificateSigningRequestStatus{Certificate: v.certificate.PEM}, true
+	case failed:
+		return certificatesv1.CertificateSigningRequestStatus{
+			Conditions: []certificatesv1.CertificateSigningRequestCondition{{
+				Type:               certificatesv1.CertificateFailed,
+				Status:             corev1.ConditionTrue,
+				Reason:             string(v.situation),
+				Message:            v.message,
+				LastTransitionTime: now,
+				LastUpdateTime:     now,
+			}},
+		}, true
+	default:
+		return nil, false
+	}
+}

@@ -1,0 +1,22 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package controllers connects the pure signer to Kubernetes through issuer-lib: it finds
+// the issuer and the private key of a request, decides what becomes of the request, and
+// writes that decision once.
+//
+// The flow of a request: wake.go says what starts a reconcile, reconcile.go runs
+// issuer-lib's flow with our helper, sign.go decides, outcome.go holds every possible
+// decision with its message, status.go writes it, announce.go tells the user.
+package controllers
+
+import selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+
+const (
+	// Name is the field owner of every status that is written, the reporting controller of
+	// every event, and the prefix of the controllers' names.
+	Name = selfsigned.GroupName
+
+	// LeaderElectionID names the Lease through which replicas elect a leader.
+	LeaderElectionID = "selfsigned-issuer." + selfsigned.GroupName
+)

@@ -1,0 +1,108 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"errors"
+
+	libcontrollers "github.com/cert-manager/issuer-lib/controllers"
+	libsigner "github.com/cert-manager/issuer-lib/controllers/signer"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// errNotOurs makes issuer-lib leave a request alone.
+var errNotOurs = errors.New("the request is for another issuer")
+
+// helper answers issuer-lib's questions about a request and takes its conclusions. It
+// replaces the library's own helpers: those write each request twice, without saying which
+// version of the object they mean, and have one event for each attempt.
+type helper struct{ *run }
+
+var (
+	_ libcontrollers.RequestObjectHelper = helper{}
+	_ libcontrollers.RequestPatchHelper  = helper{}
+)
+
+func (r *run) newHelper(client.Object) libcontrollers.RequestObjectHelper { return helper{r} }
+
+// IsApproved lets denied requests pass as well: the library stops at what nobody has decided
+// on, and a denial has to be written to the request, see preflight.
+func (h helper) IsApproved() bool { return h.request.approved() || h.request.denied() }
+
+// IsDenied is about what has been written already.
+func (h helper) IsDenied() bool { return h.request.deniedAlready() }
+
+// IsReady covers every end of a request: a finished one is never touched again.
+func (h helper) IsReady() bool { return h.request.finished() }
+
+// IsFailed is covered by IsReady.
+func (h helper) IsFailed() bool { return false }
+
+func (h helper) RequestObject() libsigner.CertificateRequestObject { return h.request.details() }
+
+func (h helper) NewPatch(clock.PassiveClock, string, events.EventRecorder) libcontrollers.RequestPatchHelper {
+	return h
+}
+
+// preflight runs before the issuer is looked at and finds what no issuer can change.
+func (r *run) preflight(ctx context.Context, _ libsigner.CertificateRequestObject, _ schema.GroupVersionKind, _ types.NamespacedName) (bool, error) {
+	switch {
+	case r.request.denied():
+		r.decide(&verdict{situation: isDenied})
+	case r.kind.preflight != nil:
+		if v := r.kind.preflight(ctx, r.request); v != nil {
+			r.decide(v)
+		}
+	}
+	if r.verdict == nil && r.request.keySecret().Name == "" {
+		r.decide(&verdict{situation: missingAnnotation})
+	}
+	return false, nil
+}
+
+// SetInitializing is asked before the issuer is read: true ends the flow with a write.
+func (h helper) SetInitializing() bool { return h.verdict != nil }
+
+func (h helper) SetWaitingForIssuerExist(error) {
+	h.decide(&verdict{situation: missingIssuer})
+}
+
+func (h helper) SetWaitingForIssuerReadyNoCondition() {
+	h.decide(&verdict{situation: uncheckedIssuer})
+}
+
+func (h helper) SetWaitingForIssuerReadyOutdated() {
+	h.decide(&verdict{situation: outdatedIssuer})
+}
+
+func (h helper) SetWaitingForIssuerReadyNotReady(ready *metav1.Condition) {
+	h.decide(&verdict{situation: unreadyIssuer, detail: ready.Message})
+}
+
+// SetRetryableError takes every verdict of Sign but the good one: what follows from it is
+// in the table of outcomes and not in the kind of error.
+func (h helper) SetRetryableError(err error) {
+	var v *verdict
+	if errors.As(err, &v) {
+		h.decide(v)
+	}
+}
+
+func (h helper) SetIssued(libsigner.PEMBundle) { /* sign has decided already */ }
+
+// SetPermanentError, SetPending, SetCustomCondition and SetUnexpectedError belong to errors
+// that Sign never returns.
+func (h helper) SetPermanentError(err error) { h.SetRetryableError(err) }
+
+func (h helper) SetPending(string) {}
+
+func (h helper) SetCustomCondition(string, metav1.ConditionStatus, string, string) bool { return false }
+
+func (h helper) SetUnexpectedError(error) {}

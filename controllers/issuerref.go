@@ -1,0 +1,51 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	libapi "github.com/cert-manager/issuer-lib/api/v1alpha1"
+	"k8s.io/apimachinery/pkg/types"
+
+	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+)
+
+// The kinds of issuer, as an issuerRef names them.
+const (
+	issuerKind        = "SelfSignedIssuer"
+	clusterIssuerKind = "ClusterSelfSignedIssuer"
+)
+
+// issuerRef is the issuer that a request asks for.
+type issuerRef struct {
+	kind string
+	key  types.NamespacedName // Namespace is empty for the cluster kind
+}
+
+// newObject returns an empty issuer of that kind, with its kind set as issuer-lib wants it.
+func (r issuerRef) newObject() libapi.Issuer {
+	if r.kind == clusterIssuerKind {
+		issuer := &selfsigned.ClusterSelfSignedIssuer{}
+		issuer.SetGroupVersionKind(selfsigned.GroupVersion.WithKind(clusterIssuerKind))
+		return issuer
+	}
+	issuer := &selfsigned.SelfSignedIssuer{}
+	issuer.SetGroupVersionKind(selfsigned.GroupVersion.WithKind(issuerKind))
+	return issuer
+}
+
+// String names the issuer for a message, and serves as its key in an index.
+func (r issuerRef) String() string {
+	if r.key.Namespace == "" {
+		return r.kind + " " + r.key.Name
+	}
+	return r.kind + " " + r.key.String()
+}
+
+// specOf returns the spec that both kinds of issuer share.
+func specOf(issuer libapi.Issuer) *selfsigned.SelfSignedIssuerSpec {
+	if cluster, ok := issuer.(*selfsigned.ClusterSelfSignedIssuer); ok {
+		return &cluster.Spec
+	}
+	return &issuer.(*selfsigned.SelfSignedIssuer).Spec
+}

@@ -1,0 +1,69 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"crypto"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/cert-manager/selfsigned-issuer/signer"
+)
+
+// keyReader reads private keys from the API server at the moment of signing. Nothing is
+// cached: the process holds a key no longer than it takes to sign with it.
+type keyReader struct {
+	live client.Reader // must not be a cache
+}
+
+// fromWatchCache lets the API server answer from its memory, which is cheaper and may be
+// behind.
+var fromWatchCache = &client.GetOptions{Raw: &metav1.GetOptions{ResourceVersion: "0"}}
+
+// read returns the private key of the request, or the verdict that follows from the state
+// of the Secret. A key that fits the request is right however old the answer is; every
+// other answer is only believed when it comes from a quorum read.
+func (k keyReader) read(ctx context.Context, secret types.NamespacedName, candidate *signer.Candidate) (crypto.Signer, *verdict) {
+	if key, v := k.readOnce(ctx, secret, candidate, fromWatchCache); v == nil {
+		return key, nil
+	}
+	return k.readOnce(ctx, secret, candidate, &client.GetOptions{})
+}
+
+func (k keyReader) readOnce(ctx context.Context, name types.NamespacedName, candidate *signer.Candidate, options *client.GetOptions) (crypto.Signer, *verdict) {
+	var secret corev1.Secret
+	if err := k.live.Get(ctx, name, &secret, options); err != nil {
+		return nil, readFailure(err)
+	}
+	data := secret.Data[corev1.TLSPrivateKeyKey]
+	if len(data) == 0 {
+		return nil, &verdict{situation: missingKey}
+	}
+	key, err := signer.ParsePrivateKey(data)
+	if err != nil {
+		return nil, &verdict{situation: unusableKey, detail: err.Error()}
+	}
+	if !candidate.HasKey(key.Public()) {
+		return nil, &verdict{situation: waitingForKey}
+	}
+	return key, nil
+}
+
+// readFailure: a Secret that is not there is an expected wait, everything else a failure
+// that is retried with backoff.
+func readFailure(err error) *verdict {
+	switch {
+	case apierrors.IsNotFound(err):
+		return &verdict{situation: missingSecret}
+	case apierrors.IsForbidden(err):
+		return &verdict{situation: forbiddenSecret, cause: err}
+	default:
+		return &verdict{situation: unreadableSecret, detail: err.Error(), cause: err}
+	}
+}

@@ -1,0 +1,149 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"strings"
+	"unicode"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// situation names what was found out about a request. It is also the reason of the event
+// that tells the user, and of a failed Kubernetes CSR's condition. Where cert-manager's
+// in-tree SelfSigned issuer has a name for the situation, it is the same here.
+type situation string
+
+// state is what a situation means for the request.
+type state int
+
+const (
+	pending state = iota // nothing is lost: the request is signed once the cause is gone
+	failed               // final: the request has to be created again
+	denied               // final: an approver said no
+	issued               // final: the certificate is there
+)
+
+// The situations that a request can be in.
+const (
+	isDenied            situation = "Denied"
+	isIssued            situation = "CertificateIssued"
+	missingAnnotation   situation = "MissingAnnotation"
+	missingSecret       situation = "MissingSecret"
+	missingKey          situation = "MissingPrivateKey"
+	unusableKey         situation = "ErrorParsingKey"
+	forbiddenSecret     situation = "ForbiddenSecret"
+	unreadableSecret    situation = "ErrorGettingSecret"
+	malformedRequest    situation = "ErrorGenerating"
+	waitingForKey       situation = "WaitingForMatchingKey"
+	wrongKey            situation = "ErrorKeyMatch"
+	unsignable          situation = "ErrorSigning"
+	missingIssuer       situation = "IssuerNotFound"
+	uncheckedIssuer     situation = "IssuerNotChecked"
+	outdatedIssuer      situation = "IssuerOutdated"
+	unreadyIssuer       situation = "IssuerNotReady"
+	deniedReference     situation = "DeniedReference"
+	unreviewedReference situation = "ErrorReviewingReference"
+	invalidDuration     situation = "InvalidDuration"
+)
+
+// outcome is what one situation means for the request and what its user reads. Words in
+// braces are filled in per request, see facts.
+type outcome struct {
+	state   state
+	event   string // type of the event; empty: no event, somebody else has told already
+	message string
+}
+
+// outcomes is the whole table: every situation, what becomes of the request, and the
+// sentence that stands in its condition and its event.
+var outcomes = map[situation]outcome{
+	isIssued: {issued, corev1.EventTypeNormal,
+		"Signed with its own private key from Secret {secret}."},
+	isDenied: {denied, "", // the approver that denied it has sent the event
+		"The {kind} was denied by an approver and will not be signed."},
+
+	missingAnnotation: {failed, corev1.EventTypeWarning,
+		"The annotation {annotation} is missing or empty: it must name the Secret that holds the private key of this request. cert-manager sets it for every Certificate; when you create a {kind} yourself, create it again with the annotation."},
+	malformedRequest: {failed, corev1.EventTypeWarning,
+		"The request cannot be turned into a certificate: {detail}. Correct the Certificate, or create the {kind} again with a correct spec.request."},
+	invalidDuration: {failed, corev1.EventTypeWarning,
+		"The requested duration is not valid: {detail}. Create the {kind} again with a duration of at least {minimum}, in the annotation experimental.cert-manager.io/request-duration or in spec.expirationSeconds."},
+	deniedReference: {failed, corev1.EventTypeWarning,
+		"User {user} may not use {issuer}: grant the verb \"reference\" on resource \"signers\" in apiGroup \"selfsigned.cert-manager.io\" for the issuer's name in its namespace, and create the {kind} again."},
+	wrongKey: {failed, corev1.EventTypeWarning,
+		"Secret {secret} does not hold the private key of this request, and did not for {grace}. A Certificate is requested again by cert-manager; otherwise correct the annotation {annotation} and create the {kind} again."},
+	unsignable: {failed, corev1.EventTypeWarning,
+		"The certificate cannot be signed by {issuer}: {detail}. Correct the Certificate or the issuer, then request it again."},
+
+	missingSecret: {pending, corev1.EventTypeNormal,
+		"Waiting for Secret {secret} with the private key of this request: it does not exist. It is named by the annotation {annotation}."},
+	missingKey: {pending, corev1.EventTypeWarning,
+		"Waiting for the private key of this request: Secret {secret} has no data in \"tls.key\". Put the PEM-encoded private key there."},
+	unusableKey: {pending, corev1.EventTypeWarning,
+		"Waiting for a usable private key: \"tls.key\" in Secret {secret} cannot be used: {detail}. Replace it with the PEM-encoded private key of this request."},
+	forbiddenSecret: {pending, corev1.EventTypeWarning,
+		"Waiting for the right to read Secret {secret}: selfsigned-issuer lacks the verb \"get\" on resource \"secrets\" there. The overlay deploy/overlays/default grants it in ClusterRole selfsigned-issuer."},
+	unreadableSecret: {pending, corev1.EventTypeWarning,
+		"Waiting for the API server: reading Secret {secret} failed and is tried again: {detail}."},
+	waitingForKey: {pending, corev1.EventTypeNormal,
+		"Waiting for Secret {secret} to hold the private key of this request: it holds another one now, as happens while the key is being replaced. The request fails if that lasts for {grace}."},
+
+	missingIssuer: {pending, corev1.EventTypeWarning,
+		"Waiting for {issuer}: it does not exist. Create it, or correct the issuerRef of the Certificate."},
+	uncheckedIssuer: {pending, corev1.EventTypeNormal,
+		"Waiting for {issuer}: it has not been checked yet."},
+	outdatedIssuer: {pending, corev1.EventTypeNormal,
+		"Waiting for {issuer}: its latest change has not been checked yet."},
+	unreadyIssuer: {pending, corev1.EventTypeWarning,
+		"Waiting for {issuer}: it is not Ready: {detail}"},
+	unreviewedReference: {pending, corev1.EventTypeWarning,
+		"Waiting for the API server: whether user {user} may use {issuer} could not be reviewed and is tried again: {detail}. selfsigned-issuer needs the verb \"create\" on subjectaccessreviews in apiGroup \"authorization.k8s.io\", which deploy/components/kubernetes-csrs grants."},
+}
+
+// Events beside the one of isIssued.
+const (
+	// adjusted: the certificate differs from the request in what the note says.
+	adjusted = "Adjusted"
+
+	badConfig        = "BadConfig"
+	badConfigMessage = "The certificate has an empty subject and so an empty issuer DN, which RFC 5280 section 4.1.2.4 forbids and strict clients refuse. Set spec.commonName or spec.subject of the Certificate."
+)
+
+// facts are the words of one request that its messages are filled with.
+type facts map[string]string
+
+// fill returns the message of s with the facts put in. Facts come from other people's
+// objects: they are made printable and kept short, so that a message stays one sentence.
+func (f facts) fill(s situation) string {
+	pairs := make([]string, 0, 2*len(f))
+	for word, value := range f {
+		pairs = append(pairs, "{"+word+"}", printable(value))
+	}
+	return strings.NewReplacer(pairs...).Replace(outcomes[s].message)
+}
+
+// maxFact is the longest fact, in bytes, that is put into a message.
+const maxFact = 400
+
+// printable makes text of any origin fit for a condition, an event and a log line: valid
+// UTF-8, on one line, of bounded length and without a full stop that would be doubled.
+func printable(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, strings.ToValidUTF8(text, "?"))
+	return strings.TrimSuffix(strings.TrimSpace(truncate(text, maxFact)), ".")
+}
+
+// truncate cuts text to at most limit bytes without breaking a rune, and marks the cut.
+func truncate(text string, limit int) string {
+	const mark = "…"
+	if len(text) <= limit {
+		return text
+	}
+	return strings.ToValidUTF8(text[:limit-len(mark)], "") + mark
+}

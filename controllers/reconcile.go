@@ -1,0 +1,107 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"math"
+	"time"
+
+	"github.com/go-logr/logr"
+	libapi "github.com/cert-manager/issuer-lib/api/v1alpha1"
+	libcontrollers "github.com/cert-manager/issuer-lib/controllers"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	utilerrors "k8s.io/apimachinery/pkg/util/errors"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+)
+
+// requestReconciler runs issuer-lib's flow for one kind of request. The flow asks our
+// helper (helper.go) what to do; the reconciler turns its end into what controller-runtime
+// should do next.
+type requestReconciler struct {
+	kind     requestKind
+	client   client.Client
+	keys     keyReader
+	recorder events.EventRecorder
+	clock    clock.PassiveClock
+	grace    time.Duration
+	waits    *waits
+}
+
+const (
+	// neverTooLate keeps issuer-lib from failing a request because of its age: a failure of
+	// the API server, however long it lasts, is not the request's fault.
+	neverTooLate = time.Duration(math.MaxInt64)
+
+	// conflictDelay is how long the cache gets to see the version that a write met.
+	conflictDelay = 100 * time.Millisecond
+)
+
+// run is one reconcile of one request. issuer-lib's RequestController is a value, so that
+// each run can have its own, with a helper that knows the run.
+type run struct {
+	*requestReconciler
+	ctx      context.Context
+	log      logr.Logger
+	request  request
+	verdict  *verdict
+	unstated bool // the object says the verdict already, or has no place for it
+}
+
+// Reconcile brings one request further.
+func (r *requestReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	run := &run{requestReconciler: r, ctx: ctx, log: log.FromContext(ctx)}
+	flow := &libcontrollers.RequestController{
+		FieldOwner:               Name,
+		MaxRetryDuration:         neverTooLate,
+		Client:                   r.client,
+		Sign:                     run.sign,
+		IgnoreCertificateRequest: run.preflight,
+		EventRecorder:            r.recorder,
+		Clock:                    r.clock,
+	}
+	flow.Init(r.kind.newObject(), nil, run.matchIssuer, run.newHelper)
+	// issuer-lib logs every wait as an error; announce logs decisions, once each.
+	_, err := flow.Reconcile(log.IntoContext(ctx, logr.Discard()), req)
+	return run.finish(req.NamespacedName, err)
+}
+
+// matchIssuer is where issuer-lib first hands over the object.
+func (r *run) matchIssuer(object client.Object) (libapi.Issuer, types.NamespacedName, error) {
+	r.request = r.kind.wrap(object)
+	ref, ours := r.request.issuer()
+	if !ours {
+		return nil, types.NamespacedName{}, errNotOurs
+	}
+	return ref.newObject(), ref.key, nil
+}
+
+// finish tells what follows from the run. err is what went wrong while the verdict was
+// written, and the verdict itself.
+func (r *run) finish(key types.NamespacedName, err error) (ctrl.Result, error) {
+	err = utilerrors.FilterOut(err, isVerdict, isUnstated)
+	switch {
+	case r.verdict == nil: // gone, not ours, not approved, or done with
+		if err == nil {
+			r.waits.forget(key)
+		}
+		return ctrl.Result{}, err
+	case apierrors.IsConflict(err):
+		// The cache was behind, or the name belongs to another object by now: read again.
+		r.log.V(1).Info("The object has changed since it was read, reading it again")
+		return ctrl.Result{RequeueAfter: conflictDelay}, nil
+	case err != nil:
+		return ctrl.Result{}, err
+	}
+	r.announce(key)
+	if r.verdict.cause != nil {
+		return ctrl.Result{}, r.verdict.cause
+	}
+	return ctrl.Result{RequeueAfter: r.verdict.retryAfter}, nil
+}

@@ -1,0 +1,49 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+
+	libsigner "github.com/cert-manager/issuer-lib/controllers/signer"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+)
+
+// requestKind is what differs between the two kinds of request that are signed.
+type requestKind struct {
+	name      string // the kind, as users write it
+	newObject func() client.Object
+	newList   func() client.ObjectList
+	changed   predicate.Predicate // issuer-lib's: is the update more than our own write
+	wrap      func(client.Object) request
+	preflight func(context.Context, request) *verdict // nil where there is nothing more to check
+}
+
+// request is one CertificateRequest or Kubernetes CSR, read-only.
+type request interface {
+	object() client.Object
+	details() libsigner.CertificateRequestObject
+
+	approved() bool // and not denied as well
+	denied() bool
+	finished() bool // nothing is ever written to it again
+	deniedAlready() bool
+
+	// issuer returns which issuer is asked for, and false when it is not one of ours.
+	issuer() (issuerRef, bool)
+	// keyAnnotation is the annotation that names the Secret with the private key.
+	keyAnnotation() string
+	// keySecret names that Secret; its Name is empty when the annotation is.
+	keySecret() types.NamespacedName
+
+	// status returns the status that says v, and false when the object says it already or
+	// has no place for it.
+	status(v *verdict, now metav1.Time) (any, bool)
+}
+
+// waiting is a request that a change elsewhere may bring further.
+func waiting(r request) bool { return r.approved() && !r.finished() }

@@ -1,0 +1,46 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+
+	libcontrollers "github.com/cert-manager/issuer-lib/controllers"
+)
+
+// setupRequests registers the controller of one kind of request, with what wakes it. It is
+// built here and not by issuer-lib's SetupWithManager, because that one watches no Secrets,
+// wakes finished requests on every change of their issuer, and can not tell a conflict or a
+// wait from an error.
+func (o Options) setupRequests(ctx context.Context, mgr ctrl.Manager, kind requestKind) error {
+	if err := indexWaiting(ctx, mgr.GetFieldIndexer(), kind); err != nil {
+		return err
+	}
+	changed := predicate.ResourceVersionChangedPredicate{}
+	issuerReady := builder.WithPredicates(changed, libcontrollers.LinkedIssuerPredicate{})
+	build := ctrl.NewControllerManagedBy(mgr).
+		Named(strings.ToLower(kind.name)+"."+Name).
+		For(kind.newObject(), builder.WithPredicates(changed, wakingEvents(kind))).
+		WatchesMetadata(&corev1.Secret{}, wakeBySecret(mgr.GetCache(), kind), builder.WithPredicates(changed)).
+		WithOptions(o.controllerOptions())
+	for _, issuerKind := range []string{issuerKind, clusterIssuerKind} {
+		issuer := issuerRef{kind: issuerKind}.newObject()
+		build = build.Watches(issuer, wakeByIssuer(mgr.GetCache(), kind, issuerKind), issuerReady)
+	}
+	return build.Complete(&requestReconciler{
+		kind:     kind,
+		client:   mgr.GetClient(),
+		keys:     keyReader{live: mgr.GetAPIReader()},
+		recorder: o.recorder(mgr),
+		clock:    o.Clock,
+		grace:    o.KeyMismatchGrace,
+		waits:    newWaits(),
+	})
+}

@@ -1,0 +1,90 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+)
+
+// Options are what a user can set on the controllers; see the flags for their meaning.
+type Options struct {
+	// ClusterResourceNamespace is where the keys of Kubernetes CSRs for a cluster issuer are.
+	ClusterResourceNamespace string
+	// Concurrency is how many requests of a kind are handled at the same time.
+	Concurrency int
+	// KubernetesCSRs turns on the signing of Kubernetes CertificateSigningRequests.
+	KubernetesCSRs bool
+	// KeyMismatchGrace is how long a Secret may hold another key than the request's.
+	KeyMismatchGrace time.Duration
+	// Clock is the source of validity periods and graces.
+	Clock clock.PassiveClock
+}
+
+// Scheme returns a scheme with every type that the controllers use.
+func Scheme() *runtime.Scheme {
+	scheme := runtime.NewScheme()
+	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
+	utilruntime.Must(cmapi.AddToScheme(scheme))
+	utilruntime.Must(selfsigned.AddToScheme(scheme))
+	return scheme
+}
+
+// setup registers all controllers. The API server must know their kinds by now.
+func (o Options) setup(ctx context.Context, mgr ctrl.Manager) error {
+	for _, kind := range []string{issuerKind, clusterIssuerKind} {
+		if err := o.setupIssuers(ctx, mgr, issuerRef{kind: kind}.newObject()); err != nil {
+			return fmt.Errorf("setting up the controller for %s: %w", kind, err)
+		}
+	}
+	for _, kind := range o.requestKinds(mgr) {
+		if err := o.setupRequests(ctx, mgr, kind); err != nil {
+			return fmt.Errorf("setting up the controller for %s: %w", kind.name, err)
+		}
+	}
+	return nil
+}
+
+func (o Options) requestKinds(mgr ctrl.Manager) []requestKind {
+	kinds := []requestKind{certificateRequests()}
+	if o.KubernetesCSRs {
+		kinds = append(kinds, certificateSigningRequests(o.ClusterResourceNamespace, accessReviewer{mgr.GetClient()}))
+	}
+	return kinds
+}
+
+// Failures of the API server are retried after retryFirst, then after twice as long each
+// time, up to retryMost: a repaired permission or network is noticed within that time.
+const (
+	retryFirst = 100 * time.Millisecond
+	retryMost  = 30 * time.Second
+)
+
+func (o Options) controllerOptions() controller.Options {
+	warm := true
+	return controller.Options{
+		MaxConcurrentReconciles: o.Concurrency,
+		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](retryFirst, retryMost),
+		// A standby replica has its caches filled when it becomes the leader.
+		EnableWarmup: &warm,
+	}
+}
+
+func (o Options) recorder(mgr ctrl.Manager) events.EventRecorder {
+	return plainRecorder{mgr.GetEventRecorder(Name)}
+}

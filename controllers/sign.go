@@ -1,0 +1,88 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"time"
+
+	libapi "github.com/cert-manager/issuer-lib/api/v1alpha1"
+	libsigner "github.com/cert-manager/issuer-lib/controllers/signer"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/cert-manager/selfsigned-issuer/signer"
+)
+
+// sign is issuer-lib's Sign hook: a Ready issuer is to sign an approved request. Every error
+// that it returns is a verdict.
+func (r *run) sign(ctx context.Context, details libsigner.CertificateRequestObject, issuer libapi.Issuer) (libsigner.PEMBundle, error) {
+	v := r.trySign(ctx, details, issuer)
+	r.decide(v)
+	if v.situation != isIssued {
+		return libsigner.PEMBundle{}, v
+	}
+	return libsigner.PEMBundle{ChainPEM: v.certificate.PEM, CAPEM: v.certificate.PEM}, nil
+}
+
+// trySign looks at the request before it reads the Secret: a request that can never be
+// signed costs no read and learns nothing about Secrets.
+func (r *run) trySign(ctx context.Context, object libsigner.CertificateRequestObject, issuer libapi.Issuer) *verdict {
+	details, err := object.GetCertificateDetails()
+	if err != nil {
+		return &verdict{situation: malformedRequest, detail: err.Error()}
+	}
+	candidate, err := signer.Parse(signer.Request{
+		CSR:         details.CSR,
+		Duration:    details.Duration,
+		IsCA:        details.IsCA,
+		KeyUsage:    details.KeyUsage,
+		ExtKeyUsage: details.ExtKeyUsage,
+	})
+	if err != nil {
+		return &verdict{situation: malformedRequest, detail: err.Error()}
+	}
+	key, v := r.keys.read(ctx, r.request.keySecret(), candidate)
+	if v != nil {
+		return r.limitGrace(v)
+	}
+	certificate, err := signer.SelfSign(candidate, key, signerOptions(specOf(issuer)), r.clock.Now())
+	if err != nil {
+		return &verdict{situation: unsignable, detail: err.Error()}
+	}
+	return &verdict{situation: isIssued, certificate: certificate}
+}
+
+// limitGrace ends the wait for a matching key. A mismatch is mostly cert-manager replacing
+// the key at this moment: failing at once would leave the Certificate in its backoff of an
+// hour and more (cert-manager issues 6331 and 9097).
+func (r *run) limitGrace(v *verdict) *verdict {
+	if v.situation != waitingForKey {
+		return v
+	}
+	object := r.request.object()
+	key := types.NamespacedName{Namespace: object.GetNamespace(), Name: object.GetName()}
+	waited := r.clock.Since(r.waits.mismatchSince(key, object.GetUID(), r.clock.Now()))
+	if waited >= r.grace {
+		return &verdict{situation: wrongKey}
+	}
+	// A full second more than needed, so that the next look is not a moment too early.
+	v.retryAfter = r.grace - waited + time.Second
+	return v
+}
+
+// decide settles what becomes of the request, and the sentence that says so.
+func (r *run) decide(v *verdict) {
+	ref, _ := r.request.issuer()
+	v.message = facts{
+		"kind":       r.kind.name,
+		"annotation": r.request.keyAnnotation(),
+		"secret":     r.request.keySecret().String(),
+		"issuer":     ref.String(),
+		"grace":      r.grace.String(),
+		"minimum":    minimumDuration.String(),
+		"user":       userOf(r.request),
+		"detail":     v.detail,
+	}.fill(v.situation)
+	r.verdict = v
+}

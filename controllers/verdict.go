@@ -1,0 +1,40 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"time"
+
+	"github.com/cert-manager/selfsigned-issuer/signer"
+)
+
+// verdict is what one reconcile found out about a request. It is an error so that it can
+// travel from Sign through issuer-lib to the status write.
+type verdict struct {
+	situation situation
+	detail    string // what the message says beyond the situation, from elsewhere
+	message   string // the filled sentence, see run.decide
+
+	// cause is a failure of the API server: the request is retried with backoff, and the
+	// failure is logged and counted as an error. Expected waits have none.
+	cause error
+
+	// retryAfter is when a wait ends by itself. Zero: only a change of the object that is
+	// waited for wakes the request.
+	retryAfter time.Duration
+
+	// certificate is set when the situation is isIssued.
+	certificate signer.Result
+}
+
+func (v *verdict) Error() string { return v.message }
+
+func (v *verdict) state() state { return outcomes[v.situation].state }
+
+// isVerdict tells the part of issuer-lib's answer that is our own verdict from what went
+// wrong while it was written.
+func isVerdict(err error) bool {
+	_, ok := err.(*verdict) //nolint:errorlint // only the verdict itself, not an error that wraps it
+	return ok
+}

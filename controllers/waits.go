@@ -1,0 +1,68 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// waits remembers, for the requests that wait, what an object has no place for. It holds
+// nothing about finished requests, and what a restart loses only lengthens a grace or
+// repeats an event.
+type waits struct {
+	mu   sync.Mutex
+	byID map[types.NamespacedName]*waitingRequest
+}
+
+type waitingRequest struct {
+	uid        types.UID
+	told       situation // the last one that an event was sent for
+	mismatched time.Time // when the Secret was first seen to hold another key
+}
+
+func newWaits() *waits {
+	return &waits{byID: map[types.NamespacedName]*waitingRequest{}}
+}
+
+// tell reports whether s is news for the user of the request, and takes it for told.
+func (w *waits) tell(key types.NamespacedName, uid types.UID, s situation) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	entry := w.entry(key, uid)
+	news := entry.told != s
+	entry.told = s
+	return news
+}
+
+// mismatchSince returns when the request's Secret was first seen to hold another key: now,
+// the first time.
+func (w *waits) mismatchSince(key types.NamespacedName, uid types.UID, now time.Time) time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	entry := w.entry(key, uid)
+	if entry.mismatched.IsZero() {
+		entry.mismatched = now
+	}
+	return entry.mismatched
+}
+
+// forget drops a request that is finished or gone.
+func (w *waits) forget(key types.NamespacedName) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.byID, key)
+}
+
+// entry returns what is known of a request; a successor of the same name starts anew.
+func (w *waits) entry(key types.NamespacedName, uid types.UID) *waitingRequest {
+	if entry := w.byID[key]; entry != nil && entry.uid == uid {
+		return entry
+	}
+	entry := &waitingRequest{uid: uid}
+	w.byID[key] = entry
+	return entry
+}

@@ -1,0 +1,101 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+)
+
+// The indexes hold waiting requests only, so that an event of a Secret or an issuer costs
+// as much as there are requests that wait for it, however many have been signed before.
+const (
+	bySecret = "waitingForSecret"
+	byIssuer = "waitingForIssuer"
+)
+
+// indexWaiting registers both indexes for a kind of request.
+func indexWaiting(ctx context.Context, indexer client.FieldIndexer, kind requestKind) error {
+	object := kind.newObject()
+	if err := indexer.IndexField(ctx, object, bySecret, kind.secretsWaitedFor); err != nil {
+		return err
+	}
+	return indexer.IndexField(ctx, object, byIssuer, kind.issuersWaitedFor)
+}
+
+func (k requestKind) secretsWaitedFor(object client.Object) []string {
+	r := k.wrap(object)
+	if _, ours := r.issuer(); !ours || !waiting(r) {
+		return nil
+	}
+	return []string{r.keySecret().String()}
+}
+
+func (k requestKind) issuersWaitedFor(object client.Object) []string {
+	r := k.wrap(object)
+	ref, ours := r.issuer()
+	if !ours || !waiting(r) {
+		return nil
+	}
+	return []string{ref.String()}
+}
+
+// wakeBySecret enqueues the requests that wait for a Secret.
+func wakeBySecret(reader client.Reader, kind requestKind) handler.EventHandler {
+	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, secret client.Object) []ctrl.Request {
+		return listWaiting(ctx, reader, kind, bySecret, client.ObjectKeyFromObject(secret).String())
+	})
+}
+
+// wakeByIssuer enqueues the requests that wait for an issuer of the given kind.
+func wakeByIssuer(reader client.Reader, kind requestKind, issuerKind string) handler.EventHandler {
+	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, issuer client.Object) []ctrl.Request {
+		ref := issuerRef{issuerKind, client.ObjectKeyFromObject(issuer)}
+		return listWaiting(ctx, reader, kind, byIssuer, ref.String())
+	})
+}
+
+func listWaiting(ctx context.Context, reader client.Reader, kind requestKind, index, value string) []ctrl.Request {
+	list := kind.newList()
+	// UnsafeDisableDeepCopy: only names are taken from the objects.
+	if err := reader.List(ctx, list, client.MatchingFields{index: value}, client.UnsafeDisableDeepCopy); err != nil {
+		log.FromContext(ctx).Error(err, "Listing the requests that wait failed", "index", index, "value", value)
+		return nil
+	}
+	var requests []ctrl.Request
+	_ = apimeta.EachListItem(list, func(item runtime.Object) error { // the function never fails
+		requests = append(requests, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(item.(client.Object))})
+		return nil
+	})
+	return requests
+}
+
+// wakingEvents are the events of a request itself that start a reconcile: what is finished
+// stays asleep, and so does a request after our own write.
+func wakingEvents(kind requestKind) predicate.Predicate {
+	unfinished := func(o client.Object) bool {
+		r := kind.wrap(o)
+		_, ours := r.issuer()
+		return ours && !r.finished()
+	}
+	return predicate.Funcs{
+		CreateFunc: func(e event.CreateEvent) bool { return unfinished(e.Object) },
+		DeleteFunc: func(e event.DeleteEvent) bool { return unfinished(e.Object) },
+		UpdateFunc: func(e event.UpdateEvent) bool {
+			if !unfinished(e.ObjectNew) {
+				return unfinished(e.ObjectOld) // to forget it
+			}
+			return e.ObjectOld.GetUID() != e.ObjectNew.GetUID() || kind.changed.Update(e)
+		},
+		GenericFunc: func(event.GenericEvent) bool { return false },
+	}
+}

@@ -1,0 +1,53 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package signer
+
+import (
+	"crypto"
+	"crypto/sha1" //nolint:gosec // an identifier, not a signature: RFC 5280 names SHA-1
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+)
+
+// keyIdentifierSize is the length in bytes of both kinds of identifier.
+const keyIdentifierSize = 160 / 8
+
+// derive returns the identifier of a public key. It depends on nothing but the
+// key, so that a certificate renewed with the same key keeps it, and with it
+// every certificate that names it as its authority.
+func (k KeyIdentifier) derive(key crypto.PublicKey) ([]byte, error) {
+	bits, err := subjectPublicKey(key)
+	if err != nil {
+		return nil, failure(ReasonSigning, "the public key cannot be encoded: %s", err)
+	}
+	switch k {
+	case "", KeyIdentifierSHA256:
+		sum := sha256.Sum256(bits)
+		return sum[:keyIdentifierSize], nil
+	case KeyIdentifierSHA1:
+		sum := sha1.Sum(bits) //nolint:gosec // see the import
+		return sum[:], nil
+	default:
+		return nil, failure(ReasonUnknownOption, "the issuer's spec.subjectKeyIdentifier is %q: use SHA256 or SHA1", k)
+	}
+}
+
+// subjectPublicKey returns the content of the BIT STRING of that name, which is
+// what identifiers are computed from (RFC 5280 section 4.1).
+func subjectPublicKey(key crypto.PublicKey) ([]byte, error) {
+	der, err := x509.MarshalPKIXPublicKey(key)
+	if err != nil {
+		return nil, err
+	}
+	var info struct {
+		Algorithm pkix.AlgorithmIdentifier
+		Key       asn1.BitString
+	}
+	if _, err := asn1.Unmarshal(der, &info); err != nil {
+		return nil, err
+	}
+	return info.Key.Bytes, nil
+}
