@@ -1,0 +1,115 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package certmanager
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"path/filepath"
+	"strconv"
+	"sync/atomic"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/cluster"
+	"github.com/cert-manager/selfsigned-issuer/e2e/manifest"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// Installation is cert-manager in one cluster. Its methods must not be called at the same
+// time, except where they say otherwise.
+type Installation struct {
+	cluster *cluster.Cluster
+	options Options
+	source  source
+	// of the chart, by kind
+	objects []*unstructured.Unstructured
+
+	webhookAddress string
+	serving        servingFiles
+	children       []child
+	started        atomic.Bool // Start has returned without an error
+}
+
+// Install installs cert-manager and starts it. It returns when the webhook answers and the
+// controllers have seen all objects. The caller stops it.
+func Install(ctx context.Context, c *cluster.Cluster, options Options) (*Installation, error) {
+	i, err := New(ctx, c, options)
+	if err != nil {
+		return nil, err
+	}
+	for _, step := range []func(context.Context) error{i.InstallCRDs, i.InstallRBAC, i.InstallWebhooks, i.Start} {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return i, nil
+}
+
+// New prepares an installation and leaves the cluster as it is: the steps of Install are
+// separate methods, for tests of what happens when something else comes first.
+func New(ctx context.Context, c *cluster.Cluster, options Options) (*Installation, error) {
+	source, err := findSource(ctx)
+	if err != nil {
+		return nil, err
+	}
+	port, err := cluster.FreePort()
+	if err != nil {
+		return nil, err
+	}
+	address := loopback(port)
+	objects, err := source.render(address)
+	if err != nil {
+		return nil, err
+	}
+	return &Installation{
+		cluster: c, options: options, source: source, objects: objects, webhookAddress: address,
+		serving: servingFiles{
+			cert: filepath.Join(c.Dir(), "cert-manager-webhook.crt"),
+			key:  filepath.Join(c.Dir(), "cert-manager-webhook.key"),
+		},
+	}, nil
+}
+
+func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+
+// Version returns cert-manager's version, such as v1.21.2.
+func (i *Installation) Version() string { return i.source.Version }
+
+// InstallCRDs installs the CustomResourceDefinitions and waits until the API server serves
+// their resources.
+func (i *Installation) InstallCRDs(ctx context.Context) error {
+	crds, err := i.source.crds()
+	if err != nil {
+		return err
+	}
+	if err := manifest.Apply(ctx, i.cluster.AdminConfig(), crds...); err != nil {
+		return err
+	}
+	return waitEstablished(ctx, i.cluster.AdminConfig(), crds)
+}
+
+// InstallRBAC creates Namespace, the ServiceAccounts and their rights.
+func (i *Installation) InstallRBAC(ctx context.Context) error {
+	namespace := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": Namespace},
+	}}
+	rights := ofKind(i.objects, "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
+	return manifest.Apply(ctx, i.cluster.AdminConfig(), append([]*unstructured.Unstructured{namespace}, rights...)...)
+}
+
+// InstallWebhooks registers the webhook with the API server. From then until Start, cert-manager
+// objects can neither be created nor changed, as in a user's cluster.
+func (i *Installation) InstallWebhooks(ctx context.Context) error {
+	caBundle, err := writeServingCertificate(i.webhookAddress, i.serving)
+	if err != nil {
+		return err
+	}
+	configurations := ofKind(i.objects, "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
+	for _, configuration := range configurations {
+		if err := setCABundle(configuration, caBundle); err != nil {
+			return fmt.Errorf("cannot set the CA bundle: %w", err)
+		}
+	}
+	return manifest.Apply(ctx, i.cluster.AdminConfig(), configurations...)
+}

@@ -1,0 +1,73 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package certmanager
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/manifest"
+	"github.com/cert-manager/selfsigned-issuer/e2e/toolchain"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+const modulePath = "github.com/cert-manager/cert-manager"
+
+// source is cert-manager's module on this machine.
+type source struct {
+	Dir     string // absolute; read-only, as all of the module cache
+	Version string // such as v1.21.2
+}
+
+// findSource returns the module that the program is built from. It asks `go mod download`,
+// and not `go list -m`, because that fetches the module on a machine that does not have it.
+func findSource(ctx context.Context) (source, error) {
+	root, err := toolchain.Root()
+	if err != nil {
+		return source{}, err
+	}
+	var stderr bytes.Buffer
+	cmd := exec.CommandContext(ctx, "go", "mod", "download", "-json", modulePath)
+	cmd.Dir = filepath.Join(root, "e2e", "modules", "certmanager")
+	cmd.Env = append(os.Environ(), "GOWORK=off")
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return source{}, fmt.Errorf("cannot download %s: %w: %s%s", modulePath, err, out, stderr.Bytes())
+	}
+	var found source
+	if err := json.Unmarshal(out, &found); err != nil {
+		return source{}, fmt.Errorf("cannot read the answer of go mod download: %w", err)
+	}
+	return found, nil
+}
+
+// crds returns the CustomResourceDefinitions.
+func (s source) crds() ([]*unstructured.Unstructured, error) {
+	files, err := filepath.Glob(filepath.Join(s.Dir, "deploy", "crds", "*.yaml"))
+	if err != nil {
+		return nil, err
+	}
+	var objects []*unstructured.Unstructured
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		decoded, err := manifest.Decode(content)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		objects = append(objects, decoded...)
+	}
+	if len(objects) == 0 {
+		return nil, fmt.Errorf("no CustomResourceDefinitions in %s", filepath.Join(s.Dir, "deploy", "crds"))
+	}
+	return objects, nil
+}

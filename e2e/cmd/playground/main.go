@@ -1,0 +1,64 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Command playground keeps the demo's environment running for a person's own kubectl.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/console"
+	"github.com/cert-manager/selfsigned-issuer/e2e/lab"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, console.New(os.Stdout))
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "\nplayground: failed:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, c *console.Console) error {
+	var environment *lab.Lab
+	var kubectl lab.Kubectl
+	err := c.Step("Start a control plane with cert-manager, and install selfsigned-issuer", func() (err error) {
+		if environment, err = lab.Start(ctx, lab.Options{Report: c.Say}); err != nil {
+			return err
+		}
+		kubectl, err = environment.Kubectl(ctx, c.Say)
+		return err
+	})
+	if ctx.Err() != nil {
+		err = nil // Ctrl-C while starting is an ordinary end
+	}
+	if environment == nil {
+		return err
+	}
+	if err == nil {
+		c.Plain(fmt.Sprintf(instructions, environment.Cluster.AdminKubeconfig(), filepath.Dir(kubectl.Path), environment.Cluster.LogDir()))
+		<-ctx.Done()
+	}
+	c.Plain("\nStopping everything.")
+	if stopErr := environment.Stop(); stopErr != nil {
+		return stopErr
+	}
+	return err
+}
+
+const instructions = `
+It runs until you press Ctrl-C here. In another terminal:
+
+  export KUBECONFIG=%s
+  export PATH=$PATH:%s
+  kubectl apply -f deploy/examples/issuer.yaml
+  kubectl get selfsignedissuers -A -o wide
+
+The logs are in %s`

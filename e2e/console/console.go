@@ -1,0 +1,57 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package console tells a person what is going on: numbered steps, their progress and how
+// long they took, in plain text that also reads well in a file.
+package console
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Console writes to a terminal or a file. Its methods may be called from any goroutine.
+type Console struct {
+	mu   sync.Mutex
+	out  io.Writer
+	step int
+}
+
+// New returns a console that writes to out.
+func New(out io.Writer) *Console { return &Console{out: out} }
+
+// Step runs one numbered step and says how long it took.
+func (c *Console) Step(title string, run func() error) error {
+	c.step++
+	start := time.Now()
+	c.write(fmt.Sprintf("\n%d. %s\n", c.step, title))
+	if err := run(); err != nil {
+		return fmt.Errorf("step %d, %q: %w", c.step, title, err)
+	}
+	c.write(fmt.Sprintf("   done in %s\n", time.Since(start).Round(100*time.Millisecond)))
+	return nil
+}
+
+// Say writes an indented line below the current step, in the manner of fmt.Printf.
+func (c *Console) Say(format string, args ...any) {
+	c.Block(fmt.Sprintf(format, args...))
+}
+
+// Block writes indented text as it is.
+func (c *Console) Block(text string) {
+	text = strings.TrimRight(text, "\n")
+	c.write("   " + strings.ReplaceAll(text, "\n", "\n   ") + "\n")
+}
+
+// Plain writes text without indentation.
+func (c *Console) Plain(text string) { c.write(strings.TrimRight(text, "\n") + "\n") }
+
+func (c *Console) write(text string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	// Nobody could be told that telling failed.
+	_, _ = io.WriteString(c.out, text)
+}

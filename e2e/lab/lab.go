@@ -1,0 +1,151 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package lab assembles the whole environment that the demo, the playground and the
+// end-to-end tests use: a real control plane, the real cert-manager, and the plugin
+// installed from deploy/.
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	apiextensions "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+	"github.com/cert-manager/selfsigned-issuer/e2e/certmanager"
+	"github.com/cert-manager/selfsigned-issuer/e2e/cluster"
+	"github.com/cert-manager/selfsigned-issuer/e2e/plugin"
+	"github.com/cert-manager/selfsigned-issuer/e2e/toolchain"
+)
+
+// startTimeout bounds how long one part may take to get ready, once it is built.
+const startTimeout = 2 * time.Minute
+
+// Options say what is started.
+type Options struct {
+	// Report receives progress.
+	Report toolchain.Reporter
+	// Overlay is the kustomization that is installed; empty: the default overlay.
+	Overlay string
+	// Race builds the plugin with the race detector.
+	Race bool
+	// WithoutCertManager leaves cert-manager to the caller.
+	WithoutCertManager bool
+	// WithoutPlugin leaves installing and starting the plugin to the caller.
+	WithoutPlugin bool
+	// PluginArgs are added to the Deployment's arguments.
+	PluginArgs []string
+}
+
+// Lab is a running environment. Parts that were left out are nil.
+type Lab struct {
+	Cluster      *cluster.Cluster
+	CertManager  *certmanager.Installation
+	Installation *plugin.Installation
+	Plugin       *plugin.Plugin
+	Client       client.Client // as cluster administrator
+
+	// Binary is the plugin's program.
+	Binary string
+}
+
+// Start starts everything and returns when all of it is ready.
+func Start(ctx context.Context, options Options) (*Lab, error) {
+	l := &Lab{}
+	if err := l.start(ctx, options); err != nil {
+		return nil, errors.Join(err, l.Stop())
+	}
+	return l, nil
+}
+
+func (l *Lab) start(ctx context.Context, options Options) error {
+	program := toolchain.Plugin()
+	if options.Race {
+		program = toolchain.PluginRace()
+	}
+	var err error
+	if l.Binary, err = toolchain.Build(ctx, program, options.Report); err != nil {
+		return err
+	}
+	if l.Cluster, err = cluster.Start(ctx, cluster.Options{Report: options.Report}); err != nil {
+		return err
+	}
+	if l.Client, err = Client(l.Cluster.AdminConfig()); err != nil {
+		return err
+	}
+	if !options.WithoutCertManager {
+		options.Report.Say("starting cert-manager: its controllers and its webhook")
+		if l.CertManager, err = certmanager.Install(ctx, l.Cluster, certmanager.Options{Report: options.Report}); err != nil {
+			return err
+		}
+	}
+	if options.WithoutPlugin {
+		return nil
+	}
+	return l.startPlugin(ctx, options)
+}
+
+func (l *Lab) startPlugin(ctx context.Context, options Options) error {
+	overlay := options.Overlay
+	if overlay == "" {
+		overlay = plugin.DefaultOverlay
+	}
+	options.Report.Say("installing selfsigned-issuer from %s and starting it", overlay)
+	var err error
+	if l.Installation, err = plugin.Install(ctx, l.Cluster, overlay); err != nil {
+		return err
+	}
+	if l.Plugin, err = l.Installation.Start(ctx, l.Binary, "selfsigned-issuer", options.PluginArgs...); err != nil {
+		return err
+	}
+	ready, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	return l.Plugin.AwaitReady(ready)
+}
+
+// stopTimeout is how long a process gets to stop by itself.
+const stopTimeout = 10 * time.Second
+
+// Stop stops everything that was started, and returns what did not stop cleanly.
+func (l *Lab) Stop() error {
+	var errs []error
+	if l.Plugin != nil {
+		errs = append(errs, l.Plugin.Stop(stopTimeout))
+	}
+	if l.CertManager != nil {
+		errs = append(errs, l.CertManager.Stop())
+	}
+	if l.Cluster != nil {
+		errs = append(errs, l.Cluster.Stop())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("stopping: %w", err)
+	}
+	return nil
+}
+
+// Client returns a client that knows every kind that is used here, without a rate limit.
+func Client(config *rest.Config) (client.WithWatch, error) {
+	config = rest.CopyConfig(config)
+	config.QPS = -1
+	return client.NewWithWatch(config, client.Options{Scheme: Scheme()})
+}
+
+// Scheme returns the scheme of those kinds.
+func Scheme() *runtime.Scheme {
+	scheme := runtime.NewScheme()
+	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
+	utilruntime.Must(cmapi.AddToScheme(scheme))
+	utilruntime.Must(apiextensions.AddToScheme(scheme))
+	utilruntime.Must(selfsigned.AddToScheme(scheme))
+	return scheme
+}

@@ -1,0 +1,41 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// readiness turns true once the controllers' caches have synced.
+type readiness struct{ atomic.Bool }
+
+// ServeHTTP answers 200 when ready and 503 before.
+func (r *readiness) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	if !r.Load() {
+		http.Error(w, "the controllers' caches have not synced yet", http.StatusServiceUnavailable)
+	}
+}
+
+// serveHealth answers GET /readyz until the context ends. cert-manager's own health server
+// knows /livez only, which says nothing about whether an event would be noticed.
+func serveHealth(ctx context.Context, address string, ready *readiness) error {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return fmt.Errorf("health: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /readyz", ready)
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
+	defer stop()
+	if err := server.Serve(listener); ctx.Err() == nil {
+		return fmt.Errorf("health: %w", err)
+	}
+	return nil
+}

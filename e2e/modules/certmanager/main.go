@@ -1,0 +1,48 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Command certmanager runs the real cert-manager core, its controllers and its webhook, as one
+// small program for the end-to-end tests.
+//
+// cert-manager publishes its commands only as container images: their modules replace
+// cert-manager by a local folder, so `go install` refuses them. This program assembles the same
+// packages in the same way. Its module path lies below cert-manager's, as those of
+// cert-manager's own commands do, because that is what allows it to import the webhook from
+// cert-manager's internal packages.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/pflag"
+)
+
+const (
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+func main() {
+	opts, err := parseOptions(os.Args[1:])
+	if errors.Is(err, pflag.ErrHelp) {
+		return
+	}
+	if err != nil {
+		exit(exitUsage, err)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, opts); err != nil {
+		exit(exitFailure, err)
+	}
+}
+
+func exit(code int, err error) {
+	fmt.Fprintln(os.Stderr, "certmanager:", err)
+	os.Exit(code)
+}

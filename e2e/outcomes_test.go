@@ -1,0 +1,206 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e_test
+
+import (
+	"crypto"
+	"fmt"
+	"testing"
+
+	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+)
+
+// situation is one row of the outcome table for CertificateRequests: what is not perfect,
+// what the user reads, and what brings the request further.
+type situation struct {
+	name      string
+	arrange   func(t *testing.T, namespace string, key crypto.Signer, request *cmapi.CertificateRequest)
+	reason    string // of the Ready condition
+	message   string // {ns} stands for the namespace
+	eventType string
+	event     string
+	mend      func(t *testing.T, namespace string, key crypto.Signer) // nil: the outcome is final
+}
+
+var situations = []situation{
+	{
+		name: "annotation missing",
+		arrange: func(_ *testing.T, _ string, _ crypto.Signer, request *cmapi.CertificateRequest) {
+			request.Annotations = nil
+		},
+		reason:    "Failed",
+		message:   "The annotation cert-manager.io/private-key-secret-name is missing or empty: it must name the Secret that holds the private key of this request. cert-manager sets it for every Certificate; when you create a CertificateRequest yourself, create it again with the annotation.",
+		eventType: "Warning", event: "MissingAnnotation",
+	},
+	{
+		name: "annotation empty",
+		arrange: func(_ *testing.T, _ string, _ crypto.Signer, request *cmapi.CertificateRequest) {
+			request.Annotations[cmapi.CertificateRequestPrivateKeyAnnotationKey] = ""
+		},
+		reason:    "Failed",
+		message:   "The annotation cert-manager.io/private-key-secret-name is missing or empty: it must name the Secret that holds the private key of this request. cert-manager sets it for every Certificate; when you create a CertificateRequest yourself, create it again with the annotation.",
+		eventType: "Warning", event: "MissingAnnotation",
+	},
+	{
+		name:      "Secret absent",
+		reason:    "Pending",
+		message:   "Waiting for Secret {ns}/key with the private key of this request: it does not exist. It is named by the annotation cert-manager.io/private-key-secret-name.",
+		eventType: "Normal", event: "MissingSecret",
+		mend: createKeySecret,
+	},
+	{
+		name:      "Secret without tls.key",
+		arrange:   withSecret(map[string][]byte{"other": []byte("x")}),
+		reason:    "Pending",
+		message:   `Waiting for the private key of this request: Secret {ns}/key has no data in "tls.key". Put the PEM-encoded private key there.`,
+		eventType: "Warning", event: "MissingPrivateKey",
+		mend: replaceKeySecret,
+	},
+	{
+		name:      "Secret with an empty tls.key",
+		arrange:   withSecret(map[string][]byte{"tls.key": {}}),
+		reason:    "Pending",
+		message:   `Waiting for the private key of this request: Secret {ns}/key has no data in "tls.key". Put the PEM-encoded private key there.`,
+		eventType: "Warning", event: "MissingPrivateKey",
+		mend: replaceKeySecret,
+	},
+	{
+		name: "issuer absent",
+		arrange: func(t *testing.T, namespace string, key crypto.Signer, request *cmapi.CertificateRequest) {
+			createKeySecret(t, namespace, key)
+			request.Spec.IssuerRef.Name = "later"
+		},
+		reason:    "Pending",
+		message:   "Waiting for SelfSignedIssuer {ns}/later: it does not exist. Create it, or correct the issuerRef of the Certificate.",
+		eventType: "Warning", event: "IssuerNotFound",
+		mend: func(t *testing.T, namespace string, _ crypto.Signer) {
+			create(t, &selfsigned.SelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "later"}})
+		},
+	},
+	{
+		name: "key of another request",
+		arrange: func(t *testing.T, namespace string, _ crypto.Signer, _ *cmapi.CertificateRequest) {
+			createKeySecret(t, namespace, newKey(t))
+		},
+		reason:    "Pending",
+		message:   "Waiting for Secret {ns}/key to hold the private key of this request: it holds another one now, as happens while the key is being replaced. The request fails if that lasts for 5s.",
+		eventType: "Normal", event: "WaitingForMatchingKey",
+		mend: replaceKeySecret,
+	},
+}
+
+func withSecret(data map[string][]byte) func(*testing.T, string, crypto.Signer, *cmapi.CertificateRequest) {
+	return func(t *testing.T, namespace string, _ crypto.Signer, _ *cmapi.CertificateRequest) {
+		create(t, keySecret(namespace, "key", data))
+	}
+}
+
+func createKeySecret(t *testing.T, namespace string, key crypto.Signer) {
+	t.Helper()
+	create(t, keySecret(namespace, "key", map[string][]byte{"tls.key": keyPEM(t, key)}))
+}
+
+func replaceKeySecret(t *testing.T, namespace string, key crypto.Signer) {
+	t.Helper()
+	secret := keySecret(namespace, "key", map[string][]byte{"tls.key": keyPEM(t, key)})
+	if err := env.Client.Update(t.Context(), secret); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestOutcomes(t *testing.T) {
+	for _, s := range situations {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			namespace, key := newNamespace(t), newKey(t)
+			request := newRequest(t, namespace, key)
+			if s.arrange != nil {
+				s.arrange(t, namespace, key, request)
+			}
+			create(t, request)
+
+			message := inNamespace(s.message, namespace)
+			awaitReady(t, request, cmmeta.ConditionFalse, s.reason, message)
+			awaitEvent(t, request, s.eventType, s.event, message)
+			if s.mend == nil {
+				checkFailed(t, request)
+				return
+			}
+			if request.Status.FailureTime != nil {
+				t.Errorf("a waiting request has the failure time %s", request.Status.FailureTime)
+			}
+			s.mend(t, namespace, key)
+			checkIssued(t, request)
+			checkEvents(t, request, s.event, "CertificateIssued")
+		})
+	}
+}
+
+// checkFailed checks the rest of a failed request.
+func checkFailed(t *testing.T, request *cmapi.CertificateRequest) {
+	t.Helper()
+	if request.Status.FailureTime == nil {
+		t.Error("a failed request has no failure time")
+	}
+	if len(request.Status.Certificate) > 0 {
+		t.Error("a failed request has a certificate")
+	}
+}
+
+// checkIssued waits for the certificate and checks everything that is written with it.
+func checkIssued(t *testing.T, request *cmapi.CertificateRequest) {
+	t.Helper()
+	message := fmt.Sprintf("Signed with its own private key from Secret %s/key.", request.Namespace)
+	awaitReady(t, request, cmmeta.ConditionTrue, "Issued", message)
+	awaitEvent(t, request, corev1.EventTypeNormal, "CertificateIssued", message)
+	certificate := mustParse(t, request.Status.Certificate)
+	if certificate.Subject.String() != "CN=example.com" || certificate.DNSNames[0] != "example.com" {
+		t.Errorf("the certificate is for %s, %s", certificate.Subject, certificate.DNSNames)
+	}
+	if string(request.Status.CA) != string(request.Status.Certificate) {
+		t.Error("status.ca is not the certificate itself")
+	}
+}
+
+// checkEvents checks that exactly these events were sent, each once.
+func checkEvents(t *testing.T, request *cmapi.CertificateRequest, reasons ...string) {
+	t.Helper()
+	count := map[string]int{}
+	for _, event := range eventsOf(t.Context(), t, request) {
+		count[event.Reason]++
+		if event.Series != nil {
+			t.Errorf("event %s was sent %d times", event.Reason, event.Series.Count)
+		}
+	}
+	for _, reason := range reasons {
+		if count[reason] != 1 {
+			t.Errorf("event %s was sent %d times, want once", reason, count[reason])
+		}
+		delete(count, reason)
+	}
+	for reason := range count {
+		if reason != "IssuerNotChecked" { // the issuer may be as new as the request
+			t.Errorf("unexpected event %s", reason)
+		}
+	}
+}
+
+func TestWrongKeyFailsAfterTheGrace(t *testing.T) {
+	t.Parallel()
+	namespace, key := newNamespace(t), newKey(t)
+	createKeySecret(t, namespace, newKey(t))
+	request := newRequest(t, namespace, key)
+	create(t, request)
+	awaitReady(t, request, cmmeta.ConditionFalse, "Failed", inNamespace("Secret {ns}/key does not hold the private key of this request, and did not for 5s. A Certificate is requested again by cert-manager; otherwise correct the annotation cert-manager.io/private-key-secret-name and create the CertificateRequest again.", namespace))
+	if waited := request.Status.FailureTime.Sub(request.CreationTimestamp.Time); waited < grace {
+		t.Errorf("the request failed %s after its creation, before the grace of %s", waited, grace)
+	}
+	checkFailed(t, request)
+	checkEvents(t, request, "WaitingForMatchingKey", "ErrorKeyMatch")
+}

@@ -1,0 +1,52 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/cluster"
+	"github.com/cert-manager/selfsigned-issuer/e2e/manifest"
+)
+
+// Installation is an overlay that has been applied to a cluster.
+type Installation struct {
+	// Objects are all that the overlay rendered to.
+	Objects []*unstructured.Unstructured
+	// Deployment is the one among them that runs the plugin.
+	Deployment appsv1.Deployment
+
+	cluster *cluster.Cluster
+}
+
+// Install renders the overlay and applies it with strict field validation.
+func Install(ctx context.Context, c *cluster.Cluster, overlay string) (*Installation, error) {
+	objects, err := Render(overlay)
+	if err != nil {
+		return nil, err
+	}
+	i := &Installation{Objects: objects, cluster: c}
+	if err := i.findDeployment(); err != nil {
+		return nil, fmt.Errorf("%s: %w", overlay, err)
+	}
+	if err := manifest.Apply(ctx, c.AdminConfig(), objects...); err != nil {
+		return nil, err
+	}
+	return i, nil
+}
+
+func (i *Installation) findDeployment() error {
+	for _, object := range i.Objects {
+		if object.GetKind() == "Deployment" {
+			return runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &i.Deployment)
+		}
+	}
+	return errors.New("renders no Deployment")
+}

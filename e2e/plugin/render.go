@@ -1,0 +1,43 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package plugin installs selfsigned-issuer into a cluster the way a user does, from the
+// kustomize overlays in deploy/, and runs its real binary with the arguments of the
+// rendered Deployment under the ServiceAccount that the overlay creates. If the shipped
+// rights lack a verb, the plugin lacks it here.
+package plugin
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/kyaml/filesys"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/manifest"
+	"github.com/cert-manager/selfsigned-issuer/e2e/toolchain"
+)
+
+// DefaultOverlay is what the README tells users to install.
+const DefaultOverlay = "deploy/overlays/default"
+
+// Render builds a kustomization, given as a folder below the repository's root, into
+// objects in the order in which they can be applied.
+func Render(kustomization string) ([]*unstructured.Unstructured, error) {
+	root, err := toolchain.Root()
+	if err != nil {
+		return nil, err
+	}
+	options := krusty.MakeDefaultOptions()
+	options.Reorder = krusty.ReorderOptionLegacy
+	resources, err := krusty.MakeKustomizer(options).Run(filesys.MakeFsOnDisk(), filepath.Join(root, kustomization))
+	if err != nil {
+		return nil, fmt.Errorf("cannot render %s: %w", kustomization, err)
+	}
+	stream, err := resources.AsYaml()
+	if err != nil {
+		return nil, fmt.Errorf("cannot render %s: %w", kustomization, err)
+	}
+	return manifest.Decode(stream)
+}

@@ -1,0 +1,31 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package process
+
+import (
+	"os/exec"
+	"runtime"
+	"sync"
+)
+
+// forker runs every fork of this package on one OS thread that lives as long as the
+// process does. PR_SET_PDEATHSIG fires when the forking thread ends, not the process, and
+// the Go runtime ends threads as it likes: a child forked from an ordinary goroutine
+// could be killed at any time.
+var forker = sync.OnceValue(func() chan<- func() {
+	work := make(chan func())
+	go func() {
+		runtime.LockOSThread()
+		for fork := range work {
+			fork()
+		}
+	}()
+	return work
+})
+
+func startOnForker(cmd *exec.Cmd) error {
+	result := make(chan error, 1)
+	forker() <- func() { result <- cmd.Start() }
+	return <-result
+}

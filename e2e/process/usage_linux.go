@@ -1,0 +1,71 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package process
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// tick is the unit of the times in /proc/<pid>/stat: USER_HZ is 100 on every
+// architecture that Go runs on.
+const tick = 10 * time.Millisecond
+
+func readUsage(pid int) (Usage, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return Usage{}, err
+	}
+	cpu, err := parseStat(string(stat))
+	if err != nil {
+		return Usage{}, err
+	}
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return Usage{}, err
+	}
+	usage := Usage{CPU: cpu}
+	if usage.RSS, err = parseStatus(string(status), "VmRSS:"); err != nil {
+		return Usage{}, err
+	}
+	if usage.PeakRSS, err = parseStatus(string(status), "VmHWM:"); err != nil {
+		return Usage{}, err
+	}
+	return usage, nil
+}
+
+// parseStat returns utime + stime, fields 14 and 15 of /proc/<pid>/stat (proc_pid_stat(5)).
+func parseStat(stat string) (time.Duration, error) {
+	// Field 2 is the program's name in parentheses and may itself hold spaces and
+	// parentheses: the fields are counted from behind the last one.
+	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
+	const utime, stime = 14 - 3, 15 - 3
+	if len(fields) <= stime {
+		return 0, fmt.Errorf("unexpected /proc/<pid>/stat %q", stat)
+	}
+	user, err := strconv.ParseInt(fields[utime], 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("utime in /proc/<pid>/stat: %w", err)
+	}
+	system, err := strconv.ParseInt(fields[stime], 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("stime in /proc/<pid>/stat: %w", err)
+	}
+	return time.Duration(user+system) * tick, nil
+}
+
+// parseStatus returns a size of /proc/<pid>/status (proc_pid_status(5)) in bytes.
+func parseStatus(status, key string) (int64, error) {
+	for line := range strings.Lines(status) {
+		if value, found := strings.CutPrefix(line, key); found {
+			kib, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
+			return kib << 10, err
+		}
+	}
+	// A zombie has no memory and no such lines.
+	return 0, nil
+}

@@ -1,0 +1,54 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package e2e_test runs the plugin's real binary, with the race detector, beside the real
+// cert-manager on a real control plane, under the rights that deploy/ ships.
+package e2e_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/lab"
+)
+
+// env is the environment that all tests share. Each test works in namespaces of its own; the
+// few that change what is shared do not run in parallel and put it back.
+var env *lab.Lab
+
+// grace is shorter than the default, so that a request with a wrong key fails soon.
+const grace = 5 * time.Second
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) (code int) {
+	start := time.Now()
+	say := func(format string, args ...any) {
+		fmt.Printf("[%5.1fs] %s\n", time.Since(start).Seconds(), fmt.Sprintf(format, args...))
+	}
+	var err error
+	env, err = lab.Start(context.Background(), lab.Options{
+		Report:     say,
+		Race:       true,
+		Overlay:    "e2e/testdata/kubernetes-csrs",
+		PluginArgs: []string{"--key-mismatch-grace=" + grace.String()},
+	})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "the environment did not start:", err)
+		return 1
+	}
+	say("the environment is ready")
+	defer func() {
+		if code != 0 {
+			env.Cluster.MarkFailed()
+		}
+		if err := env.Stop(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}()
+	return m.Run()
+}

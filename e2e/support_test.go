@@ -1,0 +1,201 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e_test
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+	"github.com/cert-manager/selfsigned-issuer/e2e/certtext"
+)
+
+// patience is how long a test waits for what has to come. It is generous: a slow machine
+// makes a test slow, and not red.
+const patience = time.Minute
+
+const pollEvery = 20 * time.Millisecond
+
+// unvalidated is the label by which cert-manager's webhooks leave a namespace alone.
+const unvalidated = "cert-manager.io/disable-validation"
+
+// await polls until done returns an empty string; otherwise it fails with what it returned.
+func await(t *testing.T, what string, done func(ctx context.Context) string) {
+	t.Helper()
+	var last string
+	err := wait.PollUntilContextTimeout(t.Context(), pollEvery, patience, true, func(ctx context.Context) (bool, error) {
+		last = done(ctx)
+		return last == "", nil
+	})
+	if err != nil {
+		t.Fatalf("%s: %s (%v)\nplugin's log:\n%s", what, last, err, env.Plugin.Tail(15))
+	}
+}
+
+func create(t *testing.T, object client.Object) {
+	t.Helper()
+	if err := env.Client.Create(t.Context(), object); err != nil {
+		t.Fatalf("creating %T %s: %v", object, client.ObjectKeyFromObject(object), err)
+	}
+}
+
+func get(t *testing.T, object client.Object) {
+	t.Helper()
+	if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(object), object); err != nil {
+		t.Fatalf("getting %T %s: %v", object, client.ObjectKeyFromObject(object), err)
+	}
+}
+
+// newNamespace creates a namespace with a SelfSignedIssuer called "issuer" in it.
+func newNamespace(t *testing.T, labels ...string) string {
+	t.Helper()
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "e2e-", Labels: map[string]string{}}}
+	for _, label := range labels {
+		namespace.Labels[label] = "true"
+	}
+	create(t, namespace)
+	create(t, &selfsigned.SelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{Namespace: namespace.Name, Name: "issuer"}})
+	return namespace.Name
+}
+
+func newKey(t *testing.T) crypto.Signer {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func keyPEM(t *testing.T, key crypto.Signer) []byte {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+}
+
+func csrPEM(t *testing.T, key crypto.Signer, commonName string) []byte {
+	t.Helper()
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{
+		Subject:  pkix.Name{CommonName: commonName},
+		DNSNames: []string{"example.com"},
+	}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})
+}
+
+func keySecret(namespace, name string, data map[string][]byte) *corev1.Secret {
+	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Data: data}
+}
+
+// newRequest returns a bare CertificateRequest of issuer "issuer" for Secret "key", which
+// cert-manager's approver approves.
+func newRequest(t *testing.T, namespace string, key crypto.Signer) *cmapi.CertificateRequest {
+	t.Helper()
+	return &cmapi.CertificateRequest{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace:    namespace,
+			GenerateName: "request-",
+			Annotations:  map[string]string{cmapi.CertificateRequestPrivateKeyAnnotationKey: "key"},
+		},
+		Spec: cmapi.CertificateRequestSpec{
+			Request:   csrPEM(t, key, "example.com"),
+			IssuerRef: cmmeta.IssuerReference{Group: selfsigned.GroupName, Kind: "SelfSignedIssuer", Name: "issuer"},
+		},
+	}
+}
+
+// ready returns the Ready condition of a CertificateRequest, an empty one if it has none.
+func ready(request *cmapi.CertificateRequest) cmapi.CertificateRequestCondition {
+	for _, condition := range request.Status.Conditions {
+		if condition.Type == cmapi.CertificateRequestConditionReady {
+			return condition
+		}
+	}
+	return cmapi.CertificateRequestCondition{}
+}
+
+// awaitReady waits until the Ready condition is as wanted, word by word.
+func awaitReady(t *testing.T, request *cmapi.CertificateRequest, status cmmeta.ConditionStatus, reason, message string) {
+	t.Helper()
+	await(t, "Ready condition of "+request.Name, func(context.Context) string {
+		get(t, request)
+		got := ready(request)
+		if got.Status == status && got.Reason == reason && got.Message == message {
+			return ""
+		}
+		return fmt.Sprintf("\n got %s %s: %s\nwant %s %s: %s", got.Status, got.Reason, got.Message, status, reason, message)
+	})
+}
+
+// awaitEvent waits for an event about an object and compares it word by word.
+func awaitEvent(t *testing.T, about client.Object, eventType, reason, note string) {
+	t.Helper()
+	await(t, "event "+reason+" of "+about.GetName(), func(ctx context.Context) string {
+		seen := ""
+		for _, event := range eventsOf(ctx, t, about) {
+			if event.Type == eventType && event.Reason == reason && event.Note == note {
+				return ""
+			}
+			seen += fmt.Sprintf("\n got %s %s: %s", event.Type, event.Reason, event.Note)
+		}
+		return fmt.Sprintf("%s\nwant %s %s: %s", seen, eventType, reason, note)
+	})
+}
+
+// eventsOf returns the events that the plugin sent about an object.
+func eventsOf(ctx context.Context, t *testing.T, about client.Object) []eventsv1.Event {
+	t.Helper()
+	var list eventsv1.EventList
+	if err := env.Client.List(ctx, &list); err != nil {
+		t.Fatal(err)
+	}
+	var events []eventsv1.Event
+	for _, event := range list.Items {
+		if event.Regarding.UID == about.GetUID() && event.ReportingController == selfsigned.GroupName {
+			events = append(events, event)
+		}
+	}
+	return events
+}
+
+// mustParse parses a certificate and checks that it is signed by itself.
+func mustParse(t *testing.T, bundle []byte) *x509.Certificate {
+	t.Helper()
+	certificate, err := certtext.Parse(bundle)
+	if err != nil {
+		t.Fatalf("%v in:\n%s", err, bundle)
+	}
+	if err := certificate.CheckSignature(certificate.SignatureAlgorithm, certificate.RawTBSCertificate, certificate.Signature); err != nil {
+		t.Fatalf("the certificate is not signed by itself: %v", err)
+	}
+	return certificate
+}
+
+// inNamespace puts a namespace into a wanted message.
+func inNamespace(message, namespace string) string {
+	return strings.ReplaceAll(message, "{ns}", namespace)
+}

@@ -1,0 +1,54 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package toolchain
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// lock makes this process the only builder of an entry and returns the way to end that.
+// The kernel drops the lock of a builder that dies. onWait is called when another builder
+// has to be waited for.
+func lock(ctx context.Context, entry string, onWait func()) (unlock func(), err error) {
+	if err := os.MkdirAll(entry, 0o700); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(filepath.Join(entry, ".lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	unlock = func() { _ = f.Close() } // closing drops the lock
+
+	switch err := flock(f, syscall.LOCK_EX|syscall.LOCK_NB); {
+	case err == nil:
+		return unlock, nil
+	case !errors.Is(err, syscall.EWOULDBLOCK):
+		unlock()
+		return nil, &os.PathError{Op: "flock", Path: f.Name(), Err: err}
+	}
+	onWait()
+	locked := make(chan error, 1)
+	go func() { locked <- flock(f, syscall.LOCK_EX) }()
+	select {
+	case err := <-locked:
+		return unlock, err
+	case <-ctx.Done():
+		// flock(2) cannot be called off: let it end by itself and drop what it got.
+		go func() { <-locked; unlock() }()
+		return nil, ctx.Err()
+	}
+}
+
+func flock(f *os.File, how int) error {
+	for {
+		// Signals, which the Go runtime sends itself, may interrupt the wait.
+		if err := syscall.Flock(int(f.Fd()), how); !errors.Is(err, syscall.EINTR) {
+			return err
+		}
+	}
+}

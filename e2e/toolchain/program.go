@@ -1,0 +1,92 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package toolchain
+
+// Program is something that can be built.
+type Program struct {
+	// Name is the name of the program's file.
+	Name string
+	// folder of its module, below the repository's root
+	folder string
+	// Go package to build, as seen from the module
+	pkg string
+	// module whose version is the program's, and the linker variables it is stamped
+	// into: what the project's own release build does with -X
+	versionModule string
+	versionVars   []string
+	// how long a first build takes on 2 cores, without the downloads
+	coldBuild string
+	// made from files outside its module's folder and the module cache
+	workingTree bool
+	// built with the race detector
+	race bool
+	// part of what setup-envtest provides
+	envtest bool
+	// an installed program of this name will do
+	fromPath bool
+}
+
+const kubernetesFolder = "e2e/modules/kubernetes"
+
+var kubernetesVersionVars = []string{
+	"k8s.io/component-base/version.gitVersion",
+	"k8s.io/client-go/pkg/version.gitVersion",
+}
+
+// Etcd is the store of the control plane.
+func Etcd() Program {
+	return Program{
+		Name: "etcd", folder: kubernetesFolder, pkg: "go.etcd.io/etcd/server/v3",
+		versionModule: "go.etcd.io/etcd/server/v3",
+		coldBuild:     "half a minute", envtest: true,
+	}
+}
+
+// KubeAPIServer is the Kubernetes API server.
+func KubeAPIServer() Program {
+	return kubernetes("kube-apiserver", "4 minutes", Program{envtest: true})
+}
+
+// KubeControllerManager runs the controllers of Kubernetes itself.
+func KubeControllerManager() Program {
+	return kubernetes("kube-controller-manager", "a minute", Program{})
+}
+
+// Kubectl is taken from the PATH when it is there.
+func Kubectl() Program {
+	return kubernetes("kubectl", "half a minute", Program{envtest: true, fromPath: true})
+}
+
+func kubernetes(name, coldBuild string, p Program) Program {
+	p.Name, p.coldBuild = name, coldBuild
+	p.folder, p.pkg = kubernetesFolder, "k8s.io/kubernetes/cmd/"+name
+	p.versionModule, p.versionVars = "k8s.io/kubernetes", kubernetesVersionVars
+	return p
+}
+
+// CertManager is cert-manager's real core, its controllers and its webhook, as one program.
+func CertManager() Program {
+	return Program{
+		Name: "cert-manager", folder: "e2e/modules/certmanager", pkg: ".",
+		versionModule: "github.com/cert-manager/cert-manager",
+		versionVars:   []string{"github.com/cert-manager/cert-manager/pkg/util.AppVersion"},
+		coldBuild:     "a minute",
+	}
+}
+
+// Plugin is this project's own program, stamped with the version that git knows.
+func Plugin() Program {
+	return Program{
+		Name: "selfsigned-issuer", folder: ".", pkg: "./cmd/selfsigned-issuer",
+		workingTree: true,
+	}
+}
+
+// PluginRace is this project's own program with the race detector, which needs a C
+// compiler.
+func PluginRace() Program {
+	p := Plugin()
+	p.race = true
+	return p
+}
