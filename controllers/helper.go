@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 
+	libapi "github.com/cert-manager/issuer-lib/api/v1alpha1"
 	libcontrollers "github.com/cert-manager/issuer-lib/controllers"
 	libsigner "github.com/cert-manager/issuer-lib/controllers/signer"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -82,7 +83,13 @@ func (h helper) SetWaitingForIssuerReadyOutdated() {
 	h.decide(&verdict{situation: outdatedIssuer})
 }
 
+// SetWaitingForIssuerReadyNotReady also gets what the library writes to a new issuer before
+// it checks it.
 func (h helper) SetWaitingForIssuerReadyNotReady(ready *metav1.Condition) {
+	if ready.Reason == libapi.IssuerConditionReasonInitializing {
+		h.decide(&verdict{situation: uncheckedIssuer})
+		return
+	}
 	h.decide(&verdict{situation: unreadyIssuer, detail: ready.Message})
 }
 

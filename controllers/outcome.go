@@ -84,7 +84,7 @@ var outcomes = map[situation]outcome{
 	unusableKey: {pending, corev1.EventTypeWarning,
 		"Waiting for a usable private key: \"tls.key\" in Secret {secret} cannot be used: {detail}. Replace it with the PEM-encoded private key of this request."},
 	forbiddenSecret: {pending, corev1.EventTypeWarning,
-		"Waiting for the right to read Secret {secret}: selfsigned-issuer lacks the verb \"get\" on resource \"secrets\" there. The overlay deploy/overlays/default grants it in ClusterRole selfsigned-issuer."},
+		"Waiting for the right to read Secret {secret}: selfsigned-issuer lacks the verb \"get\" on resource \"secrets\" there. The overlay deploy/overlays/default grants it in ClusterRole selfsigned-issuer-manager."},
 	unreadableSecret: {pending, corev1.EventTypeWarning,
 		"Waiting for the API server: reading Secret {secret} failed and is tried again: {detail}."},
 	waitingForKey: {pending, corev1.EventTypeNormal,

@@ -8,9 +8,9 @@ import (
 	"math"
 	"time"
 
-	"github.com/go-logr/logr"
 	libapi "github.com/cert-manager/issuer-lib/api/v1alpha1"
 	libcontrollers "github.com/cert-manager/issuer-lib/controllers"
+	"github.com/go-logr/logr"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"

@@ -37,7 +37,7 @@ func ParsePrivateKey(data []byte) (crypto.Signer, error) {
 	key, err := pki.DecodePrivateKeyBytes(data)
 	if err != nil {
 		// The parser's error can carry bytes of the key.
-		return nil, unusableKey("the content of its PEM block is damaged, or not of the kind that its first line says: store the key again")
+		return nil, unusableKey("its PEM block is damaged, or not an RSA, ECDSA or Ed25519 key in the format that its first line names: store the key again")
 	}
 	if problem := unsupported(key.Public()); problem != "" {
 		return nil, unusableKey("it is %s", problem)

@@ -77,7 +77,9 @@ type SelfSignedIssuerSpec struct {
 	// clocks are slow: 0s to 24h, as whole hours (h), minutes (m) and seconds
 	// (s). notAfter does not move. At most a tenth of the duration that was
 	// requested is used, so that renewal, which cert-manager plans by the time
-	// between notBefore and notAfter, is not due at once. The default is 0s.
+	// between notBefore and notAfter, is not due at once. (A Certificate that
+	// wants to be renewed with more than 90 in spec.renewBeforePercentage would
+	// still be: do not combine the two.) The default is 0s.
 	//
 	// Example: `backdate: 5m`
 	//

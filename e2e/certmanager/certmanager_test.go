@@ -53,29 +53,32 @@ func issueInTree(t *testing.T, admin client.Client) {
 // it was not given the right to approve for.
 func TestApprovalNeedsTheRightToApprove(t *testing.T) {
 	t.Parallel()
-	namespace := newNamespace(t, shared.admin)
-	createIssuerCRDs(t, shared.admin)
+	c := startCluster(t) // its own: rights and CRDs hold for all namespaces
+	install(t, c)
+	admin := newClient(t, c.AdminConfig())
+	namespace := newNamespace(t, admin)
+	createIssuerCRDs(t, admin)
 	ours := certificateRequest(t, namespace, "ours", cmmeta.IssuerReference{
 		Group: issuerGroup, Kind: "SelfSignedIssuer", Name: "any",
 	})
-	create(t, shared.admin, ours)
+	create(t, admin, ours)
 
-	requireApprovalRefused(t, ours)
-	requireNotApproved(t, ours)
+	requireApprovalRefused(t, approverClient(t, c), ours)
+	requireNotApproved(t, admin, ours)
 
-	grantApproval(t, shared.admin)
+	grantApproval(t, admin)
 	// The approver tries a refused request again after 5 s, then after twice that, and so on.
-	eventually(t, shared.admin, ours, func() bool { return approvedReason(ours) == "cert-manager.io" })
+	eventually(t, admin, ours, func() bool { return approvedReason(ours) == "cert-manager.io" })
 }
 
 // requireApprovalRefused tries what the approver does, with the approver's own credentials.
-func requireApprovalRefused(t *testing.T, request *cmapi.CertificateRequest) {
+func requireApprovalRefused(t *testing.T, approver client.Client, request *cmapi.CertificateRequest) {
 	t.Helper()
 	attempt := request.DeepCopy()
 	attempt.Status.Conditions = []cmapi.CertificateRequestCondition{{
 		Type: cmapi.CertificateRequestConditionApproved, Status: cmmeta.ConditionTrue, Reason: "Test", Message: "Test",
 	}}
-	err := shared.approver.Status().Update(t.Context(), attempt)
+	err := approver.Status().Update(t.Context(), attempt)
 	want := `user "` + approverUser + `" does not have permissions to set approved/denied conditions`
 	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Fatalf("approving without the right: got error %v, want one with %q", err, want)
@@ -84,15 +87,15 @@ func requireApprovalRefused(t *testing.T, request *cmapi.CertificateRequest) {
 
 // requireNotApproved lets the approver work off a later request, and checks that it left this
 // one alone.
-func requireNotApproved(t *testing.T, request *cmapi.CertificateRequest) {
+func requireNotApproved(t *testing.T, admin client.Client, request *cmapi.CertificateRequest) {
 	t.Helper()
 	later := certificateRequest(t, request.Namespace, "later", cmmeta.IssuerReference{
 		Group: "cert-manager.io", Kind: "Issuer", Name: "any",
 	})
-	create(t, shared.admin, later)
-	eventually(t, shared.admin, later, func() bool { return approvedReason(later) != "" })
+	create(t, admin, later)
+	eventually(t, admin, later, func() bool { return approvedReason(later) != "" })
 
-	get(t, shared.admin, client.ObjectKeyFromObject(request), request)
+	get(t, admin, client.ObjectKeyFromObject(request), request)
 	if len(request.Status.Conditions) > 0 {
 		t.Fatalf("a request for a signer without the right has conditions %v", request.Status.Conditions)
 	}

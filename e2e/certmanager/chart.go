@@ -9,12 +9,13 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/cert-manager/selfsigned-issuer/e2e/manifest"
 	"helm.sh/helm/v4/pkg/chart/common"
 	chartutil "helm.sh/helm/v4/pkg/chart/common/util"
 	"helm.sh/helm/v4/pkg/chart/v2/loader"
 	"helm.sh/helm/v4/pkg/engine"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/manifest"
 )
 
 // Namespace is where cert-manager is installed, as its documentation does it.

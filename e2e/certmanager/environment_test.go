@@ -11,8 +11,6 @@ import (
 	"time"
 
 	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
-	"github.com/cert-manager/selfsigned-issuer/e2e/cluster"
-	"github.com/cert-manager/selfsigned-issuer/e2e/toolchain"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
@@ -20,6 +18,9 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/cluster"
+	"github.com/cert-manager/selfsigned-issuer/e2e/toolchain"
 )
 
 const (
@@ -33,9 +34,8 @@ const (
 
 // shared is the cluster with cert-manager that most tests use, each in a namespace of its own.
 var shared struct {
-	cluster  *cluster.Cluster
-	admin    client.Client
-	approver client.Client // with the rights of cert-manager's controllers
+	cluster *cluster.Cluster
+	admin   client.Client
 }
 
 func TestMain(m *testing.M) {
@@ -57,7 +57,7 @@ func runTests(m *testing.M) (code int) {
 		return 1
 	}
 	defer func() { code = max(code, stopped(installation.Stop())) }()
-	if err := connectShared(ctx, c); err != nil {
+	if err := connectShared(c); err != nil {
 		report("%v", err)
 		return 1
 	}
@@ -76,20 +76,9 @@ func report(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, format+"\n", args...)
 }
 
-func connectShared(ctx context.Context, c *cluster.Cluster) (err error) {
+func connectShared(c *cluster.Cluster) (err error) {
 	shared.cluster = c
-	if shared.admin, err = client.New(c.AdminConfig(), client.Options{Scheme: scheme}); err != nil {
-		return err
-	}
-	kubeconfig, err := c.ServiceAccountKubeconfig(ctx, Namespace, ControllerServiceAccount)
-	if err != nil {
-		return err
-	}
-	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
-	if err != nil {
-		return err
-	}
-	shared.approver, err = client.New(config, client.Options{Scheme: scheme})
+	shared.admin, err = client.New(c.AdminConfig(), client.Options{Scheme: scheme})
 	return err
 }
 
@@ -102,6 +91,30 @@ func startCluster(t *testing.T) *cluster.Cluster {
 	}
 	t.Cleanup(func() { requireNoError(t, c.Stop()) })
 	return c
+}
+
+// install installs cert-manager with its defaults for one test.
+func install(t *testing.T, c *cluster.Cluster) {
+	t.Helper()
+	installation, err := Install(waitContext(t), c, Options{Report: t.Logf})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { requireNoError(t, installation.Stop()) })
+}
+
+// approverClient returns a client with the rights of cert-manager's controllers.
+func approverClient(t *testing.T, c *cluster.Cluster) client.Client {
+	t.Helper()
+	kubeconfig, err := c.ServiceAccountKubeconfig(t.Context(), Namespace, ControllerServiceAccount)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newClient(t, config)
 }
 
 func buildProgram(t *testing.T) {

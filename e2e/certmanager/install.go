@@ -11,9 +11,10 @@ import (
 	"strconv"
 	"sync/atomic"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
 	"github.com/cert-manager/selfsigned-issuer/e2e/cluster"
 	"github.com/cert-manager/selfsigned-issuer/e2e/manifest"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 // Installation is cert-manager in one cluster. Its methods must not be called at the same

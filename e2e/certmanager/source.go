@@ -12,9 +12,10 @@ import (
 	"os/exec"
 	"path/filepath"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
 	"github.com/cert-manager/selfsigned-issuer/e2e/manifest"
 	"github.com/cert-manager/selfsigned-issuer/e2e/toolchain"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 const modulePath = "github.com/cert-manager/cert-manager"

@@ -27,13 +27,17 @@ func Build(ctx context.Context, p Program, report Reporter) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if p.workingTree {
+	return b.build(ctx)
+}
+
+func (b *build) build(ctx context.Context) (path string, err error) {
+	if b.workingTree {
 		path, err = b.fromWorkingTree(ctx)
 	} else {
 		path, err = b.fromPinnedModule(ctx)
 	}
 	if err != nil {
-		return "", fmt.Errorf("cannot build %s: %w", p.Name, err)
+		return "", fmt.Errorf("cannot build %s: %w", b.Name, err)
 	}
 	return path, nil
 }
@@ -67,6 +71,8 @@ type build struct {
 	root   string // of the repository
 	cache  string
 	report Reporter
+	// how often it says that it is still at it
+	heartbeat time.Duration
 }
 
 func newBuild(p Program, report Reporter) (*build, error) {
@@ -81,7 +87,7 @@ func newBuild(p Program, report Reporter) (*build, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &build{Program: p, root: root, cache: cache, report: report}, nil
+	return &build{Program: p, root: root, cache: cache, report: report, heartbeat: heartbeat}, nil
 }
 
 // fromPinnedModule builds a program whose sources are all known by their hash, so that a
@@ -132,7 +138,7 @@ func (b *build) fromWorkingTree(ctx context.Context) (string, error) {
 		return "", err
 	}
 	defer unlock()
-	b.report.Say("building %s from this working tree", b.Name)
+	b.report.Say("building %s from this working tree: minutes the first time, seconds after that", b.Name)
 	if err := b.compile(ctx, latest, flags); err != nil {
 		return "", err
 	}

@@ -60,3 +60,9 @@ func networkFailed(text string) bool {
 	}
 	return false
 }
+
+// isVersionControlFailure recognises that git refuses to work, as it does in a repository
+// that belongs to another user, which -buildvcs=auto does not forgive.
+func isVersionControlFailure(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "error obtaining VCS status")
+}

@@ -34,7 +34,12 @@ func (b *build) compile(ctx context.Context, target string, flags []string) erro
 		// An output that is up to date is left alone, if only `go build` gets to see it.
 		output = target
 	}
-	err = b.goBuild(ctx, filepath.Join(dir, "log"), output, flags)
+	log := filepath.Join(dir, "log")
+	err = b.goBuild(ctx, log, output, flags)
+	if isVersionControlFailure(err) {
+		b.report.Say("%s gets no version: git cannot read this repository (git status tells why)", b.Name)
+		err = b.goBuild(ctx, log, output, append(flags, "-buildvcs=false"))
+	}
 	if err != nil {
 		return err
 	}
@@ -76,7 +81,7 @@ func (b *build) goBuild(ctx context.Context, log, output string, flags []string)
 // await waits for the compiler and reports its progress meanwhile.
 func (b *build) await(ctx context.Context, compiler *process.Process) error {
 	started := time.Now()
-	ticker := time.NewTicker(heartbeat)
+	ticker := time.NewTicker(b.heartbeat)
 	defer ticker.Stop()
 	for {
 		select {

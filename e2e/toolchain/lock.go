@@ -22,13 +22,14 @@ func lock(ctx context.Context, entry string, onWait func()) (unlock func(), err 
 	if err != nil {
 		return nil, err
 	}
-	unlock = func() { _ = f.Close() } // closing drops the lock
+	release := func() { _ = f.Close() } // closing drops the lock
 
-	switch err := flock(f, syscall.LOCK_EX|syscall.LOCK_NB); {
-	case err == nil:
-		return unlock, nil
-	case !errors.Is(err, syscall.EWOULDBLOCK):
-		unlock()
+	err = flock(f, syscall.LOCK_EX|syscall.LOCK_NB)
+	if err == nil {
+		return release, nil
+	}
+	if !errors.Is(err, syscall.EWOULDBLOCK) {
+		release()
 		return nil, &os.PathError{Op: "flock", Path: f.Name(), Err: err}
 	}
 	onWait()
@@ -36,10 +37,10 @@ func lock(ctx context.Context, entry string, onWait func()) (unlock func(), err 
 	go func() { locked <- flock(f, syscall.LOCK_EX) }()
 	select {
 	case err := <-locked:
-		return unlock, err
+		return release, err
 	case <-ctx.Done():
 		// flock(2) cannot be called off: let it end by itself and drop what it got.
-		go func() { <-locked; unlock() }()
+		go func() { <-locked; release() }()
 		return nil, ctx.Err()
 	}
 }

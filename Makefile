@@ -1,0 +1,94 @@
+# Copyright The selfsigned-issuer Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+# Needs Go, git, make, and a C compiler for the race detector. Everything else is pinned in
+# e2e/modules and built on first use; Go's build cache keeps it.
+
+# A go.work file above this folder must not change what is built.
+export GOWORK := off
+
+# The Go modules with code of ours.
+MODULES := . e2e e2e/modules/certmanager
+
+# $(call tool,MODULE) runs a tool that e2e/modules/MODULE pins.
+tool = go tool -modfile=$(CURDIR)/e2e/modules/$(1)/go.mod
+
+.PHONY: help
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+##### See it work #####
+
+.PHONY: demo
+demo: ## Show it on a real control plane, step by step (the first run builds that: minutes).
+	cd e2e && go run ./cmd/demo
+
+.PHONY: playground
+playground: ## Start the same control plane for your own kubectl, until Ctrl-C.
+	cd e2e && go run ./cmd/playground
+
+##### Change it #####
+
+CONTROLLER_GEN = $(call tool,tools) controller-gen paths=./api/... \
+	object:headerFile=e2e/modules/tools/header.go.txt crd:headerFile=e2e/modules/tools/header.yaml.txt
+
+.PHONY: generate
+generate: ## Generate the CRDs and the deep copies from api/.
+	$(CONTROLLER_GEN) output:crd:dir=deploy/crds
+
+.PHONY: verify-generated
+verify-generated: ## Fail when `make generate` would change something.
+	@generated=$$(mktemp -d) && trap 'rm -r "$$generated"' EXIT && \
+	$(CONTROLLER_GEN) output:crd:dir="$$generated" output:object:dir="$$generated" && \
+	for file in "$$generated"/*; do \
+		case "$$file" in *.go) committed=api/v1alpha1 ;; *) committed=deploy/crds ;; esac; \
+		diff -u "$$committed/$${file##*/}" "$$file" || { echo "Run 'make generate'."; exit 1; }; \
+	done
+
+.PHONY: lint
+lint: ## Check the code against .golangci.yml, and go.mod for tidiness.
+	@for module in $(MODULES); do \
+		echo "linting $$module"; \
+		(cd $$module && $(call tool,lint) golangci-lint run --allow-parallel-runners && go mod tidy -diff) || exit 1; \
+	done
+	cd e2e/modules/lint && go test ./...
+
+# How much `make test` prints: see the formats of gotestsum.
+TEST_FORMAT ?= testname
+
+# -count=1: Go's test cache does not know of the manifests and programs that are tested.
+.PHONY: test
+test: ## Run all tests, those on the real control plane included.
+	@failed=; for module in $(MODULES); do \
+		echo "testing $$module"; \
+		(cd $$module && $(call tool,tools) gotestsum --format=$(TEST_FORMAT) -- -race -count=1 -timeout=30m ./...) \
+			|| failed="$$failed $$module"; \
+	done; \
+	test -z "$$failed" || { echo "failed in:$$failed"; exit 1; }
+
+##### Ship it #####
+
+# Where the program goes.
+BIN ?= bin
+
+.PHONY: build
+build: ## Build $$BIN/selfsigned-issuer for $GOOS and $GOARCH, with its version from git.
+	CGO_ENABLED=0 go build -trimpath -buildvcs=true -ldflags='-s -w' -o $(BIN)/selfsigned-issuer ./cmd/selfsigned-issuer
+
+# The image's name, as deploy/overlays/default has it.
+IMAGE ?= selfsigned-issuer:dev
+# For another platform, such as linux/arm64.
+PLATFORM ?=
+# The first one that works here.
+BUILDER ?= $(shell for b in docker podman buildah; do $$b info >/dev/null 2>&1 && echo $$b && break; done)
+
+.PHONY: image
+image: ## Build the image $IMAGE with docker, podman or buildah ($PLATFORM: for which platform).
+	@builder='$(BUILDER)'; test -n "$$builder" || { echo "make image needs docker, podman or buildah"; exit 1; }; \
+	set -x; "$$builder" build $(if $(PLATFORM),--platform=$(PLATFORM)) --tag=$(IMAGE) .
+
+OVERLAY ?= deploy/overlays/default
+
+.PHONY: manifests
+manifests: ## Print what $OVERLAY installs, for kubectl.
+	@$(call tool,tools) kustomize build $(OVERLAY)

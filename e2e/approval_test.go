@@ -1,0 +1,178 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e_test
+
+import (
+	"context"
+	"crypto"
+	"testing"
+
+	cmutil "github.com/cert-manager/cert-manager/pkg/api/util"
+	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+const deniedMessage = "The CertificateRequest was denied by an approver and will not be signed."
+
+// TestApprovalIsNeeded takes the approver's right away that the default overlay ships. It
+// must not run beside other tests.
+func TestApprovalIsNeeded(t *testing.T) {
+	namespace, key := newNamespace(t), newKey(t)
+	createKeySecret(t, namespace, key)
+	restore := withoutApproverRight(t)
+
+	waits, denied := newRequest(t, namespace, key), newRequest(t, namespace, key)
+	create(t, waits)
+	create(t, denied)
+	passApprover(t, namespace, key)
+	for _, request := range []*cmapi.CertificateRequest{waits, denied} {
+		get(t, request)
+		if len(request.Status.Conditions) > 0 || len(request.Status.Certificate) > 0 {
+			t.Errorf("the request that nobody approved has the status %+v", request.Status)
+		}
+	}
+
+	setCondition(t, denied, cmapi.CertificateRequestConditionDenied)
+	awaitReady(t, denied, cmmeta.ConditionFalse, "Denied", deniedMessage)
+	checkFailed(t, denied)
+	checkEvents(t, denied)
+
+	restore()
+	checkIssued(t, waits)
+	checkEvents(t, waits, "CertificateIssued")
+}
+
+// withoutApproverRight removes the binding of the approver role until restore is called.
+func withoutApproverRight(t *testing.T) (restore func()) {
+	t.Helper()
+	binding := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "cert-manager-controller-approve:selfsigned-cert-manager-io"}}
+	get(t, binding)
+	if err := env.Client.Delete(t.Context(), binding.DeepCopy()); err != nil {
+		t.Fatal(err)
+	}
+	binding.ObjectMeta = metav1.ObjectMeta{Name: binding.Name, Labels: binding.Labels}
+	restored := false
+	restore = func() {
+		if restored {
+			return
+		}
+		restored = true
+		if err := env.Client.Create(context.Background(), binding); err != nil {
+			t.Error(err)
+		}
+	}
+	t.Cleanup(restore)
+	return restore
+}
+
+// passApprover lets cert-manager's approver work off a later request, which it may approve:
+// by then it has tried the earlier ones.
+func passApprover(t *testing.T, namespace string, key crypto.Signer) {
+	t.Helper()
+	later := newRequest(t, namespace, key)
+	later.Spec.IssuerRef = cmmeta.IssuerReference{Group: "cert-manager.io", Kind: "Issuer", Name: "any"}
+	create(t, later)
+	await(t, "approval of a request for an in-tree issuer", func(context.Context) string {
+		get(t, later)
+		if !cmutil.CertificateRequestIsApproved(later) {
+			return "not approved"
+		}
+		return ""
+	})
+}
+
+// setCondition adds a condition, as an approver or cert-manager would.
+func setCondition(t *testing.T, request *cmapi.CertificateRequest, condition cmapi.CertificateRequestConditionType) {
+	t.Helper()
+	now := metav1.Now()
+	await(t, "setting condition "+string(condition), func(ctx context.Context) string {
+		get(t, request)
+		request.Status.Conditions = append(request.Status.Conditions, cmapi.CertificateRequestCondition{
+			Type: condition, Status: cmmeta.ConditionTrue, Reason: "Test", Message: "by a test", LastTransitionTime: &now,
+		})
+		if err := env.Client.Status().Update(ctx, request); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+}
+
+// TestDeniedWinsOverApproved needs a namespace without cert-manager's webhook, which forbids
+// both conditions together.
+func TestDeniedWinsOverApproved(t *testing.T) {
+	t.Parallel()
+	namespace, key := newNamespace(t, unvalidated), newKey(t)
+	request := newRequest(t, namespace, key)
+	create(t, request)
+	awaitEventReason(t, request, "MissingSecret")
+	setCondition(t, request, cmapi.CertificateRequestConditionDenied)
+	awaitReady(t, request, cmmeta.ConditionFalse, "Denied", deniedMessage)
+	createKeySecret(t, namespace, key)
+	barrier(t, namespace, key)
+	get(t, request)
+	checkFailed(t, request)
+}
+
+// TestUntouched covers what the plugin must leave as it is, also when the key is there.
+func TestUntouched(t *testing.T) {
+	for name, touch := range map[string]func(*testing.T, *cmapi.CertificateRequest){
+		"InvalidRequest": func(t *testing.T, request *cmapi.CertificateRequest) {
+			setCondition(t, request, cmapi.CertificateRequestConditionInvalidRequest)
+		},
+		"certificate without a condition": func(t *testing.T, request *cmapi.CertificateRequest) {
+			await(t, "setting a certificate", func(ctx context.Context) string {
+				get(t, request)
+				request.Status.Certificate = []byte("from elsewhere")
+				if err := env.Client.Status().Update(ctx, request); err != nil {
+					return err.Error()
+				}
+				return ""
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			namespace, key := newNamespace(t, unvalidated), newKey(t)
+			request := newRequest(t, namespace, key)
+			create(t, request)
+			awaitEventReason(t, request, "MissingSecret")
+			touch(t, request)
+			before := request.ResourceVersion
+			createKeySecret(t, namespace, key)
+			barrier(t, namespace, key)
+			get(t, request)
+			if request.ResourceVersion != before {
+				t.Errorf("the request was written: %+v", request.Status)
+			}
+			checkEvents(t, request, "MissingSecret")
+		})
+	}
+}
+
+// barrier returns when the plugin has handled everything that the namespace's key Secret has
+// woken before: a request that came later is signed.
+func barrier(t *testing.T, namespace string, key crypto.Signer) {
+	t.Helper()
+	create(t, keySecret(namespace, "barrier", map[string][]byte{"tls.key": keyPEM(t, key)}))
+	later := newRequest(t, namespace, key)
+	later.Annotations[cmapi.CertificateRequestPrivateKeyAnnotationKey] = "barrier"
+	create(t, later)
+	awaitReady(t, later, cmmeta.ConditionTrue, "Issued", inNamespace("Signed with its own private key from Secret {ns}/barrier.", namespace))
+}
+
+// awaitEventReason waits for an event with a reason, whatever its text.
+func awaitEventReason(t *testing.T, about client.Object, reason string) {
+	t.Helper()
+	await(t, "event "+reason+" of "+about.GetName(), func(ctx context.Context) string {
+		for _, event := range eventsOf(ctx, t, about) {
+			if event.Reason == reason {
+				return ""
+			}
+		}
+		return "not there"
+	})
+}

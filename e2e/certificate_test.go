@@ -1,0 +1,257 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	cmutil "github.com/cert-manager/cert-manager/pkg/api/util"
+	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+)
+
+// newCertificate returns a Certificate of issuer "issuer", with Secret "tls".
+func newCertificate(namespace string) *cmapi.Certificate {
+	return &cmapi.Certificate{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "certificate"},
+		Spec: cmapi.CertificateSpec{
+			CommonName: "example.com",
+			DNSNames:   []string{"example.com"},
+			SecretName: "tls",
+			PrivateKey: &cmapi.CertificatePrivateKey{Algorithm: cmapi.ECDSAKeyAlgorithm, RotationPolicy: cmapi.RotationPolicyAlways},
+			IssuerRef:  cmmeta.IssuerReference{Group: selfsigned.GroupName, Kind: "SelfSignedIssuer", Name: "issuer"},
+		},
+	}
+}
+
+// awaitRevision waits until a Certificate is Ready with that revision, and returns what its
+// Secret holds.
+func awaitRevision(t *testing.T, certificate *cmapi.Certificate, revision int) (*x509.Certificate, *corev1.Secret) {
+	t.Helper()
+	await(t, fmt.Sprintf("revision %d of %s", revision, certificate.Name), func(context.Context) string {
+		get(t, certificate)
+		isReady := cmutil.CertificateHasCondition(certificate, cmapi.CertificateCondition{Type: cmapi.CertificateConditionReady, Status: cmmeta.ConditionTrue})
+		issuing := cmutil.CertificateHasCondition(certificate, cmapi.CertificateCondition{Type: cmapi.CertificateConditionIssuing, Status: cmmeta.ConditionTrue})
+		if isReady && !issuing && certificate.Status.Revision != nil && *certificate.Status.Revision == revision {
+			return ""
+		}
+		return fmt.Sprintf("%+v", certificate.Status)
+	})
+	if certificate.Status.FailedIssuanceAttempts != nil {
+		t.Errorf("%d attempts failed on the way", *certificate.Status.FailedIssuanceAttempts)
+	}
+	secret := keySecret(certificate.Namespace, certificate.Spec.SecretName, nil)
+	get(t, secret)
+	if !bytes.Equal(secret.Data["ca.crt"], secret.Data["tls.crt"]) {
+		t.Error("ca.crt is not the certificate itself")
+	}
+	return mustParse(t, secret.Data["tls.crt"]), secret
+}
+
+// change updates a Certificate until it is accepted.
+func change(t *testing.T, certificate *cmapi.Certificate, edit func()) {
+	t.Helper()
+	await(t, "changing "+certificate.Name, func(ctx context.Context) string {
+		get(t, certificate)
+		edit()
+		if err := env.Client.Update(ctx, certificate); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+}
+
+// renew does what "cmctl renew" does.
+func renew(t *testing.T, certificate *cmapi.Certificate) {
+	t.Helper()
+	await(t, "renewing "+certificate.Name, func(ctx context.Context) string {
+		get(t, certificate)
+		cmutil.SetCertificateCondition(certificate, certificate.Generation, cmapi.CertificateConditionIssuing, cmmeta.ConditionTrue, "ManuallyTriggered", "by a test")
+		if err := env.Client.Status().Update(ctx, certificate); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+}
+
+func TestCertificateKeyAlgorithms(t *testing.T) {
+	for _, test := range []struct {
+		algorithm cmapi.PrivateKeyAlgorithm
+		size      int
+		signature x509.SignatureAlgorithm
+	}{
+		{cmapi.RSAKeyAlgorithm, 2048, x509.SHA256WithRSA},
+		{cmapi.RSAKeyAlgorithm, 3072, x509.SHA384WithRSA},
+		{cmapi.RSAKeyAlgorithm, 4096, x509.SHA512WithRSA},
+		{cmapi.RSAKeyAlgorithm, 8192, x509.SHA512WithRSA},
+		{cmapi.ECDSAKeyAlgorithm, 256, x509.ECDSAWithSHA256},
+		{cmapi.ECDSAKeyAlgorithm, 384, x509.ECDSAWithSHA384},
+		{cmapi.ECDSAKeyAlgorithm, 521, x509.ECDSAWithSHA512},
+		{cmapi.Ed25519KeyAlgorithm, 0, x509.PureEd25519},
+	} {
+		for _, encoding := range []cmapi.PrivateKeyEncoding{cmapi.PKCS1, cmapi.PKCS8} {
+			if test.size == 8192 && encoding == cmapi.PKCS8 {
+				continue // one key of that size takes long enough to make; the encoding is no different
+			}
+			t.Run(fmt.Sprintf("%s-%d-%s", test.algorithm, test.size, encoding), func(t *testing.T) {
+				t.Parallel()
+				certificate := newCertificate(newNamespace(t))
+				certificate.Spec.PrivateKey = &cmapi.CertificatePrivateKey{Algorithm: test.algorithm, Size: test.size, Encoding: encoding}
+				create(t, certificate)
+				got, _ := awaitRevision(t, certificate, 1)
+				if got.SignatureAlgorithm != test.signature {
+					t.Errorf("signed with %s, want %s", got.SignatureAlgorithm, test.signature)
+				}
+			})
+		}
+	}
+}
+
+func TestCertificateLife(t *testing.T) {
+	t.Parallel()
+	certificate := newCertificate(newNamespace(t))
+	create(t, certificate)
+	first, _ := awaitRevision(t, certificate, 1)
+
+	renew(t, certificate) // with a new key
+	second, _ := awaitRevision(t, certificate, 2)
+	if bytes.Equal(first.SubjectKeyId, second.SubjectKeyId) {
+		t.Error("rotationPolicy Always kept the key")
+	}
+
+	change(t, certificate, func() { certificate.Spec.PrivateKey.RotationPolicy = cmapi.RotationPolicyNever })
+	renew(t, certificate) // with the same key
+	third, secret := awaitRevision(t, certificate, 3)
+	if !bytes.Equal(second.SubjectKeyId, third.SubjectKeyId) || second.SerialNumber.Cmp(third.SerialNumber) == 0 {
+		t.Error("rotationPolicy Never: want the same key and another serial number")
+	}
+
+	change(t, certificate, func() { certificate.Spec.DNSNames = []string{"example.com", "www.example.com"} })
+	fourth, _ := awaitRevision(t, certificate, 4)
+	if !slices.Equal(fourth.DNSNames, []string{"example.com", "www.example.com"}) {
+		t.Errorf("DNS names %q after the change", fourth.DNSNames)
+	}
+
+	if err := env.Client.Delete(t.Context(), secret); err != nil {
+		t.Fatal(err)
+	}
+	awaitRevision(t, certificate, 5)
+}
+
+// TestSwitchOfIssuer goes from the in-tree issuer to ours and back with the same key.
+func TestSwitchOfIssuer(t *testing.T) {
+	t.Parallel()
+	namespace := newNamespace(t)
+	create(t, &cmapi.Issuer{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "in-tree"},
+		Spec:       cmapi.IssuerSpec{IssuerConfig: cmapi.IssuerConfig{SelfSigned: &cmapi.SelfSignedIssuer{}}},
+	})
+	inTree := cmmeta.IssuerReference{Group: "cert-manager.io", Kind: "Issuer", Name: "in-tree"}
+	certificate := newCertificate(namespace)
+	ours := certificate.Spec.IssuerRef
+	certificate.Spec.IsCA = true
+	certificate.Spec.PrivateKey.RotationPolicy = cmapi.RotationPolicyNever
+	certificate.Spec.IssuerRef = inTree
+	create(t, certificate)
+	first, _ := awaitRevision(t, certificate, 1)
+	change(t, certificate, func() { certificate.Spec.IssuerRef = ours })
+	second, _ := awaitRevision(t, certificate, 2)
+	change(t, certificate, func() { certificate.Spec.IssuerRef = inTree })
+	third, _ := awaitRevision(t, certificate, 3)
+	for _, other := range []*x509.Certificate{second, third} {
+		if !bytes.Equal(first.SubjectKeyId, other.SubjectKeyId) {
+			t.Errorf("the subject key identifier changed from %X to %X", first.SubjectKeyId, other.SubjectKeyId)
+		}
+	}
+	if second.SerialNumber.Cmp(first.SerialNumber) == 0 {
+		t.Error("the switch did not issue again")
+	}
+}
+
+// TestCertificateFields covers what a Certificate can ask for, in one certificate.
+func TestCertificateFields(t *testing.T) {
+	t.Parallel()
+	certificate := newCertificate(newNamespace(t))
+	certificate.Spec.IsCA = true
+	certificate.Spec.Duration = &metav1.Duration{Duration: 1000 * time.Hour}
+	certificate.Spec.URIs = []string{"spiffe://example.com/a"}
+	certificate.Spec.IPAddresses = []string{"192.0.2.1"}
+	certificate.Spec.EmailAddresses = []string{"a@example.com"}
+	certificate.Spec.Usages = []cmapi.KeyUsage{cmapi.UsageCertSign, cmapi.UsageCRLSign, cmapi.UsageServerAuth, cmapi.UsageClientAuth}
+	certificate.Spec.Subject = &cmapi.X509Subject{Organizations: []string{"Example"}, Countries: []string{"DE"}}
+	create(t, certificate)
+	got, _ := awaitRevision(t, certificate, 1)
+	if duration := got.NotAfter.Sub(got.NotBefore); duration != 1000*time.Hour {
+		t.Errorf("valid for %s, want 1000h", duration)
+	}
+	if want := "CN=example.com,O=Example,C=DE"; got.Subject.String() != want || got.Issuer.String() != want {
+		t.Errorf("subject %s and issuer %s, want %s", got.Subject, got.Issuer, want)
+	}
+	if got.URIs[0].String() != "spiffe://example.com/a" || got.IPAddresses[0].String() != "192.0.2.1" || got.EmailAddresses[0] != "a@example.com" {
+		t.Errorf("URI %s, IP %s, email %s", got.URIs, got.IPAddresses, got.EmailAddresses)
+	}
+	if !got.IsCA || got.KeyUsage != x509.KeyUsageCertSign|x509.KeyUsageCRLSign {
+		t.Errorf("CA %t, key usage %b", got.IsCA, got.KeyUsage)
+	}
+	if !slices.Equal(got.ExtKeyUsage, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}) {
+		t.Errorf("extended key usages %v", got.ExtKeyUsage)
+	}
+}
+
+// TestKeySwappedDuringIssuance replaces the key under a request that waits for its issuer.
+// The in-tree issuer fails such a request, and the Certificate backs off for an hour.
+func TestKeySwappedDuringIssuance(t *testing.T) {
+	t.Parallel()
+	certificate := newCertificate(newNamespace(t))
+	certificate.Spec.IssuerRef.Name = "later"
+	create(t, certificate)
+	await(t, "the Secret with the next private key", func(context.Context) string {
+		get(t, certificate)
+		if certificate.Status.NextPrivateKeySecretName == nil {
+			return "not named yet"
+		}
+		var list cmapi.CertificateRequestList
+		if err := env.Client.List(t.Context(), &list, client.InNamespace(certificate.Namespace)); err != nil || len(list.Items) == 0 {
+			return fmt.Sprintf("%d requests, %v", len(list.Items), err)
+		}
+		return ""
+	})
+	secret := keySecret(certificate.Namespace, *certificate.Status.NextPrivateKeySecretName, nil)
+	get(t, secret)
+	secret.Data["tls.key"] = keyPEM(t, newKey(t))
+	if err := env.Client.Update(t.Context(), secret); err != nil {
+		t.Fatal(err)
+	}
+	create(t, &selfsigned.SelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{Namespace: certificate.Namespace, Name: "later"}})
+	awaitRevision(t, certificate, 1) // with no failed attempt
+}
+
+// TestEmptySubject checks the warning that cert-manager's documentation promises.
+func TestEmptySubject(t *testing.T) {
+	t.Parallel()
+	certificate := newCertificate(newNamespace(t))
+	certificate.Spec.CommonName = ""
+	create(t, certificate)
+	got, _ := awaitRevision(t, certificate, 1)
+	if got.Issuer.String() != "" {
+		t.Errorf("issuer %s, want none", got.Issuer)
+	}
+	var list cmapi.CertificateRequestList
+	if err := env.Client.List(t.Context(), &list, client.InNamespace(certificate.Namespace)); err != nil || len(list.Items) != 1 {
+		t.Fatalf("%d requests, %v", len(list.Items), err)
+	}
+	awaitEvent(t, &list.Items[0], corev1.EventTypeWarning, "BadConfig", badConfigNote)
+	checkEvents(t, &list.Items[0], "CertificateIssued", "BadConfig")
+}

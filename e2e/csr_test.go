@@ -1,0 +1,291 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e_test
+
+import (
+	"context"
+	"crypto"
+	"fmt"
+	"testing"
+	"time"
+
+	certificatesv1 "k8s.io/api/certificates/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+
+	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+	"github.com/cert-manager/selfsigned-issuer/e2e/certtext"
+	"github.com/cert-manager/selfsigned-issuer/e2e/lab"
+)
+
+const (
+	keyAnnotation      = "experimental.cert-manager.io/private-key-secret-name"
+	durationAnnotation = "experimental.cert-manager.io/request-duration"
+	isCAAnnotation     = "experimental.cert-manager.io/request-is-ca"
+	clusterSigner      = "clusterselfsignedissuers.selfsigned.cert-manager.io/"
+	namespacedSigner   = "selfsignedissuers.selfsigned.cert-manager.io/"
+)
+
+// newClusterIssuer creates a ClusterSelfSignedIssuer of its own for the test.
+func newClusterIssuer(t *testing.T) string {
+	t.Helper()
+	issuer := &selfsigned.ClusterSelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{GenerateName: "e2e-"}}
+	create(t, issuer)
+	return issuer.Name
+}
+
+// newCSR returns a CSR of a signer for the Secret of that name.
+func newCSR(t *testing.T, signerName, secret string, key crypto.Signer) *certificatesv1.CertificateSigningRequest {
+	t.Helper()
+	return &certificatesv1.CertificateSigningRequest{
+		ObjectMeta: metav1.ObjectMeta{GenerateName: "e2e-", Annotations: map[string]string{keyAnnotation: secret}},
+		Spec: certificatesv1.CertificateSigningRequestSpec{
+			Request:    csrPEM(t, key, "example.com"),
+			SignerName: signerName,
+			Usages:     []certificatesv1.KeyUsage{certificatesv1.UsageDigitalSignature, certificatesv1.UsageServerAuth},
+		},
+	}
+}
+
+// approve does what an administrator does with "kubectl certificate approve".
+func approve(t *testing.T, csr *certificatesv1.CertificateSigningRequest) {
+	t.Helper()
+	clientset, err := kubernetes.NewForConfig(env.Cluster.AdminConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	csr.Status.Conditions = append(csr.Status.Conditions, certificatesv1.CertificateSigningRequestCondition{
+		Type: certificatesv1.CertificateApproved, Status: corev1.ConditionTrue, Reason: "Test", Message: "by a test",
+	})
+	if _, err := clientset.CertificatesV1().CertificateSigningRequests().UpdateApproval(t.Context(), csr.Name, csr, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// clusterKey puts a key into the cluster resource namespace and returns the Secret's name.
+func clusterKey(t *testing.T, key crypto.Signer) string {
+	t.Helper()
+	secret := keySecret("cert-manager", "", map[string][]byte{"tls.key": keyPEM(t, key)})
+	secret.GenerateName = "e2e-"
+	create(t, secret)
+	return secret.Name
+}
+
+func awaitCSRIssued(t *testing.T, csr *certificatesv1.CertificateSigningRequest, secret string) {
+	t.Helper()
+	await(t, "certificate of CSR "+csr.Name, func(context.Context) string {
+		get(t, csr)
+		if len(csr.Status.Certificate) > 0 {
+			return ""
+		}
+		return fmt.Sprintf("conditions %+v", csr.Status.Conditions)
+	})
+	awaitEvent(t, csr, corev1.EventTypeNormal, "CertificateIssued", "Signed with its own private key from Secret "+secret+".")
+}
+
+func awaitCSRFailed(t *testing.T, csr *certificatesv1.CertificateSigningRequest, reason, message string) {
+	t.Helper()
+	await(t, "failure of CSR "+csr.Name, func(context.Context) string {
+		get(t, csr)
+		for _, condition := range csr.Status.Conditions {
+			if condition.Type == certificatesv1.CertificateFailed && condition.Reason == reason && condition.Message == message {
+				return ""
+			}
+		}
+		return fmt.Sprintf("\n got %+v\nwant %s: %s", csr.Status.Conditions, reason, message)
+	})
+	awaitEvent(t, csr, corev1.EventTypeWarning, reason, message)
+	if len(csr.Status.Certificate) > 0 {
+		t.Error("a failed CSR has a certificate")
+	}
+}
+
+func TestCSRsOfAClusterIssuer(t *testing.T) {
+	t.Parallel()
+	key := newKey(t)
+	secret := clusterKey(t, key)
+	csr := newCSR(t, clusterSigner+newClusterIssuer(t), secret, key)
+	csr.Annotations[isCAAnnotation] = "true"
+	csr.Annotations[durationAnnotation] = "1h"
+	csr.Spec.Usages = []certificatesv1.KeyUsage{certificatesv1.UsageCertSign, certificatesv1.UsageCRLSign}
+	create(t, csr)
+	approve(t, csr)
+	awaitCSRIssued(t, csr, "cert-manager/"+secret)
+	certificate := mustParse(t, csr.Status.Certificate)
+	if !certificate.IsCA {
+		t.Error("the certificate is not for a CA, against the annotation request-is-ca")
+	}
+	if got := certificate.NotAfter.Sub(certificate.NotBefore); got != time.Hour {
+		t.Errorf("the certificate is valid for %s, want the annotation's 1h", got)
+	}
+}
+
+func TestCSRDurations(t *testing.T) {
+	issuer := newClusterIssuer(t)
+	const tooShort = "The requested duration is not valid: %s. Create the CertificateSigningRequest again with a duration of at least 10m0s, in the annotation experimental.cert-manager.io/request-duration or in spec.expirationSeconds."
+	for _, test := range []struct {
+		name       string
+		annotation string
+		seconds    int32
+		want       time.Duration
+		problem    string
+	}{
+		{name: "default", want: 90 * 24 * time.Hour},
+		{name: "from spec.expirationSeconds", seconds: 1200, want: 20 * time.Minute},
+		{name: "the annotation wins", annotation: "2h", seconds: 1200, want: 2 * time.Hour},
+		{name: "the minimum", annotation: "600s", want: 10 * time.Minute},
+		{name: "below the minimum", annotation: "599s", problem: "9m59s is too short"},
+		{name: "not a duration", annotation: "a day", problem: `failed to parse requested duration on annotation "experimental.cert-manager.io/request-duration": time: invalid duration "a day"`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			key := newKey(t)
+			secret := clusterKey(t, key)
+			csr := newCSR(t, clusterSigner+issuer, secret, key)
+			if test.annotation != "" {
+				csr.Annotations[durationAnnotation] = test.annotation
+			}
+			if test.seconds > 0 {
+				csr.Spec.ExpirationSeconds = &test.seconds
+			}
+			create(t, csr)
+			approve(t, csr)
+			if test.problem != "" {
+				awaitCSRFailed(t, csr, "InvalidDuration", fmt.Sprintf(tooShort, test.problem))
+				return
+			}
+			awaitCSRIssued(t, csr, "cert-manager/"+secret)
+			certificate := mustParse(t, csr.Status.Certificate)
+			if got := certificate.NotAfter.Sub(certificate.NotBefore); got != test.want {
+				t.Errorf("the certificate is valid for %s, want %s", got, test.want)
+			}
+		})
+	}
+}
+
+func TestCSRWithoutAnnotation(t *testing.T) {
+	t.Parallel()
+	csr := newCSR(t, clusterSigner+newClusterIssuer(t), "", newKey(t))
+	csr.Annotations = nil
+	create(t, csr)
+	approve(t, csr)
+	awaitCSRFailed(t, csr, "MissingAnnotation", "The annotation experimental.cert-manager.io/private-key-secret-name is missing or empty: it must name the Secret that holds the private key of this request. cert-manager sets it for every Certificate; when you create a CertificateSigningRequest yourself, create it again with the annotation.")
+}
+
+func TestCSRWaitsForItsSecret(t *testing.T) {
+	t.Parallel()
+	namespace, key := newNamespace(t), newKey(t)
+	csr := newCSR(t, namespacedSigner+namespace+".issuer", "key", key)
+	create(t, csr)
+	approve(t, csr)
+	awaitEvent(t, csr, corev1.EventTypeNormal, "MissingSecret", inNamespace("Waiting for Secret {ns}/key with the private key of this request: it does not exist. It is named by the annotation experimental.cert-manager.io/private-key-secret-name.", namespace))
+	createKeySecret(t, namespace, key)
+	awaitCSRIssued(t, csr, namespace+"/key")
+	if events := eventsOf(t.Context(), t, csr); len(events) > 3 {
+		t.Errorf("the wait sent %d events", len(events))
+	}
+}
+
+func TestCSRNotApprovedIsNotSigned(t *testing.T) {
+	t.Parallel()
+	namespace, key := newNamespace(t), newKey(t)
+	createKeySecret(t, namespace, key)
+	csr := newCSR(t, namespacedSigner+namespace+".issuer", "key", key)
+	create(t, csr)
+	barrier(t, namespace, key)
+	get(t, csr)
+	if len(csr.Status.Certificate) > 0 || len(csr.Status.Conditions) > 0 {
+		t.Errorf("the CSR that nobody approved has the status %+v", csr.Status)
+	}
+}
+
+// TestCSROfANamespacedIssuer needs the right to reference the issuer, in our API group: the
+// same right in cert-manager's group is of no use.
+func TestCSROfANamespacedIssuer(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		group    string
+		resource string // name of the issuer in the rule
+		allowed  bool
+	}{
+		{"no right", "", "", false},
+		{"right in cert-manager's group", "cert-manager.io", "issuer", false},
+		{"right for another issuer", selfsigned.GroupName, "other", false},
+		{"right for the issuer", selfsigned.GroupName, "issuer", true},
+		{"right for all issuers", selfsigned.GroupName, "*", true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			namespace, key := newNamespace(t), newKey(t)
+			createKeySecret(t, namespace, key)
+			user := "alice-" + namespace
+			grant(t, namespace, user, test.group, test.resource)
+			csr := newCSR(t, namespacedSigner+namespace+".issuer", "key", key)
+			createAs(t, user, csr)
+			approve(t, csr)
+			if test.allowed {
+				awaitCSRIssued(t, csr, namespace+"/key")
+				return
+			}
+			awaitCSRFailed(t, csr, "DeniedReference", fmt.Sprintf("User %s may not use SelfSignedIssuer %s/issuer: grant the verb \"reference\" on resource \"signers\" in apiGroup \"selfsigned.cert-manager.io\" for the issuer's name in its namespace, and create the CertificateSigningRequest again.", user, namespace))
+		})
+	}
+}
+
+// grant lets a user create CSRs, and reference signers of a group in a namespace.
+func grant(t *testing.T, namespace, user, group, resource string) {
+	t.Helper()
+	subjects := []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: user}}
+	create(t, &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: user}, Rules: []rbacv1.PolicyRule{{
+		APIGroups: []string{"certificates.k8s.io"}, Resources: []string{"certificatesigningrequests"}, Verbs: []string{"create"},
+	}}})
+	create(t, &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: user}, Subjects: subjects,
+		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: user}})
+	if group == "" {
+		return
+	}
+	create(t, &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "reference"}, Rules: []rbacv1.PolicyRule{{
+		APIGroups: []string{group}, Resources: []string{"signers"}, ResourceNames: []string{resource}, Verbs: []string{"reference"},
+	}}})
+	create(t, &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "reference"}, Subjects: subjects,
+		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "reference"}})
+}
+
+// createAs creates a CSR as a user, who thereby becomes its author.
+func createAs(t *testing.T, user string, csr *certificatesv1.CertificateSigningRequest) {
+	t.Helper()
+	config := rest.CopyConfig(env.Cluster.AdminConfig())
+	config.Impersonate = rest.ImpersonationConfig{UserName: user}
+	c, err := lab.Client(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	await(t, "creating a CSR as "+user, func(ctx context.Context) string {
+		if err := c.Create(ctx, csr); err != nil { // the right is new: the API server may not know yet
+			return err.Error()
+		}
+		return ""
+	})
+}
+
+func TestCSRWithAnEmptySubject(t *testing.T) {
+	t.Parallel()
+	key := newKey(t)
+	secret := clusterKey(t, key)
+	csr := newCSR(t, clusterSigner+newClusterIssuer(t), secret, key)
+	csr.Spec.Request = csrPEM(t, key, "")
+	create(t, csr)
+	approve(t, csr)
+	awaitCSRIssued(t, csr, "cert-manager/"+secret)
+	awaitEvent(t, csr, corev1.EventTypeWarning, "BadConfig", badConfigNote)
+	certificate, err := certtext.Parse(csr.Status.Certificate)
+	if err != nil || certificate.Issuer.String() != "" {
+		t.Errorf("issuer %q, %v", certificate.Issuer, err)
+	}
+}
+
+const badConfigNote = "The certificate has an empty subject and so an empty issuer DN, which RFC 5280 section 4.1.2.4 forbids and strict clients refuse. Set spec.commonName or spec.subject of the Certificate."

@@ -1,0 +1,186 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package deploytest
+
+import (
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	podsecurity "k8s.io/pod-security-admission/api"
+	"k8s.io/pod-security-admission/policy"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/plugin"
+)
+
+func TestPodSecurity(t *testing.T) {
+	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	restricted := podsecurity.LevelVersion{Level: podsecurity.LevelRestricted, Version: podsecurity.LatestVersion()}
+	forEach(t, func(t *testing.T, objects rendered) {
+		labels := get[*corev1.Namespace](t, objects, "Namespace/"+namespace).Labels
+		for _, mode := range []string{podsecurity.EnforceLevelLabel, podsecurity.AuditLevelLabel, podsecurity.WarnLevelLabel} {
+			if labels[mode] != string(podsecurity.LevelRestricted) {
+				t.Errorf("the namespace's label %s is %q, want restricted", mode, labels[mode])
+			}
+		}
+		pod := deployment(t, objects).Spec.Template
+		for _, result := range evaluator.EvaluatePod(restricted, &pod.ObjectMeta, &pod.Spec) {
+			if !result.Allowed {
+				t.Errorf("not restricted: %s: %s", result.ForbiddenReason, result.ForbiddenDetail)
+			}
+		}
+	})
+}
+
+// What a hardened Pod has beyond the "restricted" profile.
+func TestPodHardening(t *testing.T) {
+	forEach(t, func(t *testing.T, objects rendered) {
+		pod, c := deployment(t, objects).Spec.Template.Spec, container(t, objects)
+		if only := c.SecurityContext.ReadOnlyRootFilesystem; only == nil || !*only {
+			t.Error("the root file system can be written")
+		}
+		if links := pod.EnableServiceLinks; links == nil || *links {
+			t.Error("Services show as environment variables")
+		}
+		if c.SecurityContext.RunAsUser != nil || pod.SecurityContext.RunAsUser != nil {
+			t.Error("a fixed user: platforms that choose one themselves refuse that")
+		}
+		account := get[*corev1.ServiceAccount](t, objects, "ServiceAccount/"+pod.ServiceAccountName)
+		if mount := account.AutomountServiceAccountToken; mount == nil || *mount {
+			t.Error("every Pod with the ServiceAccount gets its token")
+		}
+		if mount := pod.AutomountServiceAccountToken; mount == nil || !*mount {
+			t.Error("the Pod gets no token")
+		}
+		if pod.HostNetwork || len(pod.Volumes) > 0 {
+			t.Error("the Pod has the host's network or a volume; it needs neither")
+		}
+	})
+}
+
+func TestResources(t *testing.T) {
+	forEach(t, func(t *testing.T, objects rendered) {
+		resources := container(t, objects).Resources
+		for _, wanted := range []struct {
+			what   string
+			amount bool
+		}{
+			{"a request for CPU", !resources.Requests.Cpu().IsZero()},
+			{"a request for memory", !resources.Requests.Memory().IsZero()},
+			{"a limit for memory", !resources.Limits.Memory().IsZero()},
+			{"no limit for CPU", resources.Limits.Cpu().IsZero()},
+		} {
+			if !wanted.amount {
+				t.Errorf("want %s: %v", wanted.what, resources)
+			}
+		}
+	})
+}
+
+func TestProbes(t *testing.T) {
+	forEach(t, func(t *testing.T, objects rendered) {
+		c := container(t, objects)
+		for path, probe := range map[string]*corev1.Probe{"/healthz": c.LivenessProbe, "/readyz": c.ReadinessProbe} {
+			if probe == nil || probe.HTTPGet == nil || probe.HTTPGet.Path != path {
+				t.Errorf("no probe asks %s", path)
+				continue
+			}
+			if !slices.ContainsFunc(c.Ports, func(p corev1.ContainerPort) bool { return p.Name == probe.HTTPGet.Port.StrVal }) {
+				t.Errorf("the probe for %s asks port %s, which does not exist", path, &probe.HTTPGet.Port)
+			}
+		}
+	})
+}
+
+// The Lease belongs where the Role for it is.
+func TestLeaderElectionNamespace(t *testing.T) {
+	forEach(t, func(t *testing.T, objects rendered) {
+		c := container(t, objects)
+		if !slices.Contains(c.Args, "--leader-election-namespace=$(POD_NAMESPACE)") {
+			t.Errorf("the Pod's namespace is not among the arguments %q", c.Args)
+		}
+		if env := c.Env[0]; env.Name != "POD_NAMESPACE" || env.ValueFrom.FieldRef.FieldPath != "metadata.namespace" {
+			t.Errorf("POD_NAMESPACE is not the Pod's namespace: %v", env)
+		}
+	})
+}
+
+func TestNames(t *testing.T) {
+	forEach(t, func(t *testing.T, objects rendered) {
+		if got := deployment(t, objects).Spec.Template.Spec.ServiceAccountName; got != name {
+			t.Errorf("the ServiceAccount is called %q, want %q", got, name)
+		}
+		if got := container(t, objects).Name; got != name {
+			t.Errorf("the container is called %q, want %q", got, name)
+		}
+		for id, object := range objects {
+			if got := accessor(t, object).GetNamespace(); got != "" && got != namespace {
+				t.Errorf("%s is in the namespace %q, want %q", id, got, namespace)
+			}
+		}
+	})
+}
+
+func TestLabels(t *testing.T) {
+	wanted := labels.Set{"app.kubernetes.io/name": name, "app.kubernetes.io/part-of": "cert-manager"}.AsSelector()
+	forEach(t, func(t *testing.T, objects rendered) {
+		for id, object := range objects {
+			if got := labels.Set(accessor(t, object).GetLabels()); !wanted.Matches(got) {
+				t.Errorf("%s has the labels %q, want %q", id, got, wanted)
+			}
+		}
+		spec := deployment(t, objects).Spec
+		if !wanted.Matches(labels.Set(spec.Template.Labels)) {
+			t.Errorf("the Pods have the labels %q, want %q", spec.Template.Labels, wanted)
+		}
+		selector, err := metav1.LabelSelectorAsSelector(spec.Selector)
+		if err != nil || !selector.Matches(labels.Set(spec.Template.Labels)) {
+			t.Errorf("the Deployment's selector %q does not select its Pods (%v)", selector, err)
+		}
+	})
+}
+
+// One line says which image runs, and it is the one that `make image` makes.
+func TestImageIsSetByOneLine(t *testing.T) {
+	var lines []string
+	for _, pattern := range []string{"deploy/*/*.yaml", "deploy/*/*/*.yaml"} {
+		for _, path := range list(t, pattern) {
+			for line := range strings.Lines(read(t, path)) {
+				if strings.Contains(line, "newTag:") || strings.Contains(line, "newName:") {
+					lines = append(lines, path+": "+line)
+				}
+			}
+		}
+	}
+	if len(lines) != 1 || filepath.Dir(strings.Split(lines[0], ":")[0]) != plugin.DefaultOverlay {
+		t.Errorf("want one line in %s to name the image, got %q", plugin.DefaultOverlay, lines)
+	}
+	made := regexp.MustCompile(`(?m)^IMAGE \?= (.*)$`).FindStringSubmatch(read(t, "Makefile"))
+	if made == nil {
+		t.Fatal("the Makefile has no IMAGE")
+	}
+	forEach(t, func(t *testing.T, objects rendered) {
+		if got, want := container(t, objects).Image, made[1]; got != want {
+			t.Errorf("runs the image %q, but `make image` makes %q", got, want)
+		}
+	})
+}
+
+func accessor(t *testing.T, object any) metav1.Object {
+	t.Helper()
+	m, err := meta.Accessor(object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}

@@ -1,0 +1,98 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package imagetest
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+)
+
+// builder is the program that makes images here: docker, podman or buildah.
+type builder string
+
+// findBuilder skips the test where no program can make images.
+func findBuilder(t *testing.T) builder {
+	t.Helper()
+	for _, b := range []builder{"docker", "podman", "buildah"} {
+		// A docker client without its engine is no builder.
+		if exec.CommandContext(t.Context(), string(b), "info").Run() == nil {
+			return b
+		}
+	}
+	t.Skip("no image can be made here: neither docker, podman nor buildah works")
+	return ""
+}
+
+// build makes an image, which goes away with the test, and returns its name.
+func (b builder) build(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	image := fmt.Sprintf("localhost/selfsigned-issuer-test-%s:%d", name, os.Getpid())
+	run(t, string(b), append([]string{"build", "--tag=" + image}, args...)...)
+	t.Cleanup(func() {
+		if out, err := exec.Command(string(b), "rmi", image).CombinedOutput(); err != nil {
+			t.Errorf("removing %s: %v: %s", image, err, out)
+		}
+	})
+	return image
+}
+
+// run starts the image's program as a container does, and returns what it prints.
+func (b builder) run(t *testing.T, image string, args ...string) string {
+	t.Helper()
+	if b != "buildah" {
+		return run(t, string(b), append([]string{"run", "--rm", image}, args...)...)
+	}
+	container := strings.TrimSpace(run(t, "buildah", "from", image))
+	defer run(t, "buildah", "rm", container)
+	// buildah takes everything but the program's name from the image.
+	program := load(t, b.save(t, image)).Config.Entrypoint
+	command := append([]string{"run", "--isolation=chroot", container, "--"}, program...)
+	return run(t, "buildah", append(command, args...)...)
+}
+
+// save returns an archive of the image.
+func (b builder) save(t *testing.T, image string) v1.Image {
+	t.Helper()
+	archive := filepath.Join(t.TempDir(), "image.tar")
+	if b == "buildah" {
+		run(t, "buildah", "push", "--quiet", image, "docker-archive:"+archive+":"+image)
+	} else {
+		run(t, string(b), "save", "--output="+archive, image)
+	}
+	saved, err := tarball.ImageFromPath(archive, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return saved
+}
+
+func load(t *testing.T, image v1.Image) *v1.ConfigFile {
+	t.Helper()
+	config, err := image.ConfigFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return config
+}
+
+// run returns what a command prints. The test fails with it when the command fails.
+func run(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s%s", cmd, err, out, &stderr)
+	}
+	return string(out)
+}

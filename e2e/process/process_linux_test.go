@@ -1,0 +1,134 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package process
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// The parent of PR_SET_PDEATHSIG is the thread that forked.
+func TestChildSurvivesTheThreadThatStartedIt(t *testing.T) {
+	sign := newLifeSign(t)
+	script := "exec 9>" + sign.path + "; trap 'echo alive >&9' USR1; echo ready >&9; while :; do sleep 0.01; done"
+	var p *Process
+	thread := make(chan int)
+	go onEndingThread(func() {
+		p = startShell(t, script, nil)
+		thread <- syscall.Gettid()
+	})
+	task := fmt.Sprintf("/proc/self/task/%d", <-thread)
+	sign.awaitReady()
+	eventually(t, "the thread is gone", func() bool {
+		_, err := os.Stat(task)
+		return os.IsNotExist(err)
+	})
+	// A SIGKILL that is under way arrives before the signal that is to be answered.
+	if err := p.signal(syscall.SIGUSR1); err != nil {
+		t.Fatal(err)
+	}
+	if err := sign.awaitLine("alive"); err != nil {
+		t.Errorf("the child died with the thread: %v", err)
+	}
+}
+
+// onEndingThread calls f on a thread that ends with f, as it does with a goroutine that is
+// locked to it, if it is not the main thread.
+func onEndingThread(f func()) {
+	runtime.LockOSThread()
+	if syscall.Gettid() != os.Getpid() {
+		f()
+		return
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		onEndingThread(f)
+	}()
+	<-done
+	runtime.UnlockOSThread()
+}
+
+func TestPauseAndResume(t *testing.T) {
+	p := shell(t, "READY; exec sleep 1000")
+	if err := p.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is stopped", func() bool { return state(t, p) == "T" })
+	if !p.Running() {
+		t.Error("a paused process counts as ended")
+	}
+	if err := p.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it goes on", func() bool { return state(t, p) == "S" })
+}
+
+func TestUsage(t *testing.T) {
+	p := shell(t, "READY; while :; do :; done")
+	var last Usage
+	eventually(t, "CPU time grows", func() bool {
+		usage, err := p.Usage()
+		if err != nil {
+			t.Fatal(err)
+		}
+		last = usage
+		return usage.CPU >= 3*tick
+	})
+	if last.RSS <= 0 || last.PeakRSS < last.RSS {
+		t.Errorf("memory %d, peak %d", last.RSS, last.PeakRSS)
+	}
+	if err := p.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	final, err := p.Usage()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if final.CPU < last.CPU-tick || final.RSS != 0 || final.PeakRSS != 0 {
+		t.Errorf("after its end %+v, before %+v", final, last)
+	}
+}
+
+func TestParseStat(t *testing.T) {
+	const stat = "7 (a) b (c)) S 1 2 3 4 5 6 7 8 9 10 150 50 0 0"
+	if got, err := parseStat(stat); err != nil || got != 2*time.Second {
+		t.Errorf("got %v, %v", got, err)
+	}
+	for _, stat := range []string{"", "7 (a) S 1 2 3", strings.Replace(stat, "150", "x", 1), strings.Replace(stat, "50 0", "x 0", 1)} {
+		if got, err := parseStat(stat); err == nil {
+			t.Errorf("%q gave %v", stat, got)
+		}
+	}
+}
+
+// state is the process's state as ps(1) shows it.
+func state(t *testing.T, p *Process) string {
+	t.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.PID()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))[0]
+}
+
+// eventually waits for what the kernel tells nobody about.
+func eventually(t *testing.T, what string, happened func() bool) {
+	t.Helper()
+	deadline := time.After(grace)
+	ticker := time.NewTicker(time.Millisecond)
+	defer ticker.Stop()
+	for !happened() {
+		select {
+		case <-ticker.C:
+		case <-deadline:
+			t.Fatalf("%s: did not happen", what)
+		}
+	}
+}

@@ -1,0 +1,108 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e_test
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/certmanager"
+	"github.com/cert-manager/selfsigned-issuer/e2e/lab"
+	"github.com/cert-manager/selfsigned-issuer/e2e/plugin"
+)
+
+// TestStartsBeforeCertManager installs the plugin into a cluster without cert-manager.
+func TestStartsBeforeCertManager(t *testing.T) {
+	alone, err := lab.Start(t.Context(), lab.Options{Report: t.Logf, Race: true, WithoutCertManager: true, WithoutPlugin: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := alone.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	installation, err := plugin.Install(t.Context(), alone.Cluster, plugin.DefaultOverlay)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if alone.Plugin, err = installation.Start(t.Context(), alone.Binary, "early"); err != nil {
+		t.Fatal(err)
+	}
+
+	const says = "Not ready: waiting for the CustomResourceDefinitions of CertificateRequest.cert-manager.io (from cert-manager)"
+	await(t, "the log line", func(context.Context) string {
+		if log := alone.Plugin.Tail(50); !strings.Contains(log, says) {
+			return "not in the log:\n" + log
+		}
+		return ""
+	})
+	if status, _ := plugin.Get(t.Context(), alone.Plugin.HealthURL+"/healthz"); status != http.StatusOK {
+		t.Errorf("/healthz answers %d while the plugin waits, want 200: it must not be restarted", status)
+	}
+	if status, _ := plugin.Get(t.Context(), alone.Plugin.HealthURL+"/readyz"); status == http.StatusOK {
+		t.Error("/readyz answers 200 while the plugin waits")
+	}
+
+	cm, err := certmanager.New(t.Context(), alone.Cluster, certmanager.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cm.InstallCRDs(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := alone.Plugin.AwaitReady(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	shared := env
+	env = alone // the helpers work on env; this test does not run in parallel
+	defer func() { env = shared }()
+	namespace, key := newNamespace(t), newKey(t)
+	createKeySecret(t, namespace, key)
+	request := newRequest(t, namespace, key)
+	create(t, request)
+	setCondition(t, request, cmapi.CertificateRequestConditionApproved)
+	awaitReady(t, request, cmmeta.ConditionTrue, "Issued", inNamespace("Signed with its own private key from Secret {ns}/key.", namespace))
+}
+
+// TestExitStatus runs the real binary the wrong way: one clear line, and the right status.
+func TestExitStatus(t *testing.T) {
+	t.Parallel()
+	kubeconfig := t.TempDir() + "/kubeconfig"
+	unreachable := `{"apiVersion":"v1","kind":"Config","current-context":"c","contexts":[{"name":"c","context":{"cluster":"c","user":"u"}}],"users":[{"name":"u"}],"clusters":[{"name":"c","cluster":{"server":"https://127.0.0.1:1"}}]}`
+	if err := os.WriteFile(kubeconfig, []byte(unreachable), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name   string
+		args   []string
+		status int
+		line   string
+	}{
+		{"unknown flag", []string{"--no-such-flag"}, 2, "selfsigned-issuer: unknown flag: --no-such-flag; see --help"},
+		{"bad value", []string{"--concurrency=many"}, 2, `selfsigned-issuer: invalid argument "many" for "--concurrency" flag: strconv.ParseInt: parsing "many": invalid syntax; see --help`},
+		{"value out of range", []string{"--log-level=8"}, 2, "selfsigned-issuer: --log-level=8: want 0 to 7; see --help"},
+		{"argument", []string{"run"}, 2, `selfsigned-issuer: unexpected argument "run"; see --help`},
+		{"API server unreachable", []string{"--kubeconfig=" + kubeconfig}, 1, `selfsigned-issuer: the API server at https://127.0.0.1:1 cannot be reached: Get "https://127.0.0.1:1/version?timeout=10s": dial tcp 127.0.0.1:1: connect: connection refused`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			output, err := exec.CommandContext(t.Context(), env.Binary, test.args...).CombinedOutput()
+			exit, ok := err.(*exec.ExitError)
+			if !ok || exit.ExitCode() != test.status {
+				t.Errorf("ended with %v, want status %d", err, test.status)
+			}
+			if got := strings.TrimSpace(string(output)); got != test.line {
+				t.Errorf("\nprinted %s\n   want %s", got, test.line)
+			}
+		})
+	}
+}

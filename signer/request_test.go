@@ -1,0 +1,109 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package signer_test
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/pem"
+	"testing"
+	"time"
+
+	"github.com/cert-manager/cert-manager/pkg/util/pki"
+
+	"github.com/cert-manager/selfsigned-issuer/signer"
+)
+
+func TestParseRefuses(t *testing.T) {
+	good := encodeCSR(t, named, p256())
+	for name, test := range map[string]struct {
+		request signer.Request
+		want    []string
+	}{
+		"no CSR":                  {leafRequest(nil), []string{"spec.request is not a PEM-encoded certificate request", "no PEM data"}},
+		"certificate":             {leafRequest(encodePEM("CERTIFICATE", []byte{0x30, 0})), []string{"spec.request is not a PEM-encoded certificate request"}},
+		"cut off":                 {leafRequest(good[:len(good)/2]), []string{"spec.request is not a PEM-encoded certificate request"}},
+		"huge":                    {leafRequest(bytes.Repeat([]byte("A"), 1<<20)), []string{"larger than the maximum 36500B"}},
+		"wrong signature":         {leafRequest(forged(t, good)), []string{"the signature of spec.request does not verify"}},
+		"no duration":             {signer.Request{CSR: good}, []string{"duration is 0s: ask for at least 1s"}},
+		"past duration":           {signer.Request{CSR: good, Duration: -time.Hour}, []string{"duration is -1h0m0s: ask for at least 1s"}},
+		"P-224":                   {leafRequest(p224CSR(t)), []string{"spec.request is for an ECDSA key on curve P-224"}},
+		"RSA 1024":                {leafRequest(rsa1024CSR(t)), []string{"spec.request is for an RSA key of 1024 bits: use 2048 to 8192 bits"}},
+		"unknown key":             {leafRequest(unknownKeyCSR(t, good)), []string{"spec.request is for a kind of key that cannot sign certificates"}},
+		"CA that asks for a leaf": {leafRequest(csrWithPathLength(t, true, nil)), []string{"IsCA true does not match expected value false"}},
+		"leaf that asks for a CA": {caRequest(csrWithPathLength(t, false, nil)), []string{"IsCA false does not match expected value true"}},
+		"other key usages":        {leafRequest(csrWith(t, keyUsage(t, x509.KeyUsageCRLSign))), []string{"KeyUsages", "do not match"}},
+		"other extended usages":   {serverRequest(csrWith(t, keyUsage(t, x509.KeyUsageDigitalSignature|x509.KeyUsageKeyEncipherment))), []string{"ExtKeyUsages", "do not match"}},
+		"damaged key usages":      {leafRequest(csrWith(t, pkix.Extension{Id: pki.OIDExtensionKeyUsage, Value: []byte{1}})), []string{"spec.request is inconsistent"}},
+		"damaged constraints":     {leafRequest(csrWith(t, pkix.Extension{Id: pki.OIDExtensionBasicConstraints, Value: []byte{0x30, 0x80}})), []string{"spec.request is inconsistent"}},
+		"damaged name constraint": {caRequest(csrWith(t, pkix.Extension{Id: pki.OIDExtensionNameConstraints, Value: []byte{0x30, 1}})), []string{"spec.request is inconsistent"}},
+		"damaged SAN":             {leafRequest(csrWith(t, pkix.Extension{Id: oidSubjectAltName, Value: []byte{0x30, 2, 0x87, 0}})), []string{"spec.request is not a PEM-encoded certificate request"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := signer.Parse(test.request)
+			wantError(t, err, signer.ReasonMalformedRequest, test.want...)
+		})
+	}
+}
+
+func csrWith(t *testing.T, extensions ...pkix.Extension) []byte {
+	t.Helper()
+	return encodeCSR(t, &x509.CertificateRequest{Subject: named.Subject, ExtraExtensions: extensions}, p256())
+}
+
+func keyUsage(t *testing.T, usage x509.KeyUsage) pkix.Extension {
+	t.Helper()
+	extension, err := pki.MarshalKeyUsage(usage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return extension
+}
+
+func serverRequest(csr []byte) signer.Request {
+	request := leafRequest(csr)
+	request.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	return request
+}
+
+// forged changes the last byte of a CSR, which is in its signature.
+func forged(t *testing.T, csr []byte) []byte {
+	t.Helper()
+	block, _ := pem.Decode(csr)
+	block.Bytes[len(block.Bytes)-1] ^= 1
+	return pem.EncodeToMemory(block)
+}
+
+func p224CSR(t *testing.T) []byte {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P224(), rand.Reader)
+	must(err)
+	return encodeCSR(t, named, key)
+}
+
+func rsa1024CSR(t *testing.T) []byte {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 1024)
+	must(err)
+	return encodeCSR(t, named, key)
+}
+
+// unknownKeyCSR renames the algorithm of the key: id-ecPublicKey becomes an OID
+// that nobody has assigned.
+func unknownKeyCSR(t *testing.T, csr []byte) []byte {
+	t.Helper()
+	known, err := asn1.Marshal(asn1.ObjectIdentifier{1, 2, 840, 10045, 2, 1})
+	must(err)
+	unknown, err := asn1.Marshal(asn1.ObjectIdentifier{1, 2, 840, 10045, 2, 99})
+	must(err)
+	block, _ := pem.Decode(csr)
+	block.Bytes = bytes.Replace(block.Bytes, known, unknown, 1)
+	return pem.EncodeToMemory(block)
+}
