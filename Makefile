@@ -77,15 +77,16 @@ build: ## Build $$BIN/selfsigned-issuer for $GOOS and $GOARCH, with its version 
 
 # The image's name, as deploy/overlays/default has it.
 IMAGE ?= selfsigned-issuer:dev
-# For another platform, such as linux/arm64.
+# For another platform, such as linux/arm64. Older buildah does not set BUILDPLATFORM itself.
 PLATFORM ?=
+PLATFORM_FLAGS = $(if $(PLATFORM),--platform=$(PLATFORM) --build-arg=BUILDPLATFORM=linux/$(shell go env GOHOSTARCH))
 # The first one that works here.
 BUILDER ?= $(shell for b in docker podman buildah; do $$b info >/dev/null 2>&1 && echo $$b && break; done)
 
 .PHONY: image
 image: ## Build the image $IMAGE with docker, podman or buildah ($PLATFORM: for which platform).
 	@builder='$(BUILDER)'; test -n "$$builder" || { echo "make image needs docker, podman or buildah"; exit 1; }; \
-	set -x; "$$builder" build $(if $(PLATFORM),--platform=$(PLATFORM)) --tag=$(IMAGE) .
+	set -x; "$$builder" build $(PLATFORM_FLAGS) --tag=$(IMAGE) .
 
 OVERLAY ?= deploy/overlays/default
 

@@ -7,7 +7,6 @@ import (
 	cmutil "github.com/cert-manager/cert-manager/pkg/api/util"
 	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
-	libcontrollers "github.com/cert-manager/issuer-lib/controllers"
 	libsigner "github.com/cert-manager/issuer-lib/controllers/signer"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -20,9 +19,9 @@ import (
 func certificateRequests() requestKind {
 	return requestKind{
 		name:      cmapi.CertificateRequestKind,
+		reference: "the issuerRef of the Certificate",
 		newObject: func() client.Object { return &cmapi.CertificateRequest{} },
 		newList:   func() client.ObjectList { return &cmapi.CertificateRequestList{} },
-		changed:   libcontrollers.CertificateRequestPredicate{},
 		wrap:      func(o client.Object) request { return certificateRequest{o.(*cmapi.CertificateRequest)} },
 	}
 }

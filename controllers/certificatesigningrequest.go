@@ -8,7 +8,6 @@ import (
 
 	experimental "github.com/cert-manager/cert-manager/pkg/apis/experimental/v1alpha1"
 	csrutil "github.com/cert-manager/cert-manager/pkg/controller/certificatesigningrequests/util"
-	libcontrollers "github.com/cert-manager/issuer-lib/controllers"
 	libsigner "github.com/cert-manager/issuer-lib/controllers/signer"
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -24,9 +23,9 @@ import (
 func certificateSigningRequests(clusterResources string, review accessReviewer) requestKind {
 	return requestKind{
 		name:      "CertificateSigningRequest",
+		reference: "spec.signerName",
 		newObject: func() client.Object { return &certificatesv1.CertificateSigningRequest{} },
 		newList:   func() client.ObjectList { return &certificatesv1.CertificateSigningRequestList{} },
-		changed:   libcontrollers.CertificateSigningRequestPredicate{},
 		wrap: func(o client.Object) request {
 			return certificateSigningRequest{o.(*certificatesv1.CertificateSigningRequest), clusterResources}
 		},

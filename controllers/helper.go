@@ -96,8 +96,7 @@ func (h helper) SetWaitingForIssuerReadyNotReady(ready *metav1.Condition) {
 // SetRetryableError takes every verdict of Sign but the good one: what follows from it is
 // in the table of outcomes and not in the kind of error.
 func (h helper) SetRetryableError(err error) {
-	var v *verdict
-	if errors.As(err, &v) {
+	if v, ok := errors.AsType[*verdict](err); ok {
 		h.decide(v)
 	}
 }

@@ -73,7 +73,7 @@ var outcomes = map[situation]outcome{
 	deniedReference: {failed, corev1.EventTypeWarning,
 		"User {user} may not use {issuer}: grant the verb \"reference\" on resource \"signers\" in apiGroup \"selfsigned.cert-manager.io\" for the issuer's name in its namespace, and create the {kind} again."},
 	wrongKey: {failed, corev1.EventTypeWarning,
-		"Secret {secret} does not hold the private key of this request, and did not for {grace}. A Certificate is requested again by cert-manager; otherwise correct the annotation {annotation} and create the {kind} again."},
+		"Secret {secret} does not hold the private key of this request, and did not for {grace}. cert-manager requests again by itself for a Certificate; otherwise correct the annotation {annotation} and create the {kind} again."},
 	unsignable: {failed, corev1.EventTypeWarning,
 		"The certificate cannot be signed by {issuer}: {detail}. Correct the Certificate or the issuer, then request it again."},
 
@@ -86,18 +86,18 @@ var outcomes = map[situation]outcome{
 	forbiddenSecret: {pending, corev1.EventTypeWarning,
 		"Waiting for the right to read Secret {secret}: selfsigned-issuer lacks the verb \"get\" on resource \"secrets\" there. The overlay deploy/overlays/default grants it in ClusterRole selfsigned-issuer-manager."},
 	unreadableSecret: {pending, corev1.EventTypeWarning,
-		"Waiting for the API server: reading Secret {secret} failed and is tried again: {detail}."},
+		"Waiting for the API server: reading Secret {secret} failed and is tried again, nothing is lost: {detail}."},
 	waitingForKey: {pending, corev1.EventTypeNormal,
 		"Waiting for Secret {secret} to hold the private key of this request: it holds another one now, as happens while the key is being replaced. The request fails if that lasts for {grace}."},
 
 	missingIssuer: {pending, corev1.EventTypeWarning,
-		"Waiting for {issuer}: it does not exist. Create it, or correct the issuerRef of the Certificate."},
+		"Waiting for {issuer}: it does not exist. Create it, or correct {reference}."},
 	uncheckedIssuer: {pending, corev1.EventTypeNormal,
-		"Waiting for {issuer}: it has not been checked yet."},
+		"Waiting for {issuer}: it is new and has not been checked yet, which takes a moment."},
 	outdatedIssuer: {pending, corev1.EventTypeNormal,
-		"Waiting for {issuer}: its latest change has not been checked yet."},
+		"Waiting for {issuer}: its latest change has not been checked yet, which takes a moment."},
 	unreadyIssuer: {pending, corev1.EventTypeWarning,
-		"Waiting for {issuer}: it is not Ready: {detail}"},
+		"Waiting for {issuer}: it is not Ready: {detail}. Correct the issuer."},
 	unreviewedReference: {pending, corev1.EventTypeWarning,
 		"Waiting for the API server: whether user {user} may use {issuer} could not be reviewed and is tried again: {detail}. selfsigned-issuer needs the verb \"create\" on subjectaccessreviews in apiGroup \"authorization.k8s.io\", which deploy/components/kubernetes-csrs grants."},
 }
@@ -108,7 +108,7 @@ const (
 	adjusted = "Adjusted"
 
 	badConfig        = "BadConfig"
-	badConfigMessage = "The certificate has an empty subject and so an empty issuer DN, which RFC 5280 section 4.1.2.4 forbids and strict clients refuse. Set spec.commonName or spec.subject of the Certificate."
+	badConfigMessage = "The certificate has an empty subject and so an empty issuer DN, which RFC 5280 section 4.1.2.4 forbids and strict clients refuse. Give the request a subject; for a Certificate set spec.commonName or spec.subject."
 )
 
 // facts are the words of one request that its messages are filled with.

@@ -10,15 +10,14 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
 )
 
 // requestKind is what differs between the two kinds of request that are signed.
 type requestKind struct {
 	name      string // the kind, as users write it
+	reference string // where the request names its issuer
 	newObject func() client.Object
 	newList   func() client.ObjectList
-	changed   predicate.Predicate // issuer-lib's: is the update more than our own write
 	wrap      func(client.Object) request
 	preflight func(context.Context, request) *verdict // nil where there is nothing more to check
 }

@@ -79,6 +79,7 @@ func (r *run) decide(v *verdict) {
 		"annotation": r.request.keyAnnotation(),
 		"secret":     r.request.keySecret().String(),
 		"issuer":     ref.String(),
+		"reference":  r.kind.reference,
 		"grace":      r.grace.String(),
 		"minimum":    minimumDuration.String(),
 		"user":       userOf(r.request),

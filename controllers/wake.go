@@ -5,6 +5,7 @@ package controllers
 
 import (
 	"context"
+	"maps"
 
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -82,20 +83,26 @@ func listWaiting(ctx context.Context, reader client.Reader, kind requestKind, in
 // wakingEvents are the events of a request itself that start a reconcile: what is finished
 // stays asleep, and so does a request after our own write.
 func wakingEvents(kind requestKind) predicate.Predicate {
-	unfinished := func(o client.Object) bool {
-		r := kind.wrap(o)
-		_, ours := r.issuer()
-		return ours && !r.finished()
+	ours := func(o client.Object) bool {
+		_, ours := kind.wrap(o).issuer()
+		return ours
 	}
+	unfinished := func(o client.Object) bool { return ours(o) && !kind.wrap(o).finished() }
 	return predicate.Funcs{
 		CreateFunc: func(e event.CreateEvent) bool { return unfinished(e.Object) },
-		DeleteFunc: func(e event.DeleteEvent) bool { return unfinished(e.Object) },
+		DeleteFunc: func(e event.DeleteEvent) bool { return ours(e.Object) }, // to forget it
 		UpdateFunc: func(e event.UpdateEvent) bool {
-			if !unfinished(e.ObjectNew) {
-				return unfinished(e.ObjectOld) // to forget it
-			}
-			return e.ObjectOld.GetUID() != e.ObjectNew.GetUID() || kind.changed.Update(e)
+			return unfinished(e.ObjectNew) && decidesAnew(kind, e.ObjectOld, e.ObjectNew)
 		},
 		GenericFunc: func(event.GenericEvent) bool { return false },
 	}
+}
+
+// decidesAnew reports whether a request may have another outcome than before the update.
+// Its spec can not change, and its Ready condition is what we write ourselves.
+func decidesAnew(kind requestKind, before, after client.Object) bool {
+	was, is := kind.wrap(before), kind.wrap(after)
+	return before.GetUID() != after.GetUID() ||
+		was.approved() != is.approved() || was.denied() != is.denied() || was.finished() ||
+		!maps.Equal(before.GetAnnotations(), after.GetAnnotations())
 }

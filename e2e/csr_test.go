@@ -288,4 +288,4 @@ func TestCSRWithAnEmptySubject(t *testing.T) {
 	}
 }
 
-const badConfigNote = "The certificate has an empty subject and so an empty issuer DN, which RFC 5280 section 4.1.2.4 forbids and strict clients refuse. Set spec.commonName or spec.subject of the Certificate."
+const badConfigNote = "The certificate has an empty subject and so an empty issuer DN, which RFC 5280 section 4.1.2.4 forbids and strict clients refuse. Give the request a subject; for a Certificate set spec.commonName or spec.subject."

@@ -197,7 +197,7 @@ func TestWrongKeyFailsAfterTheGrace(t *testing.T) {
 	createKeySecret(t, namespace, newKey(t))
 	request := newRequest(t, namespace, key)
 	create(t, request)
-	awaitReady(t, request, cmmeta.ConditionFalse, "Failed", inNamespace("Secret {ns}/key does not hold the private key of this request, and did not for 5s. A Certificate is requested again by cert-manager; otherwise correct the annotation cert-manager.io/private-key-secret-name and create the CertificateRequest again.", namespace))
+	awaitReady(t, request, cmmeta.ConditionFalse, "Failed", inNamespace("Secret {ns}/key does not hold the private key of this request, and did not for 5s. cert-manager requests again by itself for a Certificate; otherwise correct the annotation cert-manager.io/private-key-secret-name and create the CertificateRequest again.", namespace))
 	if waited := request.Status.FailureTime.Sub(request.CreationTimestamp.Time); waited < grace {
 		t.Errorf("the request failed %s after its creation, before the grace of %s", waited, grace)
 	}

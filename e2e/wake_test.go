@@ -105,15 +105,15 @@ func TestFinishedRequestsSleep(t *testing.T) {
 		}
 	}
 	// The watch delivers in order: once a request that waits is woken by a later Secret, the
-	// changes have been delivered as well. It is reconciled twice, for its own creation and
-	// for the Secret.
+	// changes have been delivered as well. It is reconciled for its
+	// creation, its approval and the Secret.
 	waits := newRequest(t, namespace, key)
 	waits.Annotations[cmapi.CertificateRequestPrivateKeyAnnotationKey] = "later"
 	create(t, waits)
 	awaitEventReason(t, waits, "MissingSecret")
 	create(t, keySecret(namespace, "later", map[string][]byte{"tls.key": keyPEM(t, key)}))
 	awaitReady(t, waits, cmmeta.ConditionTrue, "Issued", inNamespace("Signed with its own private key from Secret {ns}/later.", namespace))
-	const expected = 4 // created, approved, Secret, at most one repetition
+	const expected = 3
 	if got := reconciles(t) - before; got > expected {
 		t.Errorf("%d changes of a Secret that %d finished requests name led to %v reconciles, of which at most %d were expected", changes, finished, got, expected)
 	}

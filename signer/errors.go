@@ -9,23 +9,23 @@ import "fmt"
 type Reason string
 
 const (
-	// ReasonMalformedRequest: the certificate request cannot be turned into a
+	// ReasonMalformedRequest means: the certificate request cannot be turned into a
 	// certificate, by any issuer.
 	ReasonMalformedRequest Reason = "MalformedRequest"
-	// ReasonUnusableKey: the data is not a private key that certificates can be
+	// ReasonUnusableKey means: the data is not a private key that certificates can be
 	// signed with.
 	ReasonUnusableKey Reason = "UnusableKey"
-	// ReasonKeyMismatch: the private key is not the one of the request.
+	// ReasonKeyMismatch means: the private key is not the one of the request.
 	ReasonKeyMismatch Reason = "KeyMismatch"
-	// ReasonEmptySubject: the request has no subject and the issuer rejects that.
+	// ReasonEmptySubject means: the request has no subject and the issuer rejects that.
 	ReasonEmptySubject Reason = "EmptySubject"
-	// ReasonSignatureAlgorithm: the issuer's signature algorithm cannot be used
+	// ReasonSignatureAlgorithm means: the issuer's signature algorithm cannot be used
 	// with the key of the request.
 	ReasonSignatureAlgorithm Reason = "SignatureAlgorithm"
-	// ReasonUnknownOption: a setting of the issuer has a value that this version
+	// ReasonUnknownOption means: a setting of the issuer has a value that this version
 	// does not know.
 	ReasonUnknownOption Reason = "UnknownOption"
-	// ReasonSigning: crypto/x509 refused to make the certificate.
+	// ReasonSigning means: crypto/x509 refused to make the certificate.
 	ReasonSigning Reason = "Signing"
 )
 

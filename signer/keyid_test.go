@@ -7,7 +7,7 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/rand"
-	"crypto/sha1" //nolint:gosec // RFC 5280 section 4.2.1.2
+	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -53,7 +53,7 @@ func sha256Identifier(bits []byte) []byte {
 }
 
 func sha1Identifier(bits []byte) []byte {
-	sum := sha1.Sum(bits) //nolint:gosec // see the import
+	sum := sha1.Sum(bits)
 	return sum[:]
 }
 

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"time"
 
 	"k8s.io/client-go/rest"
 
@@ -16,7 +17,12 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/toolchain"
 )
 
-const keepEnv = "SELFSIGNED_ISSUER_KEEP"
+const (
+	keepEnv = "SELFSIGNED_ISSUER_KEEP"
+
+	// startTimeout bounds a start that takes some seconds where nothing is wrong.
+	startTimeout = 3 * time.Minute
+)
 
 // Options describes a cluster. The zero value is etcd and kube-apiserver alone.
 type Options struct {
@@ -52,9 +58,9 @@ type Cluster struct {
 // programs are the files to run.
 type programs struct{ etcd, apiServer, controllerManager string }
 
-// Start builds what is missing, starts a cluster and returns when its API server is ready.
-// Of a cluster that does not start nothing is left running, and the error says where its
-// logs are. Ending ctx afterwards does not stop the cluster; that is what Stop is for.
+// Start builds what is missing, starts a cluster and returns when its API server is ready,
+// which takes seconds, or three minutes at most, not counting the build. Of a cluster that
+// does not start nothing is left running, and the error says where its logs are. Ending ctx afterwards does not stop the cluster; that is what Stop is for.
 func Start(ctx context.Context, opts Options) (*Cluster, error) {
 	programs, err := build(ctx, opts)
 	if err != nil {
@@ -93,6 +99,10 @@ func build(ctx context.Context, opts Options) (programs, error) {
 }
 
 func (c *Cluster) bringUp(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	// Said at once: a test that panics has no other chance to say it.
+	c.opts.Report.Say("starting the control plane, with its logs in %s", c.LogDir())
 	var err error
 	if c.ca, err = newAuthority(); err != nil {
 		return err

@@ -15,5 +15,5 @@ import (
 // The returned function is called after cmd has ended.
 func startBound(cmd *exec.Cmd) (release func(), err error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	return func() {}, cmd.Start()
+	return func() {}, startOnForker(cmd)
 }

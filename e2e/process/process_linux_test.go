@@ -18,13 +18,15 @@ func TestChildSurvivesTheThreadThatStartedIt(t *testing.T) {
 	sign := newLifeSign(t)
 	script := "exec 9>" + sign.path + "; trap 'echo alive >&9' USR1; echo ready >&9; while :; do sleep 0.01; done"
 	var p *Process
-	thread := make(chan int)
+	thread, end := make(chan int), make(chan struct{})
 	go onEndingThread(func() {
 		p = startShell(t, script, nil)
 		thread <- syscall.Gettid()
+		<-end
 	})
 	task := fmt.Sprintf("/proc/self/task/%d", <-thread)
 	sign.awaitReady()
+	close(end)
 	eventually(t, "the thread is gone", func() bool {
 		_, err := os.Stat(task)
 		return os.IsNotExist(err)

@@ -5,14 +5,9 @@ package x509lint_test
 
 import (
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
-	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -36,7 +31,6 @@ type choice[T any] struct {
 var (
 	usages = []choice[[]cmapi.KeyUsage]{
 		{"default usages", nil},
-		{"server", []cmapi.KeyUsage{cmapi.UsageDigitalSignature, cmapi.UsageServerAuth}},
 		{"server and client", []cmapi.KeyUsage{cmapi.UsageDigitalSignature, cmapi.UsageKeyEncipherment, cmapi.UsageServerAuth, cmapi.UsageClientAuth}},
 		{"code signing", []cmapi.KeyUsage{cmapi.UsageDigitalSignature, cmapi.UsageContentCommitment, cmapi.UsageCodeSigning}},
 		{"extended only", []cmapi.KeyUsage{cmapi.UsageClientAuth}},
@@ -74,9 +68,7 @@ var (
 		{"no option", signer.Options{}},
 		{"CRL distribution points", signer.Options{CRLDistributionPoints: []string{"http://crl.example.com/a.crl", "ldap://ldap.example.com/cn=a?certificateRevocationList"}}},
 		{"fill", signer.Options{EmptySubject: signer.EmptySubjectFill}},
-		{"from request", signer.Options{SignatureAlgorithm: signer.SignatureAlgorithmFromRequest}},
 		{"path length 0", signer.Options{MaxPathLength: new(0)}},
-		{"path length 3", signer.Options{MaxPathLength: new(3)}},
 		{"backdated", signer.Options{Backdate: 24 * time.Hour}},
 		{"SHA-1 identifier", signer.Options{SubjectKeyIdentifier: signer.KeyIdentifierSHA1}},
 		{"everything", signer.Options{
@@ -86,85 +78,91 @@ var (
 	}
 )
 
-// key is a private key with the options that only fit its type.
-type key struct {
-	name   string
-	spec   cmapi.CertificatePrivateKey
-	signer crypto.Signer
-	named  []signer.SignatureAlgorithm
+// kindOfKey is a kind of private key, and the dimensions it is combined with.
+type kindOfKey struct {
+	name    string
+	spec    cmapi.CertificatePrivateKey
+	usages  []choice[[]cmapi.KeyUsage]
+	options []choice[signer.Options]
 }
 
-// newKeys makes one key of every kind that cert-manager offers. RSA 8192, which
-// takes long to make and to sign with, is in newLargeKey.
-func newKeys() []key {
-	rsaNames := []signer.SignatureAlgorithm{"SHA256WithRSA", "SHA384WithRSA", "SHA512WithRSA", "SHA256WithRSAPSS", "SHA384WithRSAPSS", "SHA512WithRSAPSS"}
-	ecdsaNames := []signer.SignatureAlgorithm{"ECDSAWithSHA256", "ECDSAWithSHA384", "ECDSAWithSHA512"}
-	_, ed, err := ed25519.GenerateKey(rand.Reader)
-	must(err)
-
-	keys := []key{{"Ed25519", cmapi.CertificatePrivateKey{Algorithm: cmapi.Ed25519KeyAlgorithm}, ed, []signer.SignatureAlgorithm{"PureEd25519"}}}
-	for size, curve := range map[int]elliptic.Curve{256: elliptic.P256(), 384: elliptic.P384(), 521: elliptic.P521()} {
-		private, err := ecdsa.GenerateKey(curve, rand.Reader)
-		must(err)
-		keys = append(keys, key{fmt.Sprintf("P-%d", size), cmapi.CertificatePrivateKey{Algorithm: cmapi.ECDSAKeyAlgorithm, Size: size}, private, ecdsaNames})
-	}
-	for _, size := range []int{2048, 3072, 4096} {
-		keys = append(keys, newRSA(size, rsaNames))
-	}
-	return keys
+// kindsOfKey are all that cert-manager offers. RSA 8192 takes long to make and
+// to sign with: it is not combined with every usage and option.
+var kindsOfKey = []kindOfKey{
+	{"RSA 8192", cmapi.CertificatePrivateKey{Algorithm: cmapi.RSAKeyAlgorithm, Size: 8192}, usages[:1], options[:1]},
+	{"RSA 4096", cmapi.CertificatePrivateKey{Algorithm: cmapi.RSAKeyAlgorithm, Size: 4096}, usages, optionsAnd(rsaAlgorithms...)},
+	{"RSA 3072", cmapi.CertificatePrivateKey{Algorithm: cmapi.RSAKeyAlgorithm, Size: 3072}, usages, optionsAnd(rsaAlgorithms...)},
+	{"RSA 2048", cmapi.CertificatePrivateKey{Algorithm: cmapi.RSAKeyAlgorithm, Size: 2048}, usages, optionsAnd(rsaAlgorithms...)},
+	{"P-521", cmapi.CertificatePrivateKey{Algorithm: cmapi.ECDSAKeyAlgorithm, Size: 521}, usages, optionsAnd(ecdsaAlgorithms...)},
+	{"P-384", cmapi.CertificatePrivateKey{Algorithm: cmapi.ECDSAKeyAlgorithm, Size: 384}, usages, optionsAnd(ecdsaAlgorithms...)},
+	{"P-256", cmapi.CertificatePrivateKey{Algorithm: cmapi.ECDSAKeyAlgorithm, Size: 256}, usages, optionsAnd(ecdsaAlgorithms...)},
+	{"Ed25519", cmapi.CertificatePrivateKey{Algorithm: cmapi.Ed25519KeyAlgorithm}, usages, optionsAnd("PureEd25519")},
 }
 
-func newLargeKey() key { return newRSA(8192, nil) }
+var (
+	rsaAlgorithms   = []signer.SignatureAlgorithm{"SHA256WithRSA", "SHA384WithRSA", "SHA512WithRSA", "SHA256WithRSAPSS", "SHA384WithRSAPSS", "SHA512WithRSAPSS"}
+	ecdsaAlgorithms = []signer.SignatureAlgorithm{"ECDSAWithSHA256", "ECDSAWithSHA384", "ECDSAWithSHA512"}
+)
 
-func newRSA(size int, named []signer.SignatureAlgorithm) key {
-	private, err := rsa.GenerateKey(rand.Reader, size)
-	must(err)
-	return key{fmt.Sprintf("RSA %d", size), cmapi.CertificatePrivateKey{Algorithm: cmapi.RSAKeyAlgorithm, Size: size}, private, named}
+// optionsAnd adds the signature algorithms that a kind of key can sign with.
+func optionsAnd(algorithms ...signer.SignatureAlgorithm) []choice[signer.Options] {
+	all := slices.Clone(options)
+	for _, name := range algorithms {
+		all = append(all, choice[signer.Options]{string(name), signer.Options{SignatureAlgorithm: name}})
+	}
+	return all
 }
 
 // combination is one certificate of the matrix.
 type combination struct {
 	name        string
-	isCA        bool
-	noSubject   bool // requested without a subject
-	filled      bool // with the option that fills it
 	requested   cmapi.CertificateSpec
+	option      signer.Options
 	certificate *x509.Certificate
 }
 
-// combine makes the certificates of a key in all combinations.
-func combine(t *testing.T, k key, options []choice[signer.Options]) []combination {
+// unnamed certificates were requested without a subject, and got none.
+func (c combination) unnamed() bool {
+	return pki.IsASN1SubjectEmpty(c.certificate.RawSubject)
+}
+
+// enciphers: a key of that type, with the usage key encipherment.
+func (c combination) enciphers(key x509.PublicKeyAlgorithm) bool {
+	return c.certificate.PublicKeyAlgorithm == key && c.certificate.KeyUsage&x509.KeyUsageKeyEncipherment != 0
+}
+
+// combine makes a key and its certificates in all combinations.
+func (k kindOfKey) combine(t *testing.T) []combination {
 	t.Helper()
+	key, err := pki.GeneratePrivateKeyForCertificate(&cmapi.Certificate{Spec: cmapi.CertificateSpec{PrivateKey: &k.spec}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	var all []combination
-	for _, usage := range usages {
+	for _, usage := range k.usages {
 		for _, kind := range kinds {
 			for _, subject := range subjects {
 				spec := subject.value
 				spec.Usages, spec.IsCA, spec.PrivateKey = usage.value, kind.value, &k.spec
-				candidate := request(t, spec, k.signer)
-				for _, option := range options {
-					result, err := signer.SelfSign(candidate, k.signer, option.value, now)
-					name := strings.Join([]string{k.name, usage.name, kind.name, subject.name, option.name}, ", ")
-					if err != nil {
-						t.Fatalf("%s: %v", name, err)
-					}
-					all = append(all, combination{
-						name: name, isCA: kind.value, noSubject: strings.HasPrefix(subject.name, "no subject"),
-						filled: option.value.EmptySubject == signer.EmptySubjectFill, requested: spec,
-						certificate: decode(t, result.PEM),
-					})
-				}
+				name := strings.Join([]string{k.name, usage.name, kind.name, subject.name}, ", ")
+				all = append(all, signAll(t, name, key, spec, k.options)...)
 			}
 		}
 	}
 	return all
 }
 
-// optionsFor adds the signature algorithms that a key can sign with.
-func optionsFor(k key) []choice[signer.Options] {
-	all := options[:len(options):len(options)]
-	for _, name := range k.named {
-		all = append(all, choice[signer.Options]{string(name), signer.Options{SignatureAlgorithm: name}})
+// signAll signs one request with every option.
+func signAll(t *testing.T, name string, key crypto.Signer, spec cmapi.CertificateSpec, options []choice[signer.Options]) []combination {
+	t.Helper()
+	candidate := request(t, spec, key)
+	var all []combination
+	for _, option := range options {
+		result, err := signer.SelfSign(candidate, key, option.value, now)
+		if err != nil {
+			t.Fatalf("%s, %s: %v", name, option.name, err)
+		}
+		all = append(all, combination{name + ", " + option.name, spec, option.value, decode(t, result.PEM)})
 	}
 	return all
 }

@@ -74,16 +74,25 @@ func (o *options) validate() error {
 		return fmt.Errorf("--kube-api-qps=%v: want more than 0, or -1 for no limit", o.kubeAPIQPS)
 	case o.kubeAPIBurst < 1:
 		return fmt.Errorf("--kube-api-burst=%d: want 1 or more", o.kubeAPIBurst)
-	case o.logLevel < 0 || o.logLevel > maxLogLevel:
-		return fmt.Errorf("--log-level=%d: want 0 to %d", o.logLevel, maxLogLevel)
-	case o.logFormat != formatText && o.logFormat != formatJSON:
-		return fmt.Errorf("--log-format=%q: want %s or %s", o.logFormat, formatText, formatJSON)
 	case o.concurrency < 1 || o.concurrency > maxConcurrency:
 		return fmt.Errorf("--concurrency=%d: want 1 to %d", o.concurrency, maxConcurrency)
 	case o.keyMismatchGrace < 0:
 		return fmt.Errorf("--key-mismatch-grace=%s: want 0s or more", o.keyMismatchGrace)
 	}
+	if err := o.validateLogging(); err != nil {
+		return err
+	}
 	return o.validateNames()
+}
+
+func (o *options) validateLogging() error {
+	switch {
+	case o.logLevel < 0 || o.logLevel > maxLogLevel:
+		return fmt.Errorf("--log-level=%d: want 0 to %d", o.logLevel, maxLogLevel)
+	case o.logFormat != formatText && o.logFormat != formatJSON:
+		return fmt.Errorf("--log-format=%q: want %s or %s", o.logFormat, formatText, formatJSON)
+	}
+	return nil
 }
 
 func (o *options) validateNames() error {

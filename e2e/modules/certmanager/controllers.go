@@ -69,10 +69,12 @@ func synced(ctx context.Context, base *controller.Context) bool {
 // ignoreStop drops the error that a controller returns when it is stopped before its caches
 // have synced: a stop on request is a success.
 func ignoreStop(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
+	select {
+	case <-ctx.Done():
 		return nil
+	default:
+		return err
 	}
-	return err
 }
 
 // contextOptions carries over what the flags say; the rest are the defaults of cert-manager's
