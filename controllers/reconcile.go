@@ -85,7 +85,8 @@ func (r *run) matchIssuer(object client.Object) (libapi.Issuer, types.Namespaced
 // finish tells what follows from the run. err is what went wrong while the verdict was
 // written, and the verdict itself.
 func (r *run) finish(key types.NamespacedName, err error) (ctrl.Result, error) {
-	err = utilerrors.FilterOut(err, isVerdict, isUnstated)
+	// What is left is one error or none; Reduce takes it out of the list that issuer-lib made.
+	err = utilerrors.Reduce(utilerrors.FilterOut(err, isVerdict, isUnstated))
 	switch {
 	case r.verdict == nil: // gone, not ours, not approved, or done with
 		if err == nil {

@@ -39,7 +39,7 @@ func TestMalformedRequests(t *testing.T) {
 		}, "usage"},
 		{"CA in the CSR only", func(t *testing.T, r *cmapi.CertificateRequest) {
 			r.Spec.Request = csrWithBasicConstraints(t)
-		}, "constraint"},
+		}, "isca true does not match expected value false"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -5,6 +5,7 @@ package e2e_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"os"
 	"os/exec"
@@ -96,7 +97,7 @@ func TestExitStatus(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			output, err := exec.CommandContext(t.Context(), env.Binary, test.args...).CombinedOutput()
-			exit, ok := err.(*exec.ExitError)
+			exit, ok := errors.AsType[*exec.ExitError](err)
 			if !ok || exit.ExitCode() != test.status {
 				t.Errorf("ended with %v, want status %d", err, test.status)
 			}

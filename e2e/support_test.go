@@ -31,7 +31,7 @@ import (
 
 // patience is how long a test waits for what has to come. It is generous: a slow machine
 // makes a test slow, and not red.
-const patience = time.Minute
+const patience = 3 * time.Minute
 
 const pollEvery = 20 * time.Millisecond
 

@@ -79,12 +79,6 @@ func pathLength(csr *x509.CertificateRequest) *int {
 	return nil
 }
 
-// EmptySubject reports whether the request has no subject, which leaves a
-// self-signed certificate without an issuer as well.
-func (c *Candidate) EmptySubject() bool {
-	return emptyName(c.csr.RawSubject)
-}
-
 // HasKey reports whether a public key is the one of the request.
 func (c *Candidate) HasKey(key crypto.PublicKey) bool {
 	equal, err := pki.PublicKeysEqual(c.csr.PublicKey, key)

@@ -25,7 +25,10 @@ type Result struct {
 }
 
 // SelfSign signs a request with its own key. The certificate is what
-// cert-manager's SelfSigned issuer makes of the same request, and in addition:
+// cert-manager's SelfSigned issuer makes of the same request: it takes over the
+// subject and the subject alternative names byte by byte, key usages, extended
+// key usages, whether it is a CA, and name constraints; it drops every other
+// extension of the request. In addition:
 //
 //   - it always has a subject key identifier, and an equal authority key
 //     identifier (RFC 5280 sections 4.2.1.1 and 4.2.1.2);

@@ -41,7 +41,7 @@ func (c *Cluster) ServiceAccountToken(ctx context.Context, namespace, name strin
 		return "", err
 	}
 	request := &authenticationv1.TokenRequest{
-		Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: ptr.To(int64(lifetime.Seconds()))},
+		Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: new(int64(lifetime.Seconds()))},
 	}
 	response, err := client.CoreV1().ServiceAccounts(namespace).
 		CreateToken(ctx, name, request, metav1.CreateOptions{})

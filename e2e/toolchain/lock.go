@@ -40,7 +40,10 @@ func lock(ctx context.Context, entry string, onWait func()) (unlock func(), err 
 		return release, err
 	case <-ctx.Done():
 		// flock(2) cannot be called off: let it end by itself and drop what it got.
-		go func() { <-locked; release() }()
+		go func() {
+			_ = <-locked // whether it got the lock or not, it is let go
+			release()
+		}()
 		return nil, ctx.Err()
 	}
 }

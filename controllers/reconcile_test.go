@@ -1,0 +1,276 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
+	libapi "github.com/cert-manager/issuer-lib/api/v1alpha1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/tools/events"
+	clocktesting "k8s.io/utils/clock/testing"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+)
+
+// The end-to-end tests cover what happens with a real API server. Here is what such a server
+// does not do on demand: fail for years, or change an object at the worst moment.
+
+var requestKey = client.ObjectKey{Namespace: "sandbox", Name: "request"}
+
+type fixture struct {
+	reconciler *requestReconciler
+	client     client.Client
+	recorder   *events.FakeRecorder
+}
+
+// newFixture has an approved request, its key and a Ready issuer, ten years after the
+// request was made. The API server behaves as intercepted.
+func newFixture(t *testing.T, intercepted interceptor.Funcs) fixture {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if intercepted.SubResourcePatch == nil {
+		intercepted.SubResourcePatch = applyStatus
+	}
+	now := time.Now()
+	c := fake.NewClientBuilder().WithScheme(Scheme()).
+		WithStatusSubresource(&cmapi.CertificateRequest{}).
+		WithObjects(approvedRequest(t, key, now.AddDate(-10, 0, 0)), secretWith(t, key), readyIssuer()).
+		WithInterceptorFuncs(intercepted).
+		Build()
+	recorder := events.NewFakeRecorder(10)
+	return fixture{client: c, recorder: recorder, reconciler: &requestReconciler{
+		kind:     certificateRequests(),
+		client:   c,
+		keys:     keyReader{c},
+		recorder: plainRecorder{recorder},
+		clock:    clocktesting.NewFakePassiveClock(now),
+		grace:    time.Minute,
+		waits:    newWaits(),
+	}}
+}
+
+// applyStatus does for a status what a real API server does with a server-side apply. The
+// fake client has no schema, and takes the list of conditions for one value.
+func applyStatus(ctx context.Context, c client.Client, _ string, object client.Object, patch client.Patch, _ ...client.SubResourcePatchOption) error {
+	var applied struct{ Status cmapi.CertificateRequestStatus }
+	body, err := patch.Data(object)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(body, &applied); err != nil {
+		return err
+	}
+	var request cmapi.CertificateRequest
+	if err := c.Get(ctx, client.ObjectKeyFromObject(object), &request); err != nil {
+		return err
+	}
+	for _, condition := range request.Status.Conditions {
+		if condition.Type != cmapi.CertificateRequestConditionReady {
+			applied.Status.Conditions = append(applied.Status.Conditions, condition)
+		}
+	}
+	request.Status = applied.Status
+	return c.Status().Update(ctx, &request)
+}
+
+func approvedRequest(t *testing.T, key crypto.Signer, created time.Time) *cmapi.CertificateRequest {
+	t.Helper()
+	csr, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: "example.com"}}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &cmapi.CertificateRequest{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: requestKey.Namespace, Name: requestKey.Name, UID: "the-uid",
+			CreationTimestamp: metav1.NewTime(created),
+			Annotations:       map[string]string{cmapi.CertificateRequestPrivateKeyAnnotationKey: "key"},
+		},
+		Spec: cmapi.CertificateRequestSpec{
+			Request:   pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: csr}),
+			IssuerRef: cmmeta.IssuerReference{Group: selfsigned.GroupName, Kind: issuerKind, Name: "issuer"},
+		},
+		Status: cmapi.CertificateRequestStatus{Conditions: []cmapi.CertificateRequestCondition{
+			{Type: cmapi.CertificateRequestConditionApproved, Status: cmmeta.ConditionTrue},
+		}},
+	}
+}
+
+func secretWith(t *testing.T, key crypto.Signer) *corev1.Secret {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: requestKey.Namespace, Name: "key"},
+		Data:       map[string][]byte{"tls.key": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})},
+	}
+}
+
+func readyIssuer() *selfsigned.SelfSignedIssuer {
+	return &selfsigned.SelfSignedIssuer{
+		ObjectMeta: metav1.ObjectMeta{Namespace: requestKey.Namespace, Name: "issuer"},
+		Status: libapi.IssuerStatus{Conditions: []metav1.Condition{
+			{Type: libapi.IssuerConditionTypeReady, Status: metav1.ConditionTrue, Reason: libapi.IssuerConditionReasonChecked},
+		}},
+	}
+}
+
+func (f fixture) reconcile() (ctrl.Result, error) {
+	return f.reconciler.Reconcile(context.Background(), ctrl.Request{NamespacedName: requestKey})
+}
+
+func (f fixture) ready(t *testing.T) cmapi.CertificateRequestCondition {
+	t.Helper()
+	var request cmapi.CertificateRequest
+	if err := f.client.Get(t.Context(), requestKey, &request); err != nil {
+		t.Fatal(err)
+	}
+	if ready := (certificateRequest{&request}).ready(); ready != nil {
+		return *ready
+	}
+	return cmapi.CertificateRequestCondition{}
+}
+
+func TestTransientFailuresNeverFailARequest(t *testing.T) {
+	t.Parallel()
+	secrets := schema.GroupResource{Resource: "secrets"}
+	for name, failure := range map[string]error{
+		"429":     apierrors.NewTooManyRequests("slow down", 1),
+		"500":     apierrors.NewInternalError(errors.New("etcd is away")),
+		"503":     apierrors.NewServiceUnavailable("not now"),
+		"timeout": apierrors.NewTimeoutError("too slow", 1),
+		"network": syscall.ECONNRESET,
+		"409":     apierrors.NewConflict(secrets, "key", errors.New("changed")),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			failing := true
+			f := newFixture(t, interceptor.Funcs{
+				Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+					if _, isSecret := object.(*corev1.Secret); isSecret && failing {
+						return failure
+					}
+					return c.Get(ctx, key, object, options...)
+				},
+			})
+			for range 3 {
+				if _, err := f.reconcile(); !errors.Is(err, failure) {
+					t.Fatalf("reconcile returned %v: want the failure, so that it is retried with backoff", err)
+				}
+			}
+			want := "Waiting for the API server: reading Secret sandbox/key failed and is tried again, nothing is lost: " + failure.Error() + "."
+			if got := f.ready(t); got.Reason != cmapi.CertificateRequestReasonPending || got.Message != want {
+				t.Errorf("\n got %s: %s\nwant Pending: %s", got.Reason, got.Message, want)
+			}
+			failing = false
+			if _, err := f.reconcile(); err != nil {
+				t.Fatal(err)
+			}
+			if got := f.ready(t); got.Status != cmmeta.ConditionTrue {
+				t.Errorf("after the failure: %+v", got)
+			}
+			if sent := len(f.recorder.Events); sent != 2 {
+				t.Errorf("%d events were sent, want one for the wait and one for the certificate", sent)
+			}
+		})
+	}
+}
+
+// TestConflictIsReadAgain: a write names the object and version that were read; when they
+// are not the current ones it is neither an error nor an event.
+func TestConflictIsReadAgain(t *testing.T) {
+	t.Parallel()
+	var written statusApply
+	f := newFixture(t, interceptor.Funcs{
+		SubResourcePatch: func(_ context.Context, _ client.Client, _ string, object client.Object, patch client.Patch, _ ...client.SubResourcePatchOption) error {
+			body, err := patch.Data(object)
+			if err != nil {
+				return err
+			}
+			if err := json.Unmarshal(body, &written); err != nil {
+				return err
+			}
+			return apierrors.NewConflict(schema.GroupResource{Resource: "certificaterequests"}, object.GetName(), errors.New("changed"))
+		},
+	})
+	var request cmapi.CertificateRequest
+	if err := f.client.Get(t.Context(), requestKey, &request); err != nil {
+		t.Fatal(err)
+	}
+	result, err := f.reconcile()
+	if err != nil || result.RequeueAfter != conflictDelay {
+		t.Errorf("got %+v, %v: want to be called again after %s, without an error", result, err, conflictDelay)
+	}
+	if written.Metadata.UID != request.UID || written.Metadata.ResourceVersion != request.ResourceVersion {
+		t.Errorf("the write is for %+v: want UID %s and version %s", written.Metadata, request.UID, request.ResourceVersion)
+	}
+	if len(f.recorder.Events) > 0 {
+		t.Errorf("event %s was sent", <-f.recorder.Events)
+	}
+}
+
+func TestMessagesStayReadable(t *testing.T) {
+	t.Parallel()
+	message := facts{"detail": "100%d\n\x00\xff {kind} " + strings.Repeat("ä", maxFact), "kind": "X"}.fill(malformedRequest)
+	if strings.ContainsAny(message, "\n\x00") || !strings.Contains(message, "100%d") {
+		t.Errorf("message %q", message)
+	}
+	if !strings.Contains(message, "{kind}") {
+		t.Error("a fact was filled in turn")
+	}
+	if len(message) > maxNote {
+		t.Errorf("the message has %d bytes, more than an event may have", len(message))
+	}
+	if got := truncate(strings.Repeat("ä", 10), 8); got != "ää…" {
+		t.Errorf("truncated to %q", got)
+	}
+}
+
+func TestWaitsForgetsAndStartsAnew(t *testing.T) {
+	t.Parallel()
+	w, start := newWaits(), time.Now()
+	if since := w.mismatchSince(requestKey, "one", start); since != start {
+		t.Errorf("the first mismatch is from %s", since)
+	}
+	if since := w.mismatchSince(requestKey, "one", start.Add(time.Hour)); since != start {
+		t.Errorf("a later look moved the mismatch to %s", since)
+	}
+	if since := w.mismatchSince(requestKey, "two", start.Add(time.Hour)); since == start {
+		t.Error("a successor of the same name has inherited the mismatch")
+	}
+	if !w.tell(requestKey, "two", missingSecret) || w.tell(requestKey, "two", missingSecret) {
+		t.Error("want news the first time only")
+	}
+	w.forget(requestKey)
+	if len(w.byID) > 0 {
+		t.Error("a forgotten request is still there")
+	}
+}
