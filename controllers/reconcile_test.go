@@ -79,7 +79,9 @@ func newFixture(t *testing.T, intercepted interceptor.Funcs) fixture {
 // applyStatus does for a status what a real API server does with a server-side apply. The
 // fake client has no schema, and takes the list of conditions for one value.
 func applyStatus(ctx context.Context, c client.Client, _ string, object client.Object, patch client.Patch, _ ...client.SubResourcePatchOption) error {
-	var applied struct{ Status cmapi.CertificateRequestStatus }
+	var applied struct {
+		Status cmapi.CertificateRequestStatus
+	}
 	body, err := patch.Data(object)
 	if err != nil {
 		return err
@@ -257,13 +259,13 @@ func TestMessagesStayReadable(t *testing.T) {
 func TestWaitsForgetsAndStartsAnew(t *testing.T) {
 	t.Parallel()
 	w, start := newWaits(), time.Now()
-	if since := w.mismatchSince(requestKey, "one", start); since != start {
+	if since := w.mismatchSince(requestKey, "one", start); !since.Equal(start) {
 		t.Errorf("the first mismatch is from %s", since)
 	}
-	if since := w.mismatchSince(requestKey, "one", start.Add(time.Hour)); since != start {
+	if since := w.mismatchSince(requestKey, "one", start.Add(time.Hour)); !since.Equal(start) {
 		t.Errorf("a later look moved the mismatch to %s", since)
 	}
-	if since := w.mismatchSince(requestKey, "two", start.Add(time.Hour)); since == start {
+	if since := w.mismatchSince(requestKey, "two", start.Add(time.Hour)); since.Equal(start) {
 		t.Error("a successor of the same name has inherited the mismatch")
 	}
 	if !w.tell(requestKey, "two", missingSecret) || w.tell(requestKey, "two", missingSecret) {

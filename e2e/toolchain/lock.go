@@ -33,17 +33,20 @@ func lock(ctx context.Context, entry string, onWait func()) (unlock func(), err 
 		return nil, &os.PathError{Op: "flock", Path: f.Name(), Err: err}
 	}
 	onWait()
-	locked := make(chan error, 1)
-	go func() { locked <- flock(f, syscall.LOCK_EX) }()
+	locked := make(chan error)
+	go func() {
+		// flock(2) cannot be called off. Whoever waited for it may be gone by then.
+		err := flock(f, syscall.LOCK_EX)
+		select {
+		case locked <- err:
+		case <-ctx.Done():
+			release()
+		}
+	}()
 	select {
 	case err := <-locked:
 		return release, err
 	case <-ctx.Done():
-		// flock(2) cannot be called off: let it end by itself and drop what it got.
-		go func() {
-			_ = <-locked // whether it got the lock or not, it is let go
-			release()
-		}()
 		return nil, ctx.Err()
 	}
 }
