@@ -51,7 +51,7 @@ lint: ## Check the code against .golangci.yml, and go.mod for tidiness.
 		echo "linting $$module"; \
 		(cd $$module && $(call tool,lint) golangci-lint run --allow-parallel-runners && go mod tidy -diff) || exit 1; \
 	done
-	cd e2e/modules/lint && go test ./...
+	cd e2e/modules/lint && go test -count=1 ./...
 
 # How much `make test` prints: see the formats of gotestsum.
 TEST_FORMAT ?= testname
