@@ -59,6 +59,7 @@ TEST_FORMAT ?= testname
 # -count=1: Go's test cache does not know of the manifests and programs that are tested.
 .PHONY: test
 test: ## Run all tests, those on the real control plane included.
+	@echo "preparing the test environment"; cd e2e && go run ./cmd/prepare
 	@failed=; for module in $(MODULES); do \
 		echo "testing $$module"; \
 		(cd $$module && $(call tool,tools) gotestsum --format=$(TEST_FORMAT) -- -race -count=1 -timeout=30m ./...) \

@@ -10,7 +10,11 @@
 // decision with its message, status.go writes it, announce.go tells the user.
 package controllers
 
-import selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+import (
+	"strings"
+
+	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+)
 
 const (
 	// Name is the field owner of every status that is written, the reporting controller of
@@ -20,3 +24,6 @@ const (
 	// LeaderElectionID names the Lease through which replicas elect a leader.
 	LeaderElectionID = "selfsigned-issuer." + selfsigned.GroupName
 )
+
+// controllerName is how logs and metrics call the controller of a kind.
+func controllerName(kind string) string { return strings.ToLower(kind) + "." + Name }

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 )
 
@@ -37,6 +38,10 @@ func (o Options) setupIssuers(ctx context.Context, mgr ctrl.Manager, issuer liba
 		EventRecorder:     o.recorder(mgr),
 		Clock:             o.Clock,
 		ControllerOptions: o.controllerOptions(),
+		PreSetupWithManager: func(_ context.Context, gvk schema.GroupVersionKind, _ ctrl.Manager, build *builder.Builder) error {
+			build.Named(controllerName(gvk.Kind))
+			return nil
+		},
 	}).SetupWithManager(ctx, mgr)
 }
 

@@ -5,7 +5,6 @@ package controllers
 
 import (
 	"context"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -26,7 +25,7 @@ func (o Options) setupRequests(ctx context.Context, mgr ctrl.Manager, kind reque
 	changed := predicate.ResourceVersionChangedPredicate{}
 	issuerReady := builder.WithPredicates(changed, libcontrollers.LinkedIssuerPredicate{})
 	build := ctrl.NewControllerManagedBy(mgr).
-		Named(strings.ToLower(kind.name)+"."+Name).
+		Named(controllerName(kind.name)).
 		For(kind.newObject(), builder.WithPredicates(changed, wakingEvents(kind))).
 		WatchesMetadata(&corev1.Secret{}, wakeBySecret(mgr.GetCache(), kind), builder.WithPredicates(changed)).
 		WithOptions(o.controllerOptions())

@@ -7,6 +7,9 @@ import (
 	"bytes"
 	"context"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/pem"
 	"fmt"
 	"slices"
 	"testing"
@@ -210,6 +213,66 @@ func TestCertificateFields(t *testing.T) {
 	}
 }
 
+// TestCertificateExtras covers what only some Certificates ask for.
+func TestCertificateExtras(t *testing.T) {
+	t.Parallel()
+	namespace := newNamespace(t)
+	create(t, keySecret(namespace, "password", map[string][]byte{"password": []byte("changeit")}))
+	certificate := newCertificate(namespace)
+	certificate.Spec.CommonName = ""
+	certificate.Spec.LiteralSubject = "CN=example.com,OU=B+OU=A,DC=example,DC=com"
+	certificate.Spec.IsCA = true
+	certificate.Spec.NameConstraints = &cmapi.NameConstraints{Critical: true, Permitted: &cmapi.NameConstraintItem{DNSDomains: []string{"example.com"}}}
+	certificate.Spec.OtherNames = []cmapi.OtherName{{OID: "1.3.6.1.4.1.311.20.2.3", UTF8Value: "upn@example.com"}}
+	certificate.Spec.AdditionalOutputFormats = []cmapi.CertificateAdditionalOutputFormat{{Type: "CombinedPEM"}, {Type: "DER"}}
+	certificate.Spec.Keystores = &cmapi.CertificateKeystores{
+		JKS:    &cmapi.JKSKeystore{Create: true, PasswordSecretRef: cmmeta.SecretKeySelector{LocalObjectReference: cmmeta.LocalObjectReference{Name: "password"}, Key: "password"}},
+		PKCS12: &cmapi.PKCS12Keystore{Create: true, PasswordSecretRef: cmmeta.SecretKeySelector{LocalObjectReference: cmmeta.LocalObjectReference{Name: "password"}, Key: "password"}},
+	}
+	create(t, certificate)
+	got, secret := awaitRevision(t, certificate, 1)
+
+	csr, _ := pem.Decode(requestOf(t, certificate).Spec.Request)
+	request, err := x509.ParseCertificateRequest(csr.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got.RawSubject, request.RawSubject) || !bytes.Equal(got.RawIssuer, request.RawSubject) {
+		t.Errorf("subject %X and issuer %X, want the request's %X", got.RawSubject, got.RawIssuer, request.RawSubject)
+	}
+	if !slices.Equal(got.PermittedDNSDomains, []string{"example.com"}) || !got.PermittedDNSDomainsCritical {
+		t.Errorf("name constraints %q, critical %t", got.PermittedDNSDomains, got.PermittedDNSDomainsCritical)
+	}
+	if want := extension(request.Extensions, 17); !bytes.Equal(extension(got.Extensions, 17), want) || !bytes.Contains(want, []byte("upn@example.com")) {
+		t.Errorf("subject alternative names %X, want the request's %X", extension(got.Extensions, 17), want)
+	}
+	for _, name := range []string{"tls-combined.pem", "key.der", "keystore.jks", "truststore.jks", "keystore.p12", "truststore.p12"} {
+		if len(secret.Data[name]) == 0 {
+			t.Errorf("the Secret has no %s", name)
+		}
+	}
+}
+
+// requestOf returns the one CertificateRequest of a Certificate's namespace.
+func requestOf(t *testing.T, certificate *cmapi.Certificate) *cmapi.CertificateRequest {
+	t.Helper()
+	var list cmapi.CertificateRequestList
+	if err := env.Client.List(t.Context(), &list, client.InNamespace(certificate.Namespace)); err != nil || len(list.Items) != 1 {
+		t.Fatalf("%d requests, %v", len(list.Items), err)
+	}
+	return &list.Items[0]
+}
+
+// extension returns the value of the extension with the OID 2.5.29.last.
+func extension(extensions []pkix.Extension, last int) []byte {
+	for _, extension := range extensions {
+		if extension.Id.Equal(asn1.ObjectIdentifier{2, 5, 29, last}) {
+			return extension.Value
+		}
+	}
+	return nil
+}
+
 // TestKeySwappedDuringIssuance replaces the key under a request that waits for its issuer.
 // The in-tree issuer fails such a request, and the Certificate backs off for an hour.
 func TestKeySwappedDuringIssuance(t *testing.T) {
@@ -248,10 +311,7 @@ func TestEmptySubject(t *testing.T) {
 	if got.Issuer.String() != "" {
 		t.Errorf("issuer %s, want none", got.Issuer)
 	}
-	var list cmapi.CertificateRequestList
-	if err := env.Client.List(t.Context(), &list, client.InNamespace(certificate.Namespace)); err != nil || len(list.Items) != 1 {
-		t.Fatalf("%d requests, %v", len(list.Items), err)
-	}
-	awaitEvent(t, &list.Items[0], corev1.EventTypeWarning, "BadConfig", badConfigNote)
-	checkEvents(t, &list.Items[0], "CertificateIssued", "BadConfig")
+	request := requestOf(t, certificate)
+	awaitEvent(t, request, corev1.EventTypeWarning, "BadConfig", badConfigNote)
+	checkEvents(t, request, "CertificateIssued", "BadConfig")
 }

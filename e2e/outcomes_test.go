@@ -71,6 +71,14 @@ var situations = []situation{
 		mend: replaceKeySecret,
 	},
 	{
+		name:      "Secret with something else in tls.key",
+		arrange:   withSecret(map[string][]byte{"tls.key": []byte("not a key")}),
+		reason:    "Pending",
+		message:   `Waiting for a usable private key: "tls.key" in Secret {ns}/key cannot be used: no PEM block was found: its first line must be -----BEGIN PRIVATE KEY----- or that of another kind of private key. Replace it with the PEM-encoded private key of this request.`,
+		eventType: "Warning", event: "ErrorParsingKey",
+		mend: replaceKeySecret,
+	},
+	{
 		name: "issuer absent",
 		arrange: func(t *testing.T, namespace string, key crypto.Signer, request *cmapi.CertificateRequest) {
 			createKeySecret(t, namespace, key)

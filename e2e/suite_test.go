@@ -22,6 +22,9 @@ var env *lab.Lab
 // grace is shorter than the default, so that a request with a wrong key fails soon.
 const grace = 5 * time.Second
 
+// pluginArgs are added to those of the Deployment.
+var pluginArgs = []string{"--key-mismatch-grace=" + grace.String()}
+
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) (code int) {
@@ -34,7 +37,7 @@ func run(m *testing.M) (code int) {
 		Report:     say,
 		Race:       true,
 		Overlay:    "e2e/testdata/kubernetes-csrs",
-		PluginArgs: []string{"--key-mismatch-grace=" + grace.String()},
+		PluginArgs: pluginArgs,
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "the environment did not start:", err)

@@ -16,7 +16,8 @@ type SelfSignedIssuerSpec struct {
 	// URIs that start with http://, https://, ldap:// or ldaps://. Each one
 	// becomes a distribution point of its own in the certificate, in the order
 	// given here (RFC 5280 section 4.2.1.13). At most 16, each of at most 2048
-	// ASCII characters. Nothing is published there: that is up to you.
+	// ASCII characters. Prefer http: with https, a client may need a CRL to fetch
+	// the CRL. Nothing is published there: that is up to you.
 	//
 	// Example: `crlDistributionPoints: ["http://crl.example.com/root.crl"]`
 	//
@@ -24,10 +25,10 @@ type SelfSignedIssuerSpec struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
 	// +kubebuilder:validation:items:MaxLength=2048
-	// +kubebuilder:validation:items:XValidation:rule="self.matches('^(http|https|ldap|ldaps)://')",message="crlDistributionPoints: write an absolute URI that starts with http://, https://, ldap:// or ldaps://, such as http://crl.example.com/root.crl"
-	// +kubebuilder:validation:items:XValidation:rule="self.matches('^[!-~]*$')",message="crlDistributionPoints: use ASCII without spaces; percent-encode other characters, and write a host name in its xn-- form"
-	// +kubebuilder:validation:items:XValidation:rule="isURL(self) && (self.startsWith('ldap') || url(self).getHostname() != '')",message="crlDistributionPoints: write a well-formed URI, with a host name after http:// or https://, such as http://crl.example.com/root.crl"
-	// +kubebuilder:validation:XValidation:rule="self.all(uri, self.exists_one(other, other == uri))",message="crlDistributionPoints: name each URI once; remove the duplicate"
+	// +kubebuilder:validation:items:XValidation:rule="self.matches('^(http|https|ldap|ldaps)://')",message="write an absolute URI that starts with http://, https://, ldap:// or ldaps://, such as http://crl.example.com/root.crl"
+	// +kubebuilder:validation:items:XValidation:rule="self.matches('^[!-~]*$')",message="use ASCII without spaces; percent-encode other characters, and write a host name in its xn-- form"
+	// +kubebuilder:validation:items:XValidation:rule="!self.matches('^(http|https|ldap|ldaps)://[!-~]*$') || isURL(self) && (self.startsWith('ldap') || url(self).getHostname() != '')",message="write a well-formed URI, with a host name after http:// or https://, such as http://crl.example.com/root.crl"
+	// +kubebuilder:validation:XValidation:rule="self.all(uri, self.exists_one(other, other == uri))",message="name each URI once; remove the duplicate"
 	CRLDistributionPoints []string `json:"crlDistributionPoints,omitempty"`
 
 	// What to do with a request whose subject is empty. A self-signed
@@ -86,7 +87,7 @@ type SelfSignedIssuerSpec struct {
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=18
-	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,5}(h|m|s)){1,3}$') && duration(self) <= duration('24h')",message="backdate: write 0s to 24h as whole hours (h), minutes (m) and seconds (s), such as 5m or 1h30m"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,5}(h|m|s)){1,3}$') && duration(self) <= duration('24h')",message="write 0s to 24h as whole hours (h), minutes (m) and seconds (s), such as 5m or 1h30m"
 	Backdate *metav1.Duration `json:"backdate,omitempty"`
 
 	// How the subject key identifier is derived from the public key. `SHA256`,
