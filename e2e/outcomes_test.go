@@ -176,9 +176,13 @@ func checkIssued(t *testing.T, request *cmapi.CertificateRequest) {
 	}
 }
 
-// checkEvents checks that exactly these events were sent, each once.
+// checkEvents checks that exactly these events were sent, each once. Events are sent beside
+// the status, and may be a moment later.
 func checkEvents(t *testing.T, request *cmapi.CertificateRequest, reasons ...string) {
 	t.Helper()
+	for _, reason := range reasons {
+		awaitEventReason(t, request, reason)
+	}
 	count := map[string]int{}
 	for _, event := range eventsOf(t.Context(), t, request) {
 		count[event.Reason]++

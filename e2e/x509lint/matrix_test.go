@@ -33,8 +33,7 @@ var (
 		{"default usages", nil},
 		{"server and client", []cmapi.KeyUsage{cmapi.UsageDigitalSignature, cmapi.UsageKeyEncipherment, cmapi.UsageServerAuth, cmapi.UsageClientAuth}},
 		{"code signing", []cmapi.KeyUsage{cmapi.UsageDigitalSignature, cmapi.UsageContentCommitment, cmapi.UsageCodeSigning}},
-		{"extended only", []cmapi.KeyUsage{cmapi.UsageClientAuth}},
-		{"any", []cmapi.KeyUsage{cmapi.UsageDigitalSignature, cmapi.UsageAny}},
+		{"extended only", []cmapi.KeyUsage{cmapi.UsageClientAuth, cmapi.UsageAny}},
 	}
 
 	kinds = []choice[bool]{{"leaf", false}, {"CA", true}}
