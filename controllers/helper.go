@@ -93,19 +93,15 @@ func (h helper) SetWaitingForIssuerReadyNotReady(ready *metav1.Condition) {
 	h.decide(&verdict{situation: unreadyIssuer, detail: ready.Message})
 }
 
-// SetRetryableError takes every verdict of Sign but the good one: what follows from it is
-// in the table of outcomes and not in the kind of error.
-func (h helper) SetRetryableError(err error) {
-	if v, ok := errors.AsType[*verdict](err); ok {
-		h.decide(v)
-	}
-}
+// SetRetryableError and SetIssued bring what sign returned, and sign has decided already:
+// what follows from a verdict is in the table of outcomes and not in the kind of error.
+func (h helper) SetRetryableError(error) {}
 
-func (h helper) SetIssued(libsigner.PEMBundle) { /* sign has decided already */ }
+func (h helper) SetIssued(libsigner.PEMBundle) {}
 
 // SetPermanentError, SetPending, SetCustomCondition and SetUnexpectedError belong to errors
 // that Sign never returns.
-func (h helper) SetPermanentError(err error) { h.SetRetryableError(err) }
+func (h helper) SetPermanentError(error) {}
 
 func (h helper) SetPending(string) {}
 
