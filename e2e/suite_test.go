@@ -38,6 +38,7 @@ func run(m *testing.M) (code int) {
 		Race:       true,
 		Overlay:    "e2e/testdata/kubernetes-csrs",
 		PluginArgs: pluginArgs,
+		FaultProxy: true, // for the requests that a test chooses
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "the environment did not start:", err)

@@ -23,6 +23,7 @@ import (
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
 	"github.com/cert-manager/selfsigned-issuer/e2e/certmanager"
 	"github.com/cert-manager/selfsigned-issuer/e2e/cluster"
+	"github.com/cert-manager/selfsigned-issuer/e2e/faultproxy"
 	"github.com/cert-manager/selfsigned-issuer/e2e/plugin"
 	"github.com/cert-manager/selfsigned-issuer/e2e/toolchain"
 )
@@ -44,6 +45,8 @@ type Options struct {
 	WithoutPlugin bool
 	// PluginArgs are added to the Deployment's arguments.
 	PluginArgs []string
+	// FaultProxy puts a proxy between the API server and the plugin.
+	FaultProxy bool
 }
 
 // Lab is a running environment. Parts that were left out are nil.
@@ -52,6 +55,7 @@ type Lab struct {
 	CertManager  *certmanager.Installation
 	Installation *plugin.Installation
 	Plugin       *plugin.Plugin
+	Proxy        *faultproxy.Proxy
 	Client       client.Client // as cluster administrator
 
 	// Binary is the plugin's program.
@@ -104,6 +108,12 @@ func (l *Lab) startPlugin(ctx context.Context, options Options) error {
 	if l.Installation, err = plugin.Install(ctx, l.Cluster, overlay); err != nil {
 		return err
 	}
+	if options.FaultProxy {
+		if l.Proxy, err = faultproxy.Start(l.Cluster.AdminConfig()); err != nil {
+			return err
+		}
+		l.Installation.Proxy = l.Proxy
+	}
 	if l.Plugin, err = l.Installation.Start(ctx, l.Binary, "selfsigned-issuer", options.PluginArgs...); err != nil {
 		return err
 	}
@@ -120,6 +130,9 @@ func (l *Lab) Stop() error {
 	var errs []error
 	if l.Plugin != nil {
 		errs = append(errs, l.Plugin.Stop(stopTimeout))
+	}
+	if l.Proxy != nil {
+		l.Proxy.Close()
 	}
 	if l.CertManager != nil {
 		errs = append(errs, l.CertManager.Stop())

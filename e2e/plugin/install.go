@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/cluster"
+	"github.com/cert-manager/selfsigned-issuer/e2e/faultproxy"
 	"github.com/cert-manager/selfsigned-issuer/e2e/manifest"
 )
 
@@ -22,6 +23,8 @@ type Installation struct {
 	Objects []*unstructured.Unstructured
 	// Deployment is the one among them that runs the plugin.
 	Deployment appsv1.Deployment
+	// Proxy stands between the API server and the replicas that are started; nil: nothing does.
+	Proxy *faultproxy.Proxy
 
 	cluster *cluster.Cluster
 }

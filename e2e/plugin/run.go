@@ -31,7 +31,7 @@ const poll = 50 * time.Millisecond
 // Start runs binary as a replica called name. Arguments are added to the Deployment's own
 // and win over them.
 func (i *Installation) Start(ctx context.Context, binary, name string, args ...string) (*Plugin, error) {
-	kubeconfig, err := i.cluster.ServiceAccountKubeconfig(ctx, i.Deployment.Namespace, i.Deployment.Spec.Template.Spec.ServiceAccountName)
+	kubeconfig, err := i.kubeconfig(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -58,6 +58,15 @@ func (i *Installation) Start(ctx context.Context, binary, name string, args ...s
 		LogFile: filepath.Join(i.cluster.LogDir(), name+".log"),
 	})
 	return p, err
+}
+
+// kubeconfig returns the path of one for the ServiceAccount of the Deployment.
+func (i *Installation) kubeconfig(ctx context.Context) (string, error) {
+	path, err := i.cluster.ServiceAccountKubeconfig(ctx, i.Deployment.Namespace, i.Deployment.Spec.Template.Spec.ServiceAccountName)
+	if err != nil || i.Proxy == nil {
+		return path, err
+	}
+	return i.Proxy.Kubeconfig(path)
 }
 
 // arguments returns the container's arguments as the kubelet would expand them.

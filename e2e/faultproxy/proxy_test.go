@@ -1,0 +1,134 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package faultproxy
+
+import (
+	"bytes"
+	"encoding/pem"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+)
+
+// start returns a proxy of a server that answers with the path, and a client that reaches
+// it through a kubeconfig, as a program does.
+func start(t *testing.T) (*Proxy, func(path string) (int, string, error)) {
+	t.Helper()
+	upstream := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, r.Header.Get("Authorization")+" "+r.URL.Path)
+	}))
+	t.Cleanup(upstream.Close)
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: upstream.Certificate().Raw})
+	proxy, err := Start(&rest.Config{Host: upstream.URL, TLSClientConfig: rest.TLSClientConfig{CAData: ca}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(proxy.Close)
+
+	original := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := clientcmd.WriteToFile(clientcmdapi.Config{
+		CurrentContext: "c",
+		Clusters:       map[string]*clientcmdapi.Cluster{"c": {Server: upstream.URL, CertificateAuthorityData: ca}},
+		AuthInfos:      map[string]*clientcmdapi.AuthInfo{"u": {Token: "token"}},
+		Contexts:       map[string]*clientcmdapi.Context{"c": {Cluster: "c", AuthInfo: "u"}},
+	}, original); err != nil {
+		t.Fatal(err)
+	}
+	path, err := proxy.Kubeconfig(original)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := clientcmd.BuildConfigFromFlags("", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := rest.HTTPClientFor(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return proxy, func(path string) (int, string, error) {
+		response, err := client.Get(config.Host + path)
+		if err != nil {
+			return 0, "", err
+		}
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		return response.StatusCode, string(body), err
+	}
+}
+
+func TestForwards(t *testing.T) {
+	proxy, get := start(t)
+	rule := proxy.Inject(On("POST", "/a"), Reset())
+	if status, body, err := get("/a"); status != http.StatusOK || body != "Bearer token /a" || err != nil {
+		t.Errorf("got %d %q, %v", status, body, err)
+	}
+	if rule.Hits() != 0 {
+		t.Error("the rule for POST matched a GET")
+	}
+}
+
+func TestStatus(t *testing.T) {
+	proxy, get := start(t)
+	rule := proxy.Inject(On("GET", "/a.*"), Status(http.StatusTooManyRequests, "TooManyRequests", "slow down"))
+	if status, body, err := get("/ab"); status != http.StatusTooManyRequests || !bytes.Contains([]byte(body), []byte(`"message":"slow down"`)) || err != nil {
+		t.Errorf("got %d %q, %v", status, body, err)
+	}
+	if status, _, err := get("/b/a"); status != http.StatusOK || err != nil {
+		t.Errorf("another path: got %d, %v", status, err)
+	}
+	if rule.Hits() != 1 {
+		t.Errorf("%d hits, want 1", rule.Hits())
+	}
+	rule.Remove()
+	rule.Remove()
+	if status, _, err := get("/ab"); status != http.StatusOK || err != nil {
+		t.Errorf("after the fault: got %d, %v", status, err)
+	}
+}
+
+func TestReset(t *testing.T) {
+	proxy, get := start(t)
+	rule := proxy.Inject(On("", "/a"), Reset())
+	if status, _, err := get("/a"); err == nil {
+		t.Errorf("got the answer %d, want a broken connection", status)
+	}
+	rule.Remove()
+	if status, _, err := get("/a"); status != http.StatusOK || err != nil {
+		t.Errorf("after the fault: got %d, %v", status, err)
+	}
+}
+
+func TestDelayAndGate(t *testing.T) {
+	proxy, get := start(t)
+	const delay = 50 * time.Millisecond
+	proxy.Inject(On("", "/a"), Delay(delay))
+	gate := NewGate()
+	proxy.Inject(On("", "/a"), gate.Hold)
+	begin, answered := time.Now(), make(chan error)
+	go func() {
+		_, _, err := get("/a")
+		answered <- err
+	}()
+	<-gate.Arrived()
+	select {
+	case err := <-answered:
+		t.Fatalf("answered before the gate was opened: %v", err)
+	default:
+	}
+	gate.Open()
+	if err := <-answered; err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(begin); took < delay {
+		t.Errorf("answered after %s, want at least %s", took, delay)
+	}
+}
