@@ -5,7 +5,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 
@@ -28,14 +27,15 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.SetOutput(io.Discard) // every message is printed once, by main or below
 	flags.SortFlags = false
 	o.addFlags(flags)
-	switch err := flags.Parse(args); {
-	case errors.Is(err, pflag.ErrHelp):
-		_, err = fmt.Fprintf(stdout, "selfsigned-issuer signs cert-manager Certificates with their own private key.\n\nFlags:\n%s", flags.FlagUsages())
-		return err
-	case err != nil:
+	if err := flags.Parse(args); err != nil {
 		return UsageError{err}
-	case flags.NArg() > 0:
+	}
+	if flags.NArg() > 0 {
 		return UsageError{fmt.Errorf("unexpected argument %q", flags.Arg(0))}
+	}
+	if o.help {
+		_, err := io.WriteString(stdout, help())
+		return err
 	}
 	if o.version {
 		_, err := fmt.Fprintln(stdout, "selfsigned-issuer", version())

@@ -39,28 +39,31 @@ func TestFlagsPage(t *testing.T) {
 
 const flagsIntroduction = `# Flags of selfsigned-issuer
 
-<!-- Generated from cmd/selfsigned-issuer/app/options.go. To write it again:
+<!-- Generated from cmd/selfsigned-issuer/app/flags.go. To write it again:
      %s -->
 
 In a cluster they are the ` + "`args`" + ` of the Deployment
 [deploy/base/deployment.yaml](../deploy/base/deployment.yaml). A patch in your overlay adds
 one, as [deploy/examples/other-cert-manager](../deploy/examples/other-cert-manager/kustomization.yaml)
-shows. A wrong flag or value ends the process with exit status 2 and one line that says what
-is wanted; any other failure with exit status 1.
+shows. ` + "`selfsigned-issuer --help`" + ` prints the same.
 
-| Flag | Type | Default | Meaning |
-| --- | --- | --- | --- |
+Exit status: 0 after SIGINT or SIGTERM; 2 for a wrong flag or value, with one line that says
+what is wanted; 1 for any other failure, with one line that says why.
+[Troubleshooting](troubleshooting.md#the-process-ends) has these lines.
 `
 
 func renderFlagsPage() string {
-	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
-	flags.SortFlags = false // related flags stand together
-	new(options).addFlags(flags)
 	var page strings.Builder
 	fmt.Fprintf(&page, flagsIntroduction, updateCommand)
-	flags.VisitAll(func(f *pflag.Flag) {
-		fmt.Fprintf(&page, "| `--%s` | %s | %s | %s |\n", f.Name, f.Value.Type(), defaultOf(f), strings.ReplaceAll(f.Usage, "|", `\|`))
-	})
+	for _, group := range flagGroups {
+		flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+		flags.SortFlags = false // related flags stand together
+		group.add(new(options), flags)
+		fmt.Fprintf(&page, "\n## %s\n\n| Flag | Type | Default | Meaning |\n| --- | --- | --- | --- |\n", group.title)
+		flags.VisitAll(func(f *pflag.Flag) {
+			fmt.Fprintf(&page, "| `--%s` | %s | %s | %s |\n", f.Name, f.Value.Type(), defaultOf(f), strings.ReplaceAll(f.Usage, "|", `\|`))
+		})
+	}
 	return page.String()
 }
 

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
@@ -34,6 +33,7 @@ type options struct {
 	kubernetesCSRs           bool
 	keyMismatchGrace         time.Duration
 
+	help    bool
 	version bool
 }
 
@@ -48,24 +48,6 @@ const (
 
 // maxConcurrency is far above what one API server serves.
 const maxConcurrency = 1000
-
-// addFlags registers all flags with their defaults.
-func (o *options) addFlags(flags *pflag.FlagSet) {
-	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "file with the address and credentials of the API server; empty: the Pod's ServiceAccount")
-	flags.Float32Var(&o.kubeAPIQPS, "kube-api-qps", -1, "most requests a second to the API server; -1: no limit here, the API server's own flow control governs")
-	flags.IntVar(&o.kubeAPIBurst, "kube-api-burst", 100, "most requests at once above --kube-api-qps, when that is set")
-	flags.StringVar(&o.metricsAddress, "metrics-bind-address", ":8080", "address of the Prometheus metrics; 0: none")
-	flags.StringVar(&o.healthAddress, "health-probe-bind-address", ":8081", "address of /healthz and /readyz; 0: none")
-	flags.BoolVar(&o.leaderElect, "leader-elect", true, "only sign while holding the Lease, so that several replicas can run")
-	flags.StringVar(&o.leaderElectionNamespace, "leader-election-namespace", "", "namespace of the Lease; empty: the Pod's namespace")
-	flags.IntVar(&o.logLevel, "log-level", 0, fmt.Sprintf("verbosity of the log, 0 to %d; secrets are never logged", maxLogLevel))
-	flags.StringVar(&o.logFormat, "log-format", formatText, "format of the log: text or json")
-	flags.StringVar(&o.clusterResourceNamespace, "cluster-resource-namespace", "cert-manager", "namespace of the private keys for Kubernetes CSRs that name a ClusterSelfSignedIssuer")
-	flags.IntVar(&o.concurrency, "concurrency", 20, "how many requests of a kind are handled at the same time")
-	flags.BoolVar(&o.kubernetesCSRs, "kubernetes-csrs", false, "also sign Kubernetes CertificateSigningRequests; needs the rights of deploy/components/kubernetes-csrs")
-	flags.DurationVar(&o.keyMismatchGrace, "key-mismatch-grace", time.Minute, "how long a request waits for its Secret to hold its private key when the Secret holds another one")
-	flags.BoolVar(&o.version, "version", false, "print the version and exit")
-}
 
 // validate returns what is wrong with the flags, each with its name and remedy.
 func (o *options) validate() error {
