@@ -47,6 +47,13 @@ func expectFlagAdded(t *testing.T, objects rendered, flag string) {
 	c.Args = c.Args[:last]
 }
 
+// The overlay development differs by one flag.
+func TestDevelopment(t *testing.T) {
+	objects := render(t, plugin.DevelopmentOverlay)
+	expectFlagAdded(t, objects, "--log-level=4")
+	expectDefault(t, objects)
+}
+
 func expectDefault(t *testing.T, objects rendered) {
 	t.Helper()
 	if diff := cmp.Diff(render(t, plugin.DefaultOverlay), objects); diff != "" {

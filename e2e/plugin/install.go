@@ -19,7 +19,7 @@ import (
 
 // Installation is an overlay that has been applied to a cluster.
 type Installation struct {
-	// Objects are all that the overlay rendered to.
+	// Objects are all that the steps rendered to.
 	Objects []*unstructured.Unstructured
 	// Deployment is the one among them that runs the plugin.
 	Deployment appsv1.Deployment
@@ -29,17 +29,20 @@ type Installation struct {
 	cluster *cluster.Cluster
 }
 
-// Install renders the overlay and applies it with strict field validation.
+// Install renders the steps of the overlay and applies them with strict field validation.
 func Install(ctx context.Context, c *cluster.Cluster, overlay string) (*Installation, error) {
-	objects, err := Render(overlay)
-	if err != nil {
-		return nil, err
+	i := &Installation{cluster: c}
+	for _, step := range Steps(overlay) {
+		objects, err := Render(step)
+		if err != nil {
+			return nil, err
+		}
+		i.Objects = append(i.Objects, objects...)
 	}
-	i := &Installation{Objects: objects, cluster: c}
 	if err := i.findDeployment(); err != nil {
 		return nil, fmt.Errorf("%s: %w", overlay, err)
 	}
-	if err := manifest.Apply(ctx, c.AdminConfig(), objects...); err != nil {
+	if err := manifest.Apply(ctx, c.AdminConfig(), i.Objects...); err != nil {
 		return nil, err
 	}
 	return i, nil

@@ -19,8 +19,24 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/toolchain"
 )
 
-// DefaultOverlay is what the README tells users to install.
-const DefaultOverlay = "deploy/overlays/default"
+// The overlays.
+const (
+	// DefaultOverlay is what the README tells users to install.
+	DefaultOverlay     = "deploy/overlays/default"
+	ProductionOverlay  = "deploy/overlays/production"
+	DevelopmentOverlay = "deploy/overlays/development"
+	// NamespacedOverlay lacks what only an administrator can install: that is AdminStep.
+	NamespacedOverlay = "deploy/overlays/namespaced"
+	AdminStep         = "deploy/admin"
+)
+
+// Steps returns the kustomizations that install an overlay, in their order.
+func Steps(overlay string) []string {
+	if overlay == NamespacedOverlay {
+		return []string{AdminStep, overlay}
+	}
+	return []string{overlay}
+}
 
 // Render builds a kustomization, given as a folder below the repository's root, into
 // objects in the order in which they can be applied.
