@@ -4,6 +4,8 @@
 package controllers
 
 import (
+	"time"
+
 	cmutil "github.com/cert-manager/cert-manager/pkg/api/util"
 	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
@@ -42,6 +44,14 @@ func (r certificateRequest) denied() bool { return cmutil.CertificateRequestIsDe
 
 func (r certificateRequest) deniedAlready() bool {
 	return cmutil.CertificateRequestReadyReason(r.cr) == cmapi.CertificateRequestReasonDenied
+}
+
+func (r certificateRequest) waitingSince() time.Time {
+	approved := cmutil.GetCertificateRequestCondition(r.cr, cmapi.CertificateRequestConditionApproved)
+	if approved == nil || approved.LastTransitionTime == nil {
+		return r.cr.CreationTimestamp.Time
+	}
+	return approved.LastTransitionTime.Time
 }
 
 // finished also holds for a request that carries a certificate without a condition, and for

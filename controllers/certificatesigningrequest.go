@@ -5,6 +5,7 @@ package controllers
 
 import (
 	"strings"
+	"time"
 
 	experimental "github.com/cert-manager/cert-manager/pkg/apis/experimental/v1alpha1"
 	csrutil "github.com/cert-manager/cert-manager/pkg/controller/certificatesigningrequests/util"
@@ -50,6 +51,15 @@ func (r certificateSigningRequest) approved() bool {
 
 func (r certificateSigningRequest) denied() bool {
 	return csrutil.CertificateSigningRequestIsDenied(r.csr)
+}
+
+func (r certificateSigningRequest) waitingSince() time.Time {
+	for _, condition := range r.csr.Status.Conditions {
+		if condition.Type == certificatesv1.CertificateApproved && !condition.LastTransitionTime.IsZero() {
+			return condition.LastTransitionTime.Time
+		}
+	}
+	return r.csr.CreationTimestamp.Time
 }
 
 // deniedAlready: the condition Denied of a Kubernetes CSR is final, nothing is added to it.

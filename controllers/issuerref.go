@@ -6,6 +6,7 @@ package controllers
 import (
 	libapi "github.com/cert-manager/issuer-lib/api/v1alpha1"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
 )
@@ -32,6 +33,14 @@ func (r issuerRef) newObject() libapi.Issuer {
 	issuer := &selfsigned.SelfSignedIssuer{}
 	issuer.SetGroupVersionKind(selfsigned.GroupVersion.WithKind(issuerKind))
 	return issuer
+}
+
+// newList returns an empty list of issuers of that kind.
+func (r issuerRef) newList() client.ObjectList {
+	if r.kind == clusterIssuerKind {
+		return &selfsigned.ClusterSelfSignedIssuerList{}
+	}
+	return &selfsigned.SelfSignedIssuerList{}
 }
 
 // String names the issuer for a message, and serves as its key in an index.

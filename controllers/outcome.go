@@ -25,6 +25,9 @@ const (
 	issued               // final: the certificate is there
 )
 
+// String is how metrics call it.
+func (s state) String() string { return [...]string{"pending", "failed", "denied", "issued"}[s] }
+
 // The situations that a request can be in.
 const (
 	isDenied            situation = "Denied"

@@ -32,6 +32,7 @@ type requestReconciler struct {
 	clock    clock.PassiveClock
 	grace    time.Duration
 	waits    *waits
+	metrics  *metrics
 }
 
 const (

@@ -73,6 +73,7 @@ func newFixture(t *testing.T, intercepted interceptor.Funcs) fixture {
 		clock:    clocktesting.NewFakePassiveClock(now),
 		grace:    time.Minute,
 		waits:    newWaits(),
+		metrics:  newMetrics(),
 	}}
 }
 

@@ -5,6 +5,7 @@ package controllers
 
 import (
 	"context"
+	"time"
 
 	libsigner "github.com/cert-manager/issuer-lib/controllers/signer"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -31,6 +32,10 @@ type request interface {
 	denied() bool
 	finished() bool // nothing is ever written to it again
 	deniedAlready() bool
+
+	// waitingSince is when the request was approved, or made when nobody has approved it or
+	// said when.
+	waitingSince() time.Time
 
 	// issuer returns which issuer is asked for, and false when it is not one of ours.
 	issuer() (issuerRef, bool)

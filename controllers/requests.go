@@ -18,7 +18,7 @@ import (
 // built here and not by issuer-lib's SetupWithManager, because that one watches no Secrets,
 // wakes finished requests on every change of their issuer, and can not tell a conflict or a
 // wait from an error.
-func (o Options) setupRequests(ctx context.Context, mgr ctrl.Manager, kind requestKind) error {
+func (o Options) setupRequests(ctx context.Context, mgr ctrl.Manager, kind requestKind, waits *waits) error {
 	if err := indexWaiting(ctx, mgr.GetFieldIndexer(), kind); err != nil {
 		return err
 	}
@@ -40,6 +40,7 @@ func (o Options) setupRequests(ctx context.Context, mgr ctrl.Manager, kind reque
 		recorder: o.recorder(mgr),
 		clock:    o.Clock,
 		grace:    o.KeyMismatchGrace,
-		waits:    newWaits(),
+		waits:    waits,
+		metrics:  processMetrics,
 	})
 }

@@ -32,6 +32,8 @@ type Options struct {
 	KubernetesCSRs bool
 	// KeyMismatchGrace is how long a Secret may hold another key than the request's.
 	KeyMismatchGrace time.Duration
+	// Version is what the metrics say of the build.
+	Version string
 	// Clock is the source of validity periods and graces.
 	Clock clock.PassiveClock
 }
@@ -45,19 +47,24 @@ func Scheme() *runtime.Scheme {
 	return scheme
 }
 
-// setup registers all controllers. The API server must know their kinds by now.
-func (o Options) setup(ctx context.Context, mgr ctrl.Manager) error {
+// setup registers all controllers and returns what the metrics know of them. The API server
+// must know their kinds by now.
+func (o Options) setup(ctx context.Context, mgr ctrl.Manager) (*gauges, error) {
+	g := &gauges{cache: mgr.GetCache(), elected: mgr.Elected()}
 	for _, kind := range []string{issuerKind, clusterIssuerKind} {
 		if err := o.setupIssuers(ctx, mgr, issuerRef{kind: kind}.newObject()); err != nil {
-			return fmt.Errorf("setting up the controller for %s: %w", kind, err)
+			return nil, fmt.Errorf("setting up the controller for %s: %w", kind, err)
 		}
+		g.issuers = append(g.issuers, kind)
 	}
 	for _, kind := range o.requestKinds(mgr) {
-		if err := o.setupRequests(ctx, mgr, kind); err != nil {
-			return fmt.Errorf("setting up the controller for %s: %w", kind.name, err)
+		waits := newWaits()
+		if err := o.setupRequests(ctx, mgr, kind, waits); err != nil {
+			return nil, fmt.Errorf("setting up the controller for %s: %w", kind.name, err)
 		}
+		g.requests = append(g.requests, waitingRequests{kind, waits})
 	}
-	return nil
+	return g, nil
 }
 
 func (o Options) requestKinds(mgr ctrl.Manager) []requestKind {

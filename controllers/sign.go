@@ -17,11 +17,13 @@ import (
 // sign is issuer-lib's Sign hook: a Ready issuer is to sign an approved request. Every error
 // that it returns is a verdict.
 func (r *run) sign(ctx context.Context, details libsigner.CertificateRequestObject, issuer libapi.Issuer) (libsigner.PEMBundle, error) {
+	start := time.Now()
 	v := r.trySign(ctx, details, issuer)
 	r.decide(v)
 	if v.situation != isIssued {
 		return libsigner.PEMBundle{}, v
 	}
+	r.metrics.signed(start)
 	return libsigner.PEMBundle{ChainPEM: v.certificate.PEM, CAPEM: v.certificate.PEM}, nil
 }
 

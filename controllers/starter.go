@@ -30,6 +30,10 @@ const crdPoll = 2 * time.Second
 // the plugin may be installed before cert-manager. Until then the process is up, not ready,
 // and says what it waits for.
 func Add(mgr ctrl.Manager, options Options) error {
+	if err := registerMetrics(); err != nil {
+		return err
+	}
+	processMetrics.starting(options.Version)
 	s := &starter{mgr: mgr, options: options}
 	s.state.Store(&starterState{errors.New("starting")})
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
@@ -60,11 +64,13 @@ func (s *starter) Start(ctx context.Context) error {
 		return nil //nolint:nilerr // the process is being stopped, which is no failure
 	}
 	s.state.Store(&starterState{errors.New("filling the caches")})
-	if err := s.options.setup(ctx, s.mgr); err != nil {
+	gauges, err := s.options.setup(ctx, s.mgr)
+	if err != nil {
 		return err
 	}
 	if s.mgr.GetCache().WaitForCacheSync(ctx) {
 		s.state.Store(&starterState{})
+		processMetrics.started(gauges)
 		s.mgr.GetLogger().Info("Ready to sign")
 	}
 	return nil

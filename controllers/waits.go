@@ -38,6 +38,16 @@ func (w *waits) tell(key types.NamespacedName, uid types.UID, s situation) bool 
 	return news
 }
 
+// told returns the last situation that the user of the request was told of; empty if none.
+func (w *waits) told(key types.NamespacedName, uid types.UID) situation {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if entry := w.byID[key]; entry != nil && entry.uid == uid {
+		return entry.told
+	}
+	return ""
+}
+
 // mismatchSince returns when the request's Secret was first seen to hold another key: now,
 // the first time.
 func (w *waits) mismatchSince(key types.NamespacedName, uid types.UID, now time.Time) time.Time {

@@ -18,19 +18,24 @@ import (
 )
 
 // The indexes hold waiting requests only, so that an event of a Secret or an issuer costs
-// as much as there are requests that wait for it, however many have been signed before.
+// as much as there are requests that wait for it, however many have been signed before. The
+// last one is for the gauges, and holds those that nobody has approved yet as well.
 const (
-	bySecret = "waitingForSecret"
-	byIssuer = "waitingForIssuer"
+	bySecret   = "waitingForSecret"
+	byIssuer   = "waitingForIssuer"
+	unfinished = "unfinished"
 )
 
-// indexWaiting registers both indexes for a kind of request.
+// indexWaiting registers the indexes for a kind of request.
 func indexWaiting(ctx context.Context, indexer client.FieldIndexer, kind requestKind) error {
 	object := kind.newObject()
 	if err := indexer.IndexField(ctx, object, bySecret, kind.secretsWaitedFor); err != nil {
 		return err
 	}
-	return indexer.IndexField(ctx, object, byIssuer, kind.issuersWaitedFor)
+	if err := indexer.IndexField(ctx, object, byIssuer, kind.issuersWaitedFor); err != nil {
+		return err
+	}
+	return indexer.IndexField(ctx, object, unfinished, kind.unfinished)
 }
 
 func (k requestKind) secretsWaitedFor(object client.Object) []string {
@@ -39,6 +44,15 @@ func (k requestKind) secretsWaitedFor(object client.Object) []string {
 		return nil
 	}
 	return []string{r.keySecret().String()}
+}
+
+// unfinished is "true" for the requests of ours that nothing has come of yet.
+func (k requestKind) unfinished(object client.Object) []string {
+	r := k.wrap(object)
+	if _, ours := r.issuer(); !ours || r.finished() {
+		return nil
+	}
+	return []string{"true"}
 }
 
 func (k requestKind) issuersWaitedFor(object client.Object) []string {

@@ -73,6 +73,7 @@ func controllerOptions(o options) controllers.Options {
 		Concurrency:              o.concurrency,
 		KubernetesCSRs:           o.kubernetesCSRs,
 		KeyMismatchGrace:         o.keyMismatchGrace,
+		Version:                  moduleVersion(),
 		Clock:                    clock.RealClock{},
 	}
 }

@@ -5,15 +5,19 @@ package app
 
 import (
 	"fmt"
+	"runtime"
 	"runtime/debug"
 )
 
-// version returns what the Go toolchain recorded when it built the binary: the module's
-// version, made from the git tag or commit, and the Go version.
-func version() string {
+// version is the module's version and the Go version.
+func version() string { return fmt.Sprintf("%s (%s)", moduleVersion(), runtime.Version()) }
+
+// moduleVersion returns what the Go toolchain recorded when it built the binary, made from
+// the git tag or commit.
+func moduleVersion() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return "unknown (built without module information)"
+		return "unknown"
 	}
-	return fmt.Sprintf("%s (%s)", info.Main.Version, info.GoVersion)
+	return info.Main.Version
 }

@@ -1,0 +1,154 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"time"
+
+	libapi "github.com/cert-manager/issuer-lib/api/v1alpha1"
+	"github.com/prometheus/client_golang/prometheus"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+var (
+	waitingDesc = prometheus.NewDesc(metricsPrefix+"requests_waiting",
+		"Requests that wait, by kind and reason: a pending one of docs/outcomes.md, NotApproved while nobody has approved or denied the request, or InProgress before anything is found to wait for. Only the leader reports it.",
+		[]string{"kind", "reason"}, nil)
+	oldestDesc = prometheus.NewDesc(metricsPrefix+"requests_waiting_oldest_timestamp_seconds",
+		"Since when the oldest of these requests has waited, in Unix time: since its approval, or since its creation without one. Absent when none waits. Only the leader reports it.",
+		[]string{"kind", "reason"}, nil)
+	issuersDesc = prometheus.NewDesc(metricsPrefix+"issuers",
+		"Issuers by kind and by whether they are Ready for their current spec. Only the leader reports it.",
+		[]string{"kind", "ready"}, nil)
+)
+
+// Reasons to wait beside the pending situations.
+const (
+	notApproved situation = "NotApproved"
+	inProgress  situation = "InProgress"
+)
+
+// gauges are computed at each scrape from the caches, which know of restarts and deletions,
+// and from what the process remembers of each request that waits. They ask the API server
+// for nothing, and cost as much as there are requests that wait, and issuers.
+type gauges struct {
+	cache    client.Reader
+	elected  <-chan struct{}
+	requests []waitingRequests
+	issuers  []string // their kinds
+}
+
+// waitingRequests are those of one kind.
+type waitingRequests struct {
+	kind  requestKind
+	waits *waits
+}
+
+// leading is false on a standby, whose numbers would come on top of the leader's.
+func (g *gauges) leading() bool {
+	select {
+	case <-g.elected:
+		return true
+	default:
+		return false
+	}
+}
+
+func (g *gauges) collect(values chan<- prometheus.Metric) {
+	for _, r := range g.requests {
+		r.collect(g.cache, values)
+	}
+	for _, kind := range g.issuers {
+		collectIssuers(g.cache, kind, values)
+	}
+}
+
+// group is the requests that wait for the same reason.
+type group struct {
+	size   int
+	oldest time.Time
+}
+
+func (r waitingRequests) collect(cache client.Reader, values chan<- prometheus.Metric) {
+	groups := map[situation]*group{notApproved: {}, inProgress: {}}
+	for situation, outcome := range outcomes {
+		if outcome.state == pending {
+			groups[situation] = &group{}
+		}
+	}
+	list := r.kind.newList()
+	ok := eachItem(cache, list, func(object client.Object) {
+		request := r.kind.wrap(object)
+		group := groups[r.reason(request)]
+		group.size++
+		if since := request.waitingSince(); group.oldest.IsZero() || since.Before(group.oldest) {
+			group.oldest = since
+		}
+	}, client.MatchingFields{unfinished: "true"})
+	if !ok {
+		return
+	}
+	for reason, group := range groups {
+		labels := []string{r.kind.name, string(reason)}
+		values <- prometheus.MustNewConstMetric(waitingDesc, prometheus.GaugeValue, float64(group.size), labels...)
+		if group.size > 0 {
+			values <- prometheus.MustNewConstMetric(oldestDesc, prometheus.GaugeValue, float64(group.oldest.Unix()), labels...)
+		}
+	}
+}
+
+func (r waitingRequests) reason(request request) situation {
+	if !request.approved() && !request.denied() {
+		return notApproved
+	}
+	object := request.object()
+	told := r.waits.told(client.ObjectKeyFromObject(object), object.GetUID())
+	if told == "" {
+		return inProgress
+	}
+	return told
+}
+
+func collectIssuers(cache client.Reader, kind string, values chan<- prometheus.Metric) {
+	var ready, unready int
+	ok := eachItem(cache, issuerRef{kind: kind}.newList(), func(object client.Object) {
+		if isReady(object.(libapi.Issuer)) {
+			ready++
+		} else {
+			unready++
+		}
+	})
+	if !ok {
+		return
+	}
+	values <- prometheus.MustNewConstMetric(issuersDesc, prometheus.GaugeValue, float64(ready), kind, "true")
+	values <- prometheus.MustNewConstMetric(issuersDesc, prometheus.GaugeValue, float64(unready), kind, "false")
+}
+
+func isReady(issuer libapi.Issuer) bool {
+	for _, condition := range issuer.GetConditions() {
+		if condition.Type == libapi.IssuerConditionTypeReady {
+			return condition.Status == metav1.ConditionTrue && condition.ObservedGeneration >= issuer.GetGeneration()
+		}
+	}
+	return false
+}
+
+// eachItem calls do with each object of a list, which must not be changed. It returns false
+// when the cache gives none because it is being stopped.
+func eachItem(cache client.Reader, list client.ObjectList, do func(client.Object), options ...client.ListOption) bool {
+	options = append(options, client.UnsafeDisableDeepCopy)
+	if err := cache.List(context.Background(), list, options...); err != nil {
+		return false
+	}
+	_ = apimeta.EachListItem(list, func(item runtime.Object) error { // the function never fails
+		do(item.(client.Object))
+		return nil
+	})
+	return true
+}

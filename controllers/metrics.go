@@ -1,0 +1,110 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
+)
+
+const metricsPrefix = "selfsigned_issuer_"
+
+// metrics are the process's own; controller-runtime adds those of queues, clients and the
+// Lease. No label names an object: the number of series does not grow with the cluster.
+type metrics struct {
+	build    *prometheus.GaugeVec
+	ready    prometheus.Gauge
+	requests *prometheus.CounterVec
+	signing  prometheus.Histogram
+
+	// gauges is nil until the caches are filled.
+	gauges atomic.Pointer[gauges]
+}
+
+// processMetrics are those of the process, whose registry is controller-runtime's.
+var (
+	processMetrics   = newMetrics()
+	registerMetrics  = sync.OnceValue(func() error { return ctrlmetrics.Registry.Register(processMetrics) })
+	signingDurations = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+)
+
+func newMetrics() *metrics {
+	return &metrics{
+		build: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: metricsPrefix + "build_info",
+			Help: "Always 1; the labels say which version runs.",
+		}, []string{"version", "goversion"}),
+		ready: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: metricsPrefix + "ready",
+			Help: "1 when the process is ready, as the leader or as a standby; 0 while it waits for CustomResourceDefinitions or fills its caches.",
+		}),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: metricsPrefix + "requests_total",
+			Help: "Requests that have come to an end, by kind, result (issued, failed or denied) and reason, as docs/outcomes.md lists them.",
+		}, []string{"kind", "result", "reason"}),
+		signing: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    metricsPrefix + "sign_duration_seconds",
+			Help:    "How long it took to sign a request: to parse it, to read its private key from the API server, and to make the certificate.",
+			Buckets: signingDurations,
+		}),
+	}
+}
+
+// starting is called when a process has begun and is not ready yet.
+func (m *metrics) starting(version string) {
+	m.build.WithLabelValues(version, runtime.Version()).Set(1)
+	m.ready.Set(0)
+}
+
+// started is called when the caches are filled.
+func (m *metrics) started(g *gauges) {
+	// From the start, each series is there with 0: the first failure is an increase.
+	for _, r := range g.requests {
+		for situation, outcome := range outcomes {
+			if outcome.state != pending {
+				m.requests.WithLabelValues(r.kind.name, outcome.state.String(), string(situation))
+			}
+		}
+	}
+	m.ready.Set(1)
+	m.gauges.Store(g)
+}
+
+// ended counts a request whose end has been written.
+func (m *metrics) ended(kind string, v *verdict) {
+	m.requests.WithLabelValues(kind, v.state().String(), string(v.situation)).Inc()
+}
+
+// signed observes one signature that has begun at start.
+func (m *metrics) signed(start time.Time) { m.signing.Observe(time.Since(start).Seconds()) }
+
+// collectors are the parts that keep their values themselves.
+func (m *metrics) collectors() []prometheus.Collector {
+	return []prometheus.Collector{m.build, m.ready, m.requests, m.signing}
+}
+
+// Describe implements prometheus.Collector.
+func (m *metrics) Describe(descriptions chan<- *prometheus.Desc) {
+	for _, c := range m.collectors() {
+		c.Describe(descriptions)
+	}
+	for _, d := range []*prometheus.Desc{waitingDesc, oldestDesc, issuersDesc} {
+		descriptions <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (m *metrics) Collect(values chan<- prometheus.Metric) {
+	for _, c := range m.collectors() {
+		c.Collect(values)
+	}
+	if g := m.gauges.Load(); g != nil && g.leading() {
+		g.collect(values)
+	}
+}

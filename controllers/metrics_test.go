@@ -1,0 +1,236 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"fmt"
+	"net/http/httptest"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	certificatesv1 "k8s.io/api/certificates/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+)
+
+// measured returns the metrics of a leader with requests and issuers in many states.
+func measured(t *testing.T) (*metrics, client.Client) {
+	t.Helper()
+	kinds := []requestKind{certificateRequests(), certificateSigningRequests("cert-manager", accessReviewer{})}
+	builder := fake.NewClientBuilder().WithScheme(Scheme()).WithObjects(
+		requestAt("approved-late", 1600, cmapi.CertificateRequestConditionApproved),
+		requestAt("approved-early", 1500, cmapi.CertificateRequestConditionApproved),
+		requestAt("just-approved", 1700, cmapi.CertificateRequestConditionApproved),
+		requestAt("not-approved", 1700, ""),
+		requestAt("denied", 1800, cmapi.CertificateRequestConditionDenied),
+		requestAt("finished", 1400, cmapi.CertificateRequestConditionReady),
+		csrAt(1650),
+		issuerAt("good", 1, 1), issuerAt("changed", 2, 1), issuerAt("good-as-well", 3, 3),
+	)
+	for _, kind := range kinds {
+		builder = builder.WithIndex(kind.newObject(), unfinished, kind.unfinished)
+	}
+	elected := make(chan struct{})
+	close(elected)
+	g := &gauges{cache: builder.Build(), elected: elected, issuers: []string{issuerKind, clusterIssuerKind}}
+	for _, kind := range kinds {
+		g.requests = append(g.requests, waitingRequests{kind, newWaits()})
+	}
+	for _, name := range []string{"approved-late", "approved-early"} {
+		g.requests[0].waits.tell(types.NamespacedName{Namespace: "sandbox", Name: name}, types.UID(name), missingSecret)
+	}
+	g.requests[1].waits.tell(types.NamespacedName{Name: "csr"}, "csr", missingIssuer)
+
+	m := newMetrics()
+	m.starting("v1.2.3")
+	m.started(g)
+	m.ended(cmapi.CertificateRequestKind, &verdict{situation: isIssued})
+	m.ended(cmapi.CertificateRequestKind, &verdict{situation: isIssued})
+	m.ended("CertificateSigningRequest", &verdict{situation: deniedReference})
+	m.signed(time.Now())
+	return m, g.cache.(client.Client)
+}
+
+// requestAt returns a request that was made at second 1000 and got its condition later.
+func requestAt(name string, second int64, condition cmapi.CertificateRequestConditionType) *cmapi.CertificateRequest {
+	request := &cmapi.CertificateRequest{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "sandbox", Name: name, UID: types.UID(name), CreationTimestamp: metav1.Unix(1000, 0)},
+		Spec:       cmapi.CertificateRequestSpec{IssuerRef: cmmeta.IssuerReference{Group: selfsigned.GroupName, Kind: issuerKind, Name: "issuer"}},
+	}
+	if condition != "" {
+		at := metav1.Unix(second, 0)
+		request.Status.Conditions = []cmapi.CertificateRequestCondition{{Type: condition, Status: cmmeta.ConditionTrue, LastTransitionTime: &at}}
+	}
+	return request
+}
+
+func csrAt(second int64) *certificatesv1.CertificateSigningRequest {
+	return &certificatesv1.CertificateSigningRequest{
+		ObjectMeta: metav1.ObjectMeta{Name: "csr", UID: "csr", CreationTimestamp: metav1.Unix(1000, 0)},
+		Spec:       certificatesv1.CertificateSigningRequestSpec{SignerName: "clusterselfsignedissuers." + selfsigned.GroupName + "/issuer"},
+		Status: certificatesv1.CertificateSigningRequestStatus{Conditions: []certificatesv1.CertificateSigningRequestCondition{
+			{Type: certificatesv1.CertificateApproved, Status: "True", LastTransitionTime: metav1.Unix(second, 0)},
+		}},
+	}
+}
+
+func issuerAt(name string, generation, observed int64) *selfsigned.SelfSignedIssuer {
+	issuer := readyIssuer()
+	issuer.Name, issuer.Generation = name, generation
+	issuer.Status.Conditions[0].ObservedGeneration = observed
+	return issuer
+}
+
+// scrape returns the text that Prometheus gets.
+func scrape(t *testing.T, m *metrics) string {
+	t.Helper()
+	registry := prometheus.NewPedanticRegistry()
+	if err := registry.Register(m); err != nil {
+		t.Fatal(err)
+	}
+	response := httptest.NewRecorder()
+	promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(response, httptest.NewRequest("GET", "/metrics", nil))
+	if response.Code != 200 {
+		t.Fatalf("status %d: %s", response.Code, response.Body)
+	}
+	return response.Body.String()
+}
+
+// Not compared: the series that say that nothing happened, of which there are many, and
+// durations, which are others each time.
+var unstable = regexp.MustCompile(`(?m)^selfsigned_issuer_(requests.* 0|sign_duration_seconds_(bucket|sum).*)\n`)
+
+func TestMetrics(t *testing.T) {
+	t.Parallel()
+	m, _ := measured(t)
+	want := `
+# HELP selfsigned_issuer_build_info Always 1; the labels say which version runs.
+# TYPE selfsigned_issuer_build_info gauge
+selfsigned_issuer_build_info{goversion="` + runtime.Version() + `",version="v1.2.3"} 1
+# HELP selfsigned_issuer_issuers Issuers by kind and by whether they are Ready for their current spec. Only the leader reports it.
+# TYPE selfsigned_issuer_issuers gauge
+selfsigned_issuer_issuers{kind="ClusterSelfSignedIssuer",ready="false"} 0
+selfsigned_issuer_issuers{kind="ClusterSelfSignedIssuer",ready="true"} 0
+selfsigned_issuer_issuers{kind="SelfSignedIssuer",ready="false"} 1
+selfsigned_issuer_issuers{kind="SelfSignedIssuer",ready="true"} 2
+# HELP selfsigned_issuer_ready 1 when the process is ready, as the leader or as a standby; 0 while it waits for CustomResourceDefinitions or fills its caches.
+# TYPE selfsigned_issuer_ready gauge
+selfsigned_issuer_ready 1
+# HELP selfsigned_issuer_requests_total Requests that have come to an end, by kind, result (issued, failed or denied) and reason, as docs/outcomes.md lists them.
+# TYPE selfsigned_issuer_requests_total counter
+selfsigned_issuer_requests_total{kind="CertificateRequest",reason="CertificateIssued",result="issued"} 2
+selfsigned_issuer_requests_total{kind="CertificateSigningRequest",reason="DeniedReference",result="failed"} 1
+# HELP selfsigned_issuer_requests_waiting Requests that wait, by kind and reason: a pending one of docs/outcomes.md, NotApproved while nobody has approved or denied the request, or InProgress before anything is found to wait for. Only the leader reports it.
+# TYPE selfsigned_issuer_requests_waiting gauge
+selfsigned_issuer_requests_waiting{kind="CertificateRequest",reason="InProgress"} 2
+selfsigned_issuer_requests_waiting{kind="CertificateRequest",reason="MissingSecret"} 2
+selfsigned_issuer_requests_waiting{kind="CertificateRequest",reason="NotApproved"} 1
+selfsigned_issuer_requests_waiting{kind="CertificateSigningRequest",reason="IssuerNotFound"} 1
+# HELP selfsigned_issuer_requests_waiting_oldest_timestamp_seconds Since when the oldest of these requests has waited, in Unix time: since its approval, or since its creation without one. Absent when none waits. Only the leader reports it.
+# TYPE selfsigned_issuer_requests_waiting_oldest_timestamp_seconds gauge
+selfsigned_issuer_requests_waiting_oldest_timestamp_seconds{kind="CertificateRequest",reason="InProgress"} 1000
+selfsigned_issuer_requests_waiting_oldest_timestamp_seconds{kind="CertificateRequest",reason="MissingSecret"} 1500
+selfsigned_issuer_requests_waiting_oldest_timestamp_seconds{kind="CertificateRequest",reason="NotApproved"} 1000
+selfsigned_issuer_requests_waiting_oldest_timestamp_seconds{kind="CertificateSigningRequest",reason="IssuerNotFound"} 1650
+# HELP selfsigned_issuer_sign_duration_seconds How long it took to sign a request: to parse it, to read its private key from the API server, and to make the certificate.
+# TYPE selfsigned_issuer_sign_duration_seconds histogram
+selfsigned_issuer_sign_duration_seconds_count 1
+`
+	text := scrape(t, m)
+	if got := unstable.ReplaceAllString(text, ""); got != want[1:] {
+		t.Errorf("got\n%s\nwant\n%s", got, want[1:])
+	}
+	if problems, err := promlint.New(strings.NewReader(text)).Lint(); err != nil || len(problems) > 0 {
+		t.Errorf("promlint: %v, %v", problems, err)
+	}
+}
+
+// TestMetricsStartAtZero: an alert on an increase needs a series that was there before.
+func TestMetricsStartAtZero(t *testing.T) {
+	t.Parallel()
+	m, _ := measured(t)
+	text := scrape(t, m)
+	for situation, outcome := range outcomes {
+		for _, kind := range []string{"CertificateRequest", "CertificateSigningRequest"} {
+			series := fmt.Sprintf("selfsigned_issuer_requests_total{kind=%q,reason=%q,result=%q} ", kind, situation, outcome.state)
+			if outcome.state == pending {
+				series = fmt.Sprintf("selfsigned_issuer_requests_waiting{kind=%q,reason=%q} ", kind, situation)
+			}
+			if !strings.Contains(text, series) {
+				t.Errorf("no series %s", series)
+			}
+		}
+	}
+}
+
+func TestGaugesFollowTheCache(t *testing.T) {
+	t.Parallel()
+	m, cache := measured(t)
+	const waiting = `selfsigned_issuer_requests_waiting{kind="CertificateRequest",reason="MissingSecret"} 0`
+	for _, name := range []string{"approved-late", "approved-early"} {
+		if err := cache.Delete(t.Context(), requestAt(name, 0, "")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if text := scrape(t, m); !strings.Contains(text, waiting) {
+		t.Errorf("deleted requests still wait:\n%s", text)
+	}
+	// After a restart nothing is remembered of a request until it is looked at.
+	if err := cache.Create(t.Context(), requestAt("approved-late", 1600, cmapi.CertificateRequestConditionApproved)); err != nil {
+		t.Fatal(err)
+	}
+	m.gauges.Load().requests[0].waits = newWaits()
+	if text := scrape(t, m); !strings.Contains(text, `selfsigned_issuer_requests_waiting{kind="CertificateRequest",reason="InProgress"} 3`) {
+		t.Errorf("a request of which nothing is known is not in progress:\n%s", text)
+	}
+}
+
+func TestStandbyReportsNoGauges(t *testing.T) {
+	t.Parallel()
+	m, _ := measured(t)
+	g := *m.gauges.Load()
+	g.elected = make(chan struct{})
+	m.gauges.Store(&g)
+	text := scrape(t, m)
+	if strings.Contains(text, "_waiting") || strings.Contains(text, "_issuers") {
+		t.Errorf("a standby reports what the leader does:\n%s", text)
+	}
+	if !strings.Contains(text, "selfsigned_issuer_ready 1") {
+		t.Errorf("a standby is not ready:\n%s", text)
+	}
+}
+
+// TestMetricsOfOneRequest goes through a whole reconcile, and another one of the finished
+// request.
+func TestMetricsOfOneRequest(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, interceptor.Funcs{})
+	for range 2 {
+		if _, err := f.reconcile(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text := scrape(t, f.reconciler.metrics)
+	for _, want := range []string{
+		`selfsigned_issuer_requests_total{kind="CertificateRequest",reason="CertificateIssued",result="issued"} 1`,
+		`selfsigned_issuer_sign_duration_seconds_count 1`,
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %s in:\n%s", want, text)
+		}
+	}
+}
