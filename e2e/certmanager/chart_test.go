@@ -14,7 +14,7 @@ import (
 
 func renderChart(t *testing.T, address string) []*unstructured.Unstructured {
 	t.Helper()
-	source, err := findSource(t.Context())
+	source, err := findSource(t.Context(), modulePath)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync/atomic"
 
@@ -50,7 +51,7 @@ func Install(ctx context.Context, c *cluster.Cluster, options Options) (*Install
 // New prepares an installation and leaves the cluster as it is: the steps of Install are
 // separate methods, for tests of what happens when something else comes first.
 func New(ctx context.Context, c *cluster.Cluster, options Options) (*Installation, error) {
-	source, err := findSource(ctx)
+	source, err := findSource(ctx, modulePath)
 	if err != nil {
 		return nil, err
 	}
@@ -80,9 +81,20 @@ func (i *Installation) Version() string { return i.source.Version }
 // InstallCRDs installs the CustomResourceDefinitions and waits until the API server serves
 // their resources.
 func (i *Installation) InstallCRDs(ctx context.Context) error {
-	crds, err := i.source.crds()
+	crds, err := i.source.crds("deploy/crds")
 	if err != nil {
 		return err
+	}
+	if slices.Contains(i.options.Controllers, "gateway-shim") {
+		gateway, err := findSource(ctx, gatewayPath)
+		if err != nil {
+			return err
+		}
+		more, err := gateway.crds("config/crd/standard")
+		if err != nil {
+			return err
+		}
+		crds = append(crds, more...)
 	}
 	if err := manifest.Apply(ctx, i.cluster.AdminConfig(), crds...); err != nil {
 		return err

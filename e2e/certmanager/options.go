@@ -18,7 +18,8 @@ type Options struct {
 	// Controllers are the controllers to run, by name or by pattern ("certificates-*"); a
 	// leading '-' leaves one out. None means those that issue and renew Certificates, with the
 	// CA and SelfSigned issuers. Known, but to be asked for, are "ingress-shim", "gateway-shim"
-	// (needs the Gateway API's CRDs), "certificatesigningrequests-issuer-ca" and
+	// (which InstallCRDs installs the Gateway API's CRDs for),
+	// "certificatesigningrequests-issuer-ca" and
 	// "certificatesigningrequests-issuer-selfsigned".
 	Controllers []string
 	// OwnProcess names controllers that run in a process of their own each, so that a

@@ -18,29 +18,32 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/toolchain"
 )
 
-const modulePath = "github.com/cert-manager/cert-manager"
+const (
+	modulePath  = "github.com/cert-manager/cert-manager"
+	gatewayPath = "sigs.k8s.io/gateway-api" // the version that cert-manager is built with
+)
 
-// source is cert-manager's module on this machine.
+// source is a module on this machine.
 type source struct {
 	Dir     string // absolute; read-only, as all of the module cache
 	Version string // such as v1.21.2
 }
 
-// findSource returns the module that the program is built from. It asks `go mod download`,
+// findSource returns a module that the program is built from. It asks `go mod download`,
 // and not `go list -m`, because that fetches the module on a machine that does not have it.
-func findSource(ctx context.Context) (source, error) {
+func findSource(ctx context.Context, path string) (source, error) {
 	root, err := toolchain.Root()
 	if err != nil {
 		return source{}, err
 	}
 	var stderr bytes.Buffer
-	cmd := exec.CommandContext(ctx, "go", "mod", "download", "-json", modulePath)
+	cmd := exec.CommandContext(ctx, "go", "mod", "download", "-json", path)
 	cmd.Dir = filepath.Join(root, "e2e", "modules", "certmanager")
 	cmd.Env = append(os.Environ(), "GOWORK=off")
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return source{}, fmt.Errorf("cannot download %s: %w: %s%s", modulePath, err, out, stderr.Bytes())
+		return source{}, fmt.Errorf("cannot download %s: %w: %s%s", path, err, out, stderr.Bytes())
 	}
 	var found source
 	if err := json.Unmarshal(out, &found); err != nil {
@@ -49,9 +52,9 @@ func findSource(ctx context.Context) (source, error) {
 	return found, nil
 }
 
-// crds returns the CustomResourceDefinitions.
-func (s source) crds() ([]*unstructured.Unstructured, error) {
-	files, err := filepath.Glob(filepath.Join(s.Dir, "deploy", "crds", "*.yaml"))
+// crds returns the CustomResourceDefinitions in a folder of the module.
+func (s source) crds(folder string) ([]*unstructured.Unstructured, error) {
+	files, err := filepath.Glob(filepath.Join(s.Dir, folder, "*.yaml"))
 	if err != nil {
 		return nil, err
 	}
@@ -65,10 +68,10 @@ func (s source) crds() ([]*unstructured.Unstructured, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
-		objects = append(objects, decoded...)
+		objects = append(objects, ofKind(decoded, "CustomResourceDefinition")...)
 	}
 	if len(objects) == 0 {
-		return nil, fmt.Errorf("no CustomResourceDefinitions in %s", filepath.Join(s.Dir, "deploy", "crds"))
+		return nil, fmt.Errorf("no CustomResourceDefinitions in %s", filepath.Join(s.Dir, folder))
 	}
 	return objects, nil
 }

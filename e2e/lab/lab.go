@@ -39,6 +39,8 @@ type Options struct {
 	Overlay string
 	// Race builds the plugin with the race detector.
 	Race bool
+	// CertManager says how cert-manager runs.
+	CertManager certmanager.Options
 	// WithoutCertManager leaves cert-manager to the caller.
 	WithoutCertManager bool
 	// WithoutPlugin leaves installing and starting the plugin to the caller.
@@ -88,7 +90,8 @@ func (l *Lab) start(ctx context.Context, options Options) error {
 	}
 	if !options.WithoutCertManager {
 		options.Report.Say("starting cert-manager: its controllers and its webhook")
-		if l.CertManager, err = certmanager.Install(ctx, l.Cluster, certmanager.Options{Report: options.Report}); err != nil {
+		options.CertManager.Report = options.Report
+		if l.CertManager, err = certmanager.Install(ctx, l.Cluster, options.CertManager); err != nil {
 			return err
 		}
 	}

@@ -19,8 +19,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// fieldOwner is who the API server records as the owner of the applied fields.
-const fieldOwner = "selfsigned-issuer-e2e"
+// fieldOwner is who the API server records as the owner of the applied fields: the same as
+// of `kubectl apply --server-side`, so that a person can go on from there.
+const fieldOwner = "kubectl"
 
 // Decode reads a stream of YAML or JSON documents; empty ones are left out.
 func Decode(stream []byte) ([]*unstructured.Unstructured, error) {
