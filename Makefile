@@ -14,8 +14,9 @@ MODULES := . e2e e2e/modules/certmanager
 tool = go tool -modfile=$(CURDIR)/e2e/modules/$(1)/go.mod
 
 .PHONY: help
-help: ## List the targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+help: ## List what can be made.
+	@awk -F ':.*## ' '/^##### / { gsub(/ ?##### ?/, ""); print "\n" $$0 ":" } \
+		/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ##### See it work #####
 
@@ -33,25 +34,29 @@ CONTROLLER_GEN = $(call tool,tools) controller-gen paths=./api/... \
 	object:headerFile=e2e/modules/tools/header.go.txt crd:headerFile=e2e/modules/tools/header.yaml.txt
 
 .PHONY: generate
-generate: ## Generate the CRDs and the deep copies from api/.
+generate: ## Generate the CRDs, the deep copies and the pages of reference.
 	$(CONTROLLER_GEN) output:crd:dir=deploy/crds
+	cd e2e && go run ./cmd/reference
+	go test ./cmd/... ./controllers -run 'Test(Flags|Metrics)Page' -update-docs
 
 .PHONY: verify-generated
 verify-generated: ## Fail when `make generate` would change something.
 	@generated=$$(mktemp -d) && trap 'rm -r "$$generated"' EXIT && \
 	$(CONTROLLER_GEN) output:crd:dir="$$generated" output:object:dir="$$generated" && \
+	(cd e2e && go run ./cmd/reference -output="$$generated/issuer.md") && \
 	for file in "$$generated"/*; do \
-		case "$$file" in *.go) committed=api/v1alpha1 ;; *) committed=deploy/crds ;; esac; \
+		case "$$file" in *.go) committed=api/v1alpha1 ;; *.md) committed=docs ;; *) committed=deploy/crds ;; esac; \
 		diff -u "$$committed/$${file##*/}" "$$file" || { echo "Run 'make generate'."; exit 1; }; \
 	done
 
 .PHONY: lint
-lint: ## Check the code against .golangci.yml, and go.mod for tidiness.
+lint: ## Check the code against .golangci.yml, go.mod for tidiness, and the workflows.
 	@for module in $(MODULES); do \
 		echo "linting $$module"; \
 		(cd $$module && $(call tool,lint) golangci-lint run --allow-parallel-runners && go mod tidy -diff) || exit 1; \
 	done
 	cd e2e/modules/lint && go test -count=1 ./...
+	$(call tool,tools) actionlint
 
 # How much `make test` prints: see the formats of gotestsum.
 TEST_FORMAT ?= testname
