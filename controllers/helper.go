@@ -57,6 +57,8 @@ func (r *run) preflight(ctx context.Context, _ libsigner.CertificateRequestObjec
 	switch {
 	case r.request.denied():
 		r.decide(&verdict{situation: isDenied})
+	case r.outOfReach():
+		r.decide(&verdict{situation: unservedIssuer})
 	case r.kind.preflight != nil:
 		if v := r.kind.preflight(ctx, r.request); v != nil {
 			r.decide(v)
@@ -66,6 +68,13 @@ func (r *run) preflight(ctx context.Context, _ libsigner.CertificateRequestObjec
 		r.decide(&verdict{situation: missingAnnotation})
 	}
 	return false, nil
+}
+
+// outOfReach reports whether the request is for a cluster issuer, which a process with rights
+// in some namespaces alone must not even ask for.
+func (r *run) outOfReach() bool {
+	ref, _ := r.request.issuer()
+	return r.namespaced && ref.kind == clusterIssuerKind
 }
 
 // SetInitializing is asked before the issuer is read: true ends the flow with a write.

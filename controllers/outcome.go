@@ -46,6 +46,7 @@ const (
 	uncheckedIssuer     situation = "IssuerNotChecked"
 	outdatedIssuer      situation = "IssuerOutdated"
 	unreadyIssuer       situation = "IssuerNotReady"
+	unservedIssuer      situation = "IssuerNotServed"
 	deniedReference     situation = "DeniedReference"
 	unreviewedReference situation = "ErrorReviewingReference"
 	invalidDuration     situation = "InvalidDuration"
@@ -87,7 +88,7 @@ var outcomes = map[situation]outcome{
 	unusableKey: {pending, corev1.EventTypeWarning,
 		"Waiting for a usable private key: \"tls.key\" in Secret {secret} cannot be used: {detail}. Replace it with the PEM-encoded private key of this request."},
 	forbiddenSecret: {pending, corev1.EventTypeWarning,
-		"Waiting for the right to read Secret {secret}: selfsigned-issuer lacks the verb \"get\" on resource \"secrets\" there. The overlay deploy/overlays/default grants it in ClusterRole selfsigned-issuer-manager."},
+		"Waiting for the right to read Secret {secret}: selfsigned-issuer lacks the verb \"get\" on resource \"secrets\" there. The overlay {overlay} grants it in {role}."},
 	unreadableSecret: {pending, corev1.EventTypeWarning,
 		"Waiting for the API server: reading Secret {secret} failed and is tried again, nothing is lost: {detail}."},
 	waitingForKey: {pending, corev1.EventTypeNormal,
@@ -101,6 +102,8 @@ var outcomes = map[situation]outcome{
 		"Waiting for {issuer}: its latest change has not been checked yet, which takes a moment."},
 	unreadyIssuer: {pending, corev1.EventTypeWarning,
 		"Waiting for {issuer}: it is not Ready: {detail}. Correct the issuer."},
+	unservedIssuer: {pending, corev1.EventTypeWarning,
+		"Waiting for {issuer} to be served: selfsigned-issuer has rights in single namespaces only (--namespaces) and serves no cluster issuers. Request from a SelfSignedIssuer in this namespace, or install deploy/overlays/default."},
 	unreviewedReference: {pending, corev1.EventTypeWarning,
 		"Waiting for the API server: whether user {user} may use {issuer} could not be reviewed and is tried again: {detail}. selfsigned-issuer needs the verb \"create\" on subjectaccessreviews in apiGroup \"authorization.k8s.io\", which deploy/components/kubernetes-csrs grants."},
 }

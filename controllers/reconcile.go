@@ -33,6 +33,9 @@ type requestReconciler struct {
 	grace    time.Duration
 	waits    *waits
 	metrics  *metrics
+
+	namespaced  bool // cluster issuers are out of reach
+	pollSecrets bool // nobody tells when a Secret changes
 }
 
 const (

@@ -27,9 +27,11 @@ func (o Options) setupRequests(ctx context.Context, mgr ctrl.Manager, kind reque
 	build := ctrl.NewControllerManagedBy(mgr).
 		Named(controllerName(kind.name)).
 		For(kind.newObject(), builder.WithPredicates(changed, wakingEvents(kind))).
-		WatchesMetadata(&corev1.Secret{}, wakeBySecret(mgr.GetCache(), kind), builder.WithPredicates(changed)).
 		WithOptions(o.controllerOptions())
-	for _, issuerKind := range []string{issuerKind, clusterIssuerKind} {
+	if !o.PollSecrets {
+		build = build.WatchesMetadata(&corev1.Secret{}, wakeBySecret(mgr.GetCache(), kind), builder.WithPredicates(changed))
+	}
+	for _, issuerKind := range o.issuerKinds() {
 		issuer := issuerRef{kind: issuerKind}.newObject()
 		build = build.Watches(issuer, wakeByIssuer(mgr.GetCache(), kind, issuerKind), issuerReady)
 	}
@@ -42,5 +44,8 @@ func (o Options) setupRequests(ctx context.Context, mgr ctrl.Manager, kind reque
 		grace:    o.KeyMismatchGrace,
 		waits:    waits,
 		metrics:  processMetrics,
+
+		namespaced:  o.namespaced(),
+		pollSecrets: o.PollSecrets,
 	})
 }

@@ -26,6 +26,13 @@ import (
 type Options struct {
 	// ClusterResourceNamespace is where the keys of Kubernetes CSRs for a cluster issuer are.
 	ClusterResourceNamespace string
+	// Namespaces are served alone; all are when it is empty. With a list, neither cluster
+	// issuers nor Kubernetes CSRs are served, and the manager's cache has to have these
+	// namespaces alone.
+	Namespaces []string
+	// PollSecrets looks again and again at the Secrets that requests wait for, where there is
+	// no right to watch them.
+	PollSecrets bool
 	// Concurrency is how many requests of a kind are handled at the same time.
 	Concurrency int
 	// KubernetesCSRs turns on the signing of Kubernetes CertificateSigningRequests.
@@ -51,7 +58,7 @@ func Scheme() *runtime.Scheme {
 // must know their kinds by now.
 func (o Options) setup(ctx context.Context, mgr ctrl.Manager) (*gauges, error) {
 	g := &gauges{cache: mgr.GetCache(), elected: mgr.Elected()}
-	for _, kind := range []string{issuerKind, clusterIssuerKind} {
+	for _, kind := range o.issuerKinds() {
 		if err := o.setupIssuers(ctx, mgr, issuerRef{kind: kind}.newObject()); err != nil {
 			return nil, fmt.Errorf("setting up the controller for %s: %w", kind, err)
 		}
@@ -65,6 +72,17 @@ func (o Options) setup(ctx context.Context, mgr ctrl.Manager) (*gauges, error) {
 		g.requests = append(g.requests, waitingRequests{kind, waits})
 	}
 	return g, nil
+}
+
+// namespaced is true when the process has no rights beyond some namespaces.
+func (o Options) namespaced() bool { return len(o.Namespaces) > 0 }
+
+// issuerKinds are the kinds of issuer that are served.
+func (o Options) issuerKinds() []string {
+	if o.namespaced() {
+		return []string{issuerKind}
+	}
+	return []string{issuerKind, clusterIssuerKind}
 }
 
 func (o Options) requestKinds(mgr ctrl.Manager) []requestKind {

@@ -10,6 +10,7 @@ import (
 	libapi "github.com/cert-manager/issuer-lib/api/v1alpha1"
 	libsigner "github.com/cert-manager/issuer-lib/controllers/signer"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/cert-manager/selfsigned-issuer/signer"
 )
@@ -46,7 +47,7 @@ func (r *run) trySign(ctx context.Context, object libsigner.CertificateRequestOb
 	}
 	key, v := r.keys.read(ctx, r.request.keySecret(), candidate)
 	if v != nil {
-		return r.limitGrace(v)
+		return r.lookAgain(r.limitGrace(v))
 	}
 	certificate, err := signer.SelfSign(candidate, key, signerOptions(specOf(issuer)), r.clock.Now())
 	if err != nil {
@@ -73,9 +74,32 @@ func (r *run) limitGrace(v *verdict) *verdict {
 	return v
 }
 
+// lookAgain makes a request that waits for its Secret look at it again where nobody tells of
+// a change. A failure of the API server is retried anyway.
+func (r *run) lookAgain(v *verdict) *verdict {
+	if !r.pollSecrets || v.state() != pending || v.cause != nil {
+		return v
+	}
+	object := r.request.object()
+	delay := r.waits.nextLook(client.ObjectKeyFromObject(object), object.GetUID())
+	if v.retryAfter == 0 || delay < v.retryAfter {
+		v.retryAfter = delay
+	}
+	return v
+}
+
+// manifests returns the overlay and the role that give this process its rights.
+func (r *run) manifests() (overlay, role string) {
+	if r.namespaced {
+		return "deploy/overlays/namespaced", "Role selfsigned-issuer-manager"
+	}
+	return "deploy/overlays/default", "ClusterRole selfsigned-issuer-manager"
+}
+
 // decide settles what becomes of the request, and the sentence that says so.
 func (r *run) decide(v *verdict) {
 	ref, _ := r.request.issuer()
+	overlay, role := r.manifests()
 	v.message = facts{
 		"kind":       r.kind.name,
 		"annotation": r.request.keyAnnotation(),
@@ -85,6 +109,8 @@ func (r *run) decide(v *verdict) {
 		"grace":      r.grace.String(),
 		"minimum":    minimumDuration.String(),
 		"user":       userOf(r.request),
+		"overlay":    overlay,
+		"role":       role,
 		"detail":     v.detail,
 	}.fill(v.situation)
 	r.verdict = v

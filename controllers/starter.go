@@ -83,7 +83,7 @@ func (s *starter) ready(*http.Request) error { return s.state.Load().notReady }
 func (s *starter) awaitKinds(ctx context.Context) error {
 	var reported string
 	return wait.PollUntilContextCancel(ctx, crdPoll, true, func(context.Context) (bool, error) {
-		waiting := describeMissing(s.mgr.GetRESTMapper())
+		waiting := describeMissing(s.mgr.GetRESTMapper(), s.options.issuerKinds())
 		if waiting != "" && waiting != reported {
 			s.mgr.GetLogger().Info("Not ready: " + waiting)
 			s.state.Store(&starterState{errors.New(waiting)})
@@ -94,15 +94,17 @@ func (s *starter) awaitKinds(ctx context.Context) error {
 }
 
 // describeMissing says which CustomResourceDefinitions are missing, and where they come
-// from; nothing when all are there.
-func describeMissing(mapper apimeta.RESTMapper) string {
-	kinds := map[string]schema.GroupVersionKind{
-		"cert-manager":                          cmapi.SchemeGroupVersion.WithKind(cmapi.CertificateRequestKind),
-		"deploy/crds of selfsigned-issuer":      selfsigned.GroupVersion.WithKind(issuerKind),
-		"the same deploy/crds, for the cluster": selfsigned.GroupVersion.WithKind(clusterIssuerKind),
+// from; nothing when all are there. The mapper asks for the API server's list of kinds, which
+// every account may read, unlike the definitions themselves.
+func describeMissing(mapper apimeta.RESTMapper, issuerKinds []string) string {
+	origins := map[schema.GroupVersionKind]string{
+		cmapi.SchemeGroupVersion.WithKind(cmapi.CertificateRequestKind): "cert-manager",
+	}
+	for _, kind := range issuerKinds {
+		origins[selfsigned.GroupVersion.WithKind(kind)] = "deploy/crds of selfsigned-issuer"
 	}
 	var missing []string
-	for origin, kind := range kinds {
+	for kind, origin := range origins {
 		if _, err := mapper.RESTMapping(kind.GroupKind(), kind.Version); apimeta.IsNoMatchError(err) {
 			missing = append(missing, fmt.Sprintf("%s (from %s)", kind.GroupKind(), origin))
 		} else if err != nil {

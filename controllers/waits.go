@@ -20,8 +20,9 @@ type waits struct {
 
 type waitingRequest struct {
 	uid        types.UID
-	told       situation // the last one that an event was sent for
-	mismatched time.Time // when the Secret was first seen to hold another key
+	told       situation     // the last one that an event was sent for
+	mismatched time.Time     // when the Secret was first seen to hold another key
+	lookAfter  time.Duration // how long it waited before it looked at its Secret again
 }
 
 func newWaits() *waits {
@@ -58,6 +59,19 @@ func (w *waits) mismatchSince(key types.NamespacedName, uid types.UID, now time.
 		entry.mismatched = now
 	}
 	return entry.mismatched
+}
+
+// A Secret that is not watched is looked at again after lookFirst, then after twice as long
+// each time, up to retryMost.
+const lookFirst = time.Second
+
+// nextLook returns how long a request waits before it looks at its Secret again.
+func (w *waits) nextLook(key types.NamespacedName, uid types.UID) time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	entry := w.entry(key, uid)
+	entry.lookAfter = min(max(2*entry.lookAfter, lookFirst), retryMost)
+	return entry.lookAfter
 }
 
 // forget drops a request that is finished or gone.

@@ -91,6 +91,10 @@ func TestExitStatus(t *testing.T) {
 		{"unknown flag", []string{"--no-such-flag"}, 2, "selfsigned-issuer: unknown flag: --no-such-flag; see --help"},
 		{"bad value", []string{"--concurrency=many"}, 2, `selfsigned-issuer: invalid argument "many" for "--concurrency" flag: strconv.ParseInt: parsing "many": invalid syntax; see --help`},
 		{"value out of range", []string{"--log-level=8"}, 2, "selfsigned-issuer: --log-level=8: want 0 to 7; see --help"},
+		{"no namespace", []string{"--namespaces="}, 2, "selfsigned-issuer: --namespaces is empty: want at least one namespace, or no such flag for all namespaces; see --help"},
+		{"CSRs of a namespace", []string{"--namespaces=sandbox", "--kubernetes-csrs"}, 2, "selfsigned-issuer: --namespaces and --kubernetes-csrs exclude each other: a Kubernetes CSR belongs to no namespace; drop one of them; see --help"},
+		{"open metrics", []string{"--metrics-client-ca-file=ca.crt"}, 2, `selfsigned-issuer: --metrics-client-ca-file="ca.crt": has no effect without --metrics-secure; see --help`},
+		{"no certificate", []string{"--metrics-secure", "--metrics-cert-dir=/nowhere"}, 2, `selfsigned-issuer: --metrics-cert-dir="/nowhere": want a certificate and its key in tls.crt and tls.key: open /nowhere/tls.crt: no such file or directory; see --help`},
 		{"argument", []string{"run"}, 2, `selfsigned-issuer: unexpected argument "run"; see --help`},
 		{"API server unreachable", []string{"--kubeconfig=" + kubeconfig}, 1, `selfsigned-issuer: the API server at https://127.0.0.1:1 cannot be reached: Get "https://127.0.0.1:1/version?timeout=10s": dial tcp 127.0.0.1:1: connect: connection refused`},
 	} {

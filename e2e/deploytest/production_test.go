@@ -7,6 +7,8 @@ import (
 	"slices"
 	"testing"
 
+	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -83,6 +85,41 @@ func TestScraping(t *testing.T) {
 	endpoints, _, _ := unstructured.NestedSlice(monitor.Object, "spec", "endpoints")
 	if len(endpoints) != 1 || endpoints[0].(map[string]any)["port"] != port.Name {
 		t.Errorf("the ServiceMonitor scrapes %v, want the port %s of the Service", endpoints, port.Name)
+	}
+}
+
+// What serves the metrics, what Prometheus expects to be served, and the certificate in
+// between, all have to be about the same name.
+func TestMetricsTLS(t *testing.T) {
+	objects := render(t, plugin.ProductionOverlay)
+	certificate := get[*cmapi.Certificate](t, objects, "Certificate/selfsigned-issuer-metrics").Spec
+	service := metricsService + "." + namespace + ".svc"
+	if !slices.Equal(certificate.DNSNames, []string{service}) {
+		t.Errorf("the certificate is for %q, want %s", certificate.DNSNames, service)
+	}
+	if certificate.SecretName != metricsSecret {
+		t.Errorf("the certificate is in Secret %s, want %s", certificate.SecretName, metricsSecret)
+	}
+	c := container(t, objects)
+	mount := c.VolumeMounts[0]
+	if want := []string{"--metrics-secure", "--metrics-cert-dir=" + mount.MountPath}; !slices.Equal(c.Args[len(c.Args)-2:], want) {
+		t.Errorf("the last arguments of %q are not %q", c.Args, want)
+	}
+	if !mount.ReadOnly || mount.Name != deployment(t, objects).Spec.Template.Spec.Volumes[0].Name {
+		t.Errorf("the certificate is not mounted to be read: %+v", mount)
+	}
+	monitor := get[*unstructured.Unstructured](t, objects, "ServiceMonitor/"+name)
+	endpoints, _, _ := unstructured.NestedSlice(monitor.Object, "spec", "endpoints")
+	want := map[string]any{
+		"port": "metrics", "path": "/metrics", "scheme": "https", "interval": "30s",
+		"bearerTokenFile": "/var/run/secrets/kubernetes.io/serviceaccount/token",
+		"tlsConfig": map[string]any{
+			"serverName": service,
+			"ca":         map[string]any{"secret": map[string]any{"name": metricsSecret, "key": "ca.crt"}},
+		},
+	}
+	if diff := cmp.Diff([]any{want}, endpoints); diff != "" {
+		t.Errorf("what Prometheus scrapes (-want +got):\n%s", diff)
 	}
 }
 

@@ -4,6 +4,7 @@
 package deploytest
 
 import (
+	"maps"
 	"slices"
 	"testing"
 
@@ -16,13 +17,14 @@ import (
 const (
 	approver     = "cert-manager-controller-approve:selfsigned-cert-manager-io"
 	ourSigners   = "[selfsignedissuers.selfsigned.cert-manager.io/* clusterselfsignedissuers.selfsigned.cert-manager.io/*]"
+	manager      = "ClusterRole/selfsigned-issuer-manager"
 	csrComponent = "ClusterRole/selfsigned-issuer-kubernetes-csrs"
 )
 
 // defaultRights are all rights that the default overlay grants. Whoever adds one has to
 // write it down here as well.
 var defaultRights = map[string][]string{
-	"ClusterRole/selfsigned-issuer-manager": {
+	manager: {
 		"selfsigned.cert-manager.io/selfsignedissuers [get list watch]",
 		"selfsigned.cert-manager.io/clusterselfsignedissuers [get list watch]",
 		"selfsigned.cert-manager.io/selfsignedissuers/status [patch]",
@@ -56,13 +58,43 @@ var csrRights = []string{
 	"authorization.k8s.io/subjectaccessreviews [create]",
 }
 
-func TestDefaultRights(t *testing.T) {
-	got := map[string][]string{}
-	for id, r := range rules(render(t, plugin.DefaultOverlay)) {
-		got[id] = ruleLines(r)
+// metricsRights are those of the component metrics-tls.
+var metricsRights = map[string][]string{
+	"ClusterRole/selfsigned-issuer-metrics-review": {
+		"authentication.k8s.io/tokenreviews [create]",
+		"authorization.k8s.io/subjectaccessreviews [create]",
+	},
+	metricsReader: {"/metrics [get]"},
+}
+
+func TestRights(t *testing.T) {
+	production := maps.Clone(defaultRights)
+	maps.Copy(production, metricsRights)
+	withCSRs := maps.Clone(defaultRights)
+	withCSRs[csrComponent] = csrRights
+	withoutWatch := maps.Clone(defaultRights)
+	withoutWatch[manager] = slices.Clone(defaultRights[manager])
+	withoutWatch[manager][slices.Index(withoutWatch[manager], "/secrets [get list watch]")] = "/secrets [get]"
+	withNamespaces := maps.Clone(namespacedRights)
+	for _, role := range []string{"ClusterRole/" + approver, "ClusterRole/selfsigned-issuer-view", "ClusterRole/selfsigned-issuer-edit"} {
+		withNamespaces[role] = defaultRights[role]
 	}
-	if diff := cmp.Diff(defaultRights, got); diff != "" {
-		t.Errorf("rights (-want +got):\n%s", diff)
+	for installation, want := range map[string]map[string][]string{
+		plugin.DefaultOverlay:     defaultRights,
+		plugin.DevelopmentOverlay: defaultRights,
+		otherCertManager:          defaultRights,
+		plugin.ProductionOverlay:  production,
+		plugin.NamespacedOverlay:  withNamespaces,
+		kubernetesCSR:             withCSRs,
+		noSecretWatch:             withoutWatch,
+	} {
+		got := map[string][]string{}
+		for id, r := range rules(render(t, installation)) {
+			got[id] = ruleLines(r)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: rights (-want +got):\n%s", installation, diff)
+		}
 	}
 }
 
@@ -71,7 +103,7 @@ func TestNoWildcards(t *testing.T) {
 		for id, list := range rules(objects) {
 			for _, rule := range list {
 				named := slices.Concat(rule.APIGroups, rule.Resources, rule.Verbs, rule.ResourceNames)
-				if slices.Contains(named, "*") || len(rule.NonResourceURLs) > 0 {
+				if slices.Contains(named, "*") || len(rule.NonResourceURLs) > 0 && id != metricsReader {
 					t.Errorf("%s has a wildcard or a URL: %v", id, rule)
 				}
 			}

@@ -28,27 +28,36 @@ const (
 	namespace = "selfsigned-issuer-system"
 
 	metricsService = "selfsigned-issuer-metrics"
+	metricsSecret  = "selfsigned-issuer-metrics-tls"
+	metricsReader  = "ClusterRole/selfsigned-issuer-metrics-reader"
 
 	kubernetesCSR    = "deploy/examples/kubernetes-csr"
 	otherCertManager = "deploy/examples/other-cert-manager"
+	noSecretWatch    = "e2e/testdata/no-secret-watch"
 )
 
 // installations are all that can be installed as it is.
 var installations = []string{
 	plugin.DefaultOverlay, plugin.ProductionOverlay, plugin.NamespacedOverlay, plugin.DevelopmentOverlay,
-	kubernetesCSR, otherCertManager,
+	kubernetesCSR, otherCertManager, noSecretWatch,
 }
 
 // rendered are an installation's objects by kind and name, in their Go types.
 type rendered map[string]runtime.Object
 
+// renderings holds what has been rendered, which takes long compared to the tests.
+var renderings = map[string][]*unstructured.Unstructured{}
+
 func mustRender(t *testing.T, kustomization string) []*unstructured.Unstructured {
 	t.Helper()
-	objects, err := plugin.Render(kustomization)
-	if err != nil {
-		t.Fatal(err)
+	if renderings[kustomization] == nil {
+		objects, err := plugin.Render(kustomization)
+		if err != nil {
+			t.Fatal(err)
+		}
+		renderings[kustomization] = objects
 	}
-	return objects
+	return renderings[kustomization]
 }
 
 // render returns what all steps of an installation render to.
@@ -192,6 +201,9 @@ func forEach(t *testing.T, test func(t *testing.T, objects rendered)) {
 func ruleLines(rules []rbacv1.PolicyRule) []string {
 	var lines []string
 	for _, rule := range rules {
+		for _, url := range rule.NonResourceURLs {
+			lines = append(lines, fmt.Sprintf("%s %s", url, rule.Verbs))
+		}
 		for _, group := range rule.APIGroups {
 			for _, resource := range rule.Resources {
 				names := ""

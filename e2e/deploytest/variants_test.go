@@ -47,6 +47,15 @@ func expectFlagAdded(t *testing.T, objects rendered, flag string) {
 	c.Args = c.Args[:last]
 }
 
+// The component no-secret-watch takes two rights away, see TestRights, and says so to the
+// process.
+func TestNoSecretWatch(t *testing.T) {
+	objects := render(t, noSecretWatch)
+	objects[manager] = render(t, plugin.DefaultOverlay)[manager]
+	expectFlagAdded(t, objects, "--watch-secrets=false")
+	expectDefault(t, objects)
+}
+
 // The overlay development differs by one flag.
 func TestDevelopment(t *testing.T) {
 	objects := render(t, plugin.DevelopmentOverlay)

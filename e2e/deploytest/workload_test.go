@@ -61,8 +61,13 @@ func TestPodHardening(t *testing.T) {
 		if mount := pod.AutomountServiceAccountToken; mount == nil || !*mount {
 			t.Error("the Pod gets no token")
 		}
-		if pod.HostNetwork || len(pod.Volumes) > 0 {
-			t.Error("the Pod has the host's network or a volume; it needs neither")
+		if pod.HostNetwork {
+			t.Error("the Pod has the host's network")
+		}
+		for _, volume := range pod.Volumes {
+			if volume.Secret == nil || volume.Secret.SecretName != metricsSecret {
+				t.Errorf("the Pod has the volume %s; it needs none but the certificate of its metrics", volume.Name)
+			}
 		}
 	})
 }

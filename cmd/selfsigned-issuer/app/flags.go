@@ -36,6 +36,8 @@ func (o *options) addFlags(flags *pflag.FlagSet) {
 func (o *options) addSigningFlags(flags *pflag.FlagSet) {
 	flags.IntVar(&o.concurrency, "concurrency", 20, "how many requests of a kind are handled at the same time")
 	flags.DurationVar(&o.keyMismatchGrace, "key-mismatch-grace", time.Minute, "how long a request waits for its Secret to hold its private key when the Secret holds another one")
+	flags.StringSliceVar(&o.namespaces, "namespaces", nil, "serve these namespaces alone, with rights in them alone: no cluster issuers, no Kubernetes CSRs; empty: serve all namespaces")
+	flags.BoolVar(&o.watchSecrets, "watch-secrets", true, "notice a changed Secret at once, for which all Secrets' metadata are listed and watched; false: look at the Secrets that requests wait for every 1 to 30 seconds, which takes the verb get alone")
 	flags.BoolVar(&o.kubernetesCSRs, "kubernetes-csrs", false, "also sign Kubernetes CertificateSigningRequests; needs the rights of deploy/components/kubernetes-csrs")
 	flags.StringVar(&o.clusterResourceNamespace, "cluster-resource-namespace", "cert-manager", "namespace of the private keys for Kubernetes CSRs that name a ClusterSelfSignedIssuer")
 }
@@ -53,6 +55,9 @@ func (o *options) addReplicaFlags(flags *pflag.FlagSet) {
 
 func (o *options) addServingFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.metricsAddress, "metrics-bind-address", ":8080", "address of the Prometheus metrics; 0: none")
+	flags.BoolVar(&o.metricsSecure, "metrics-secure", false, "serve the metrics by HTTPS, and only to clients that the API server allows to get /metrics")
+	flags.StringVar(&o.metricsCertDir, "metrics-cert-dir", "", "folder with tls.crt and tls.key for --metrics-secure, read again when they change; empty: a certificate that nobody can verify")
+	flags.StringVar(&o.metricsClientCA, "metrics-client-ca-file", "", "let --metrics-secure ask for a client certificate of an authority in this file, read again for each connection, instead of asking the API server")
 	flags.StringVar(&o.healthAddress, "health-probe-bind-address", ":8081", "address of /healthz and /readyz; 0: none")
 }
 

@@ -68,7 +68,7 @@ func renderFlagsPage() string {
 }
 
 func defaultOf(f *pflag.Flag) string {
-	if f.DefValue == "" {
+	if f.DefValue == "" || f.DefValue == "[]" {
 		return "empty"
 	}
 	return "`" + f.DefValue + "`"

@@ -15,7 +15,6 @@ import (
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
-	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/cert-manager/selfsigned-issuer/controllers"
 )
@@ -56,8 +55,8 @@ func managerOptions(o options, logger logr.Logger) ctrl.Options {
 	return ctrl.Options{
 		Scheme:                        controllers.Scheme(),
 		Logger:                        logger,
-		Cache:                         cache.Options{DefaultTransform: cache.TransformStripManagedFields()},
-		Metrics:                       server.Options{BindAddress: o.metricsAddress},
+		Cache:                         cacheOptions(o),
+		Metrics:                       metricsOptions(o),
 		HealthProbeBindAddress:        o.healthAddress,
 		LeaderElection:                o.leaderElect,
 		LeaderElectionID:              controllers.LeaderElectionID,
@@ -67,9 +66,23 @@ func managerOptions(o options, logger logr.Logger) ctrl.Options {
 	}
 }
 
+// cacheOptions keeps the cache within what the process may list and watch.
+func cacheOptions(o options) cache.Options {
+	caches := cache.Options{DefaultTransform: cache.TransformStripManagedFields()}
+	if len(o.namespaces) > 0 {
+		caches.DefaultNamespaces = map[string]cache.Config{}
+	}
+	for _, namespace := range o.namespaces {
+		caches.DefaultNamespaces[namespace] = cache.Config{}
+	}
+	return caches
+}
+
 func controllerOptions(o options) controllers.Options {
 	return controllers.Options{
 		ClusterResourceNamespace: o.clusterResourceNamespace,
+		Namespaces:               o.namespaces,
+		PollSecrets:              !o.watchSecrets,
 		Concurrency:              o.concurrency,
 		KubernetesCSRs:           o.kubernetesCSRs,
 		KeyMismatchGrace:         o.keyMismatchGrace,

@@ -5,6 +5,7 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -19,8 +20,11 @@ type options struct {
 	kubeAPIQPS   float32
 	kubeAPIBurst int
 
-	metricsAddress string
-	healthAddress  string
+	metricsAddress  string
+	metricsSecure   bool
+	metricsCertDir  string
+	metricsClientCA string
+	healthAddress   string
 
 	leaderElect             bool
 	leaderElectionNamespace string
@@ -32,6 +36,8 @@ type options struct {
 	concurrency              int
 	kubernetesCSRs           bool
 	keyMismatchGrace         time.Duration
+	namespaces               []string
+	watchSecrets             bool
 
 	help    bool
 	version bool
@@ -61,10 +67,28 @@ func (o *options) validate() error {
 	case o.keyMismatchGrace < 0:
 		return fmt.Errorf("--key-mismatch-grace=%s: want 0s or more", o.keyMismatchGrace)
 	}
-	if err := o.validateLogging(); err != nil {
-		return err
+	for _, validate := range []func() error{o.validateLogging, o.validateScope, o.validateMetrics, o.validateNames} {
+		if err := validate(); err != nil {
+			return err
+		}
 	}
-	return o.validateNames()
+	return nil
+}
+
+// validateScope finds what would serve more or less than was meant.
+func (o *options) validateScope() error {
+	if o.namespaces != nil && len(o.namespaces) == 0 {
+		return errors.New("--namespaces is empty: want at least one namespace, or no such flag for all namespaces")
+	}
+	for _, namespace := range o.namespaces {
+		if err := validateNamespace("namespaces", namespace); err != nil {
+			return err
+		}
+	}
+	if len(o.namespaces) > 0 && o.kubernetesCSRs {
+		return errors.New("--namespaces and --kubernetes-csrs exclude each other: a Kubernetes CSR belongs to no namespace; drop one of them")
+	}
+	return nil
 }
 
 func (o *options) validateLogging() error {
