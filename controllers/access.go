@@ -46,7 +46,7 @@ func (a accessReviewer) reviewReference(ctx context.Context, csr *certificatesv1
 	for _, name := range []string{ref.key.Name, "*"} {
 		review := accessReview(csr, ref.key.Namespace, name)
 		if err := a.client.Create(ctx, review); err != nil {
-			return &verdict{situation: unreviewedReference, detail: err.Error(), cause: err}
+			return &verdict{situation: unreviewedReference, detail: whyFailed(err), cause: err}
 		}
 		if review.Status.Allowed {
 			return nil

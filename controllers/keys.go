@@ -64,6 +64,6 @@ func readFailure(err error) *verdict {
 	case apierrors.IsForbidden(err):
 		return &verdict{situation: forbiddenSecret, cause: err}
 	default:
-		return &verdict{situation: unreadableSecret, detail: err.Error(), cause: err}
+		return &verdict{situation: unreadableSecret, detail: whyFailed(err), cause: err}
 	}
 }

@@ -1,0 +1,27 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"errors"
+	"io"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+)
+
+// whyFailed says why a call to the API server failed, in words that are the same for each
+// attempt: a text with the ports of a connection would make every retry write the status
+// again.
+func whyFailed(err error) string {
+	if status := apierrors.APIStatus(nil); errors.As(err, &status) {
+		return err.Error()
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return "the connection was cut"
+	}
+	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
+		err = inner
+	}
+	return err.Error()
+}
