@@ -6,6 +6,7 @@ package e2e_test
 import (
 	"context"
 	"crypto"
+	"slices"
 	"testing"
 
 	cmutil "github.com/cert-manager/cert-manager/pkg/api/util"
@@ -14,6 +15,8 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
 )
 
 const deniedMessage = "The CertificateRequest was denied by an approver and will not be signed."
@@ -117,21 +120,21 @@ func TestDeniedWinsOverApproved(t *testing.T) {
 	checkFailed(t, request)
 }
 
-// TestUntouched covers what the plugin must leave as it is, also when the key is there.
+// TestUntouched covers what the plugin must leave as it is, whatever happens around it: its
+// Secret and its issuer change, and its labels and annotations are edited.
 func TestUntouched(t *testing.T) {
-	for name, touch := range map[string]func(*testing.T, *cmapi.CertificateRequest){
-		"InvalidRequest": func(t *testing.T, request *cmapi.CertificateRequest) {
-			setCondition(t, request, cmapi.CertificateRequestConditionInvalidRequest)
+	for name, finish := range map[string]func(*cmapi.CertificateRequest){
+		"Ready":  func(r *cmapi.CertificateRequest) { setReady(r, cmmeta.ConditionTrue, "Issued") },
+		"Failed": func(r *cmapi.CertificateRequest) { setReady(r, cmmeta.ConditionFalse, "Failed") },
+		"Denied": func(r *cmapi.CertificateRequest) { setReady(r, cmmeta.ConditionFalse, "Denied") },
+		"InvalidRequest": func(r *cmapi.CertificateRequest) {
+			cmutil.SetCertificateRequestCondition(r, cmapi.CertificateRequestConditionInvalidRequest, cmmeta.ConditionTrue, "Test", "by a test")
 		},
-		"certificate without a condition": func(t *testing.T, request *cmapi.CertificateRequest) {
-			await(t, "setting a certificate", func(ctx context.Context) string {
-				get(t, request)
-				request.Status.Certificate = []byte("from elsewhere")
-				if err := env.Client.Status().Update(ctx, request); err != nil {
-					return err.Error()
-				}
-				return ""
+		"certificate without a condition": func(r *cmapi.CertificateRequest) {
+			r.Status.Conditions = slices.DeleteFunc(r.Status.Conditions, func(c cmapi.CertificateRequestCondition) bool {
+				return c.Type == cmapi.CertificateRequestConditionReady
 			})
+			r.Status.Certificate = []byte("from elsewhere")
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -140,9 +143,13 @@ func TestUntouched(t *testing.T) {
 			request := newRequest(t, namespace, key)
 			create(t, request)
 			awaitEventReason(t, request, "MissingSecret")
-			touch(t, request)
+			updateStatus(t, request, finish)
+			edit(t, request)
 			before := request.ResourceVersion
 			createKeySecret(t, namespace, key)
+			changeIssuer(t, namespace, func(spec *selfsigned.SelfSignedIssuerSpec) {
+				spec.CRLDistributionPoints = []string{"http://example.com/crl"}
+			})
 			barrier(t, namespace, key)
 			get(t, request)
 			if request.ResourceVersion != before {
@@ -167,8 +174,8 @@ func barrier(t *testing.T, namespace string, key crypto.Signer) {
 // awaitEventReason waits for an event with a reason, whatever its text.
 func awaitEventReason(t *testing.T, about client.Object, reason string) {
 	t.Helper()
-	await(t, "event "+reason+" of "+about.GetName(), func(ctx context.Context) string {
-		for _, event := range eventsOf(ctx, t, about) {
+	await(t, "event "+reason+" of "+about.GetName(), func(context.Context) string {
+		for _, event := range eventsOf(t, about) {
 			if event.Reason == reason {
 				return ""
 			}

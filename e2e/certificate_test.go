@@ -39,9 +39,19 @@ func newCertificate(namespace string) *cmapi.Certificate {
 	}
 }
 
-// awaitRevision waits until a Certificate is Ready with that revision, and returns what its
-// Secret holds.
+// awaitRevision waits until a Certificate is Ready with that revision, signed by itself, and
+// returns what its Secret holds.
 func awaitRevision(t *testing.T, certificate *cmapi.Certificate, revision int) (*x509.Certificate, *corev1.Secret) {
+	t.Helper()
+	secret := awaitSecret(t, certificate, revision)
+	if !bytes.Equal(secret.Data["ca.crt"], secret.Data["tls.crt"]) {
+		t.Error("ca.crt is not the certificate itself")
+	}
+	return mustParse(t, secret.Data["tls.crt"]), secret
+}
+
+// awaitSecret waits until a Certificate is Ready with that revision, by whichever issuer.
+func awaitSecret(t *testing.T, certificate *cmapi.Certificate, revision int) *corev1.Secret {
 	t.Helper()
 	await(t, fmt.Sprintf("revision %d of %s", revision, certificate.Name), func(context.Context) string {
 		get(t, certificate)
@@ -57,10 +67,7 @@ func awaitRevision(t *testing.T, certificate *cmapi.Certificate, revision int) (
 	}
 	secret := keySecret(certificate.Namespace, certificate.Spec.SecretName, nil)
 	get(t, secret)
-	if !bytes.Equal(secret.Data["ca.crt"], secret.Data["tls.crt"]) {
-		t.Error("ca.crt is not the certificate itself")
-	}
-	return mustParse(t, secret.Data["tls.crt"]), secret
+	return secret
 }
 
 // change updates a Certificate until it is accepted.
@@ -157,11 +164,8 @@ func TestCertificateLife(t *testing.T) {
 func TestSwitchOfIssuer(t *testing.T) {
 	t.Parallel()
 	namespace := newNamespace(t)
-	create(t, &cmapi.Issuer{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "in-tree"},
-		Spec:       cmapi.IssuerSpec{IssuerConfig: cmapi.IssuerConfig{SelfSigned: &cmapi.SelfSignedIssuer{}}},
-	})
-	inTree := cmmeta.IssuerReference{Group: "cert-manager.io", Kind: "Issuer", Name: "in-tree"}
+	create(t, inTreeIssuer(namespace, "in-tree", cmapi.IssuerConfig{SelfSigned: &cmapi.SelfSignedIssuer{}}))
+	inTree := inTreeRef("in-tree")
 	certificate := newCertificate(namespace)
 	ours := certificate.Spec.IssuerRef
 	certificate.Spec.IsCA = true
@@ -297,7 +301,7 @@ func TestKeySwappedDuringIssuance(t *testing.T) {
 	if err := env.Client.Update(t.Context(), secret); err != nil {
 		t.Fatal(err)
 	}
-	create(t, &selfsigned.SelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{Namespace: certificate.Namespace, Name: "later"}})
+	create(t, newIssuer(certificate.Namespace, "later"))
 	awaitRevision(t, certificate, 1) // with no failed attempt
 }
 

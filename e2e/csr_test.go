@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -54,12 +55,17 @@ func newCSR(t *testing.T, signerName, secret string, key crypto.Signer) *certifi
 // approve does what an administrator does with "kubectl certificate approve".
 func approve(t *testing.T, csr *certificatesv1.CertificateSigningRequest) {
 	t.Helper()
+	decide(t, csr, certificatesv1.CertificateApproved)
+}
+
+func decide(t *testing.T, csr *certificatesv1.CertificateSigningRequest, decision certificatesv1.RequestConditionType) {
+	t.Helper()
 	clientset, err := kubernetes.NewForConfig(env.Cluster.AdminConfig())
 	if err != nil {
 		t.Fatal(err)
 	}
 	csr.Status.Conditions = append(csr.Status.Conditions, certificatesv1.CertificateSigningRequestCondition{
-		Type: certificatesv1.CertificateApproved, Status: corev1.ConditionTrue, Reason: "Test", Message: "by a test",
+		Type: decision, Status: corev1.ConditionTrue, Reason: "Test", Message: "by a test",
 	})
 	if _, err := clientset.CertificatesV1().CertificateSigningRequests().UpdateApproval(t.Context(), csr.Name, csr, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
@@ -101,6 +107,9 @@ func awaitCSRFailed(t *testing.T, csr *certificatesv1.CertificateSigningRequest,
 	awaitEvent(t, csr, corev1.EventTypeWarning, reason, message)
 	if len(csr.Status.Certificate) > 0 {
 		t.Error("a failed CSR has a certificate")
+	}
+	if got := conditionTypes(csr); !slices.Equal(got, []string{"Approved", "Failed"}) {
+		t.Errorf("the conditions are %q, want the approver's and Failed", got)
 	}
 }
 
@@ -174,20 +183,6 @@ func TestCSRWithoutAnnotation(t *testing.T) {
 	create(t, csr)
 	approve(t, csr)
 	awaitCSRFailed(t, csr, "MissingAnnotation", "The annotation experimental.cert-manager.io/private-key-secret-name is missing or empty: it must name the Secret that holds the private key of this request. cert-manager sets it for every Certificate; when you create a CertificateSigningRequest yourself, create it again with the annotation.")
-}
-
-func TestCSRWaitsForItsSecret(t *testing.T) {
-	t.Parallel()
-	namespace, key := newNamespace(t), newKey(t)
-	csr := newCSR(t, namespacedSigner+namespace+".issuer", "key", key)
-	create(t, csr)
-	approve(t, csr)
-	awaitEvent(t, csr, corev1.EventTypeNormal, "MissingSecret", inNamespace("Waiting for Secret {ns}/key with the private key of this request: it does not exist. It is named by the annotation experimental.cert-manager.io/private-key-secret-name.", namespace))
-	createKeySecret(t, namespace, key)
-	awaitCSRIssued(t, csr, namespace+"/key")
-	if events := eventsOf(t.Context(), t, csr); len(events) > 3 {
-		t.Errorf("the wait sent %d events", len(events))
-	}
 }
 
 func TestCSRNotApprovedIsNotSigned(t *testing.T) {

@@ -4,14 +4,12 @@
 package e2e_test
 
 import (
-	"context"
+	"crypto"
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/pem"
-	"fmt"
-	"strings"
 	"testing"
 
 	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
@@ -21,25 +19,25 @@ import (
 // TestMalformedRequests needs a namespace without cert-manager's webhook, which refuses most
 // of them. No Secret is there: what can never be signed fails without looking for one.
 func TestMalformedRequests(t *testing.T) {
-	const frame = "The request cannot be turned into a certificate: %. Correct the Certificate, or create the CertificateRequest again with a correct spec.request."
-	before, after, _ := strings.Cut(frame, "%")
 	for _, test := range []struct {
 		name    string
 		spoil   func(*testing.T, *cmapi.CertificateRequest)
 		because string
 	}{
-		{"not PEM", func(_ *testing.T, r *cmapi.CertificateRequest) { r.Spec.Request = []byte("no PEM at all") }, "pem"},
+		{"not PEM", func(_ *testing.T, r *cmapi.CertificateRequest) { r.Spec.Request = []byte("no PEM at all") },
+			"error decoding certificate request PEM block"},
 		{"PEM of something else", func(_ *testing.T, r *cmapi.CertificateRequest) {
 			r.Spec.Request = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: []byte("100 %d %s")})
-		}, "pem"},
-		{"signature of another key", spoilSignature, "signature"},
+		}, "?"},
+		{"signature of another key", spoilSignature,
+			"the signature of spec.request does not verify with the public key in it: x509: ECDSA verification failure"},
 		{"usages that differ from the CSR's", func(t *testing.T, r *cmapi.CertificateRequest) {
 			r.Spec.Request = csrWithKeyUsage(t)
 			r.Spec.Usages = []cmapi.KeyUsage{cmapi.UsageCertSign}
-		}, "usage"},
+		}, "?"},
 		{"CA in the CSR only", func(t *testing.T, r *cmapi.CertificateRequest) {
 			r.Spec.Request = csrWithBasicConstraints(t)
-		}, "isca true does not match expected value false"},
+		}, "?"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -47,21 +45,9 @@ func TestMalformedRequests(t *testing.T) {
 			request := newRequest(t, namespace, newKey(t))
 			test.spoil(t, request)
 			create(t, request)
-			await(t, "failure", func(context.Context) string {
-				get(t, request)
-				if ready(request).Reason != "Failed" {
-					return fmt.Sprintf("%+v", request.Status)
-				}
-				return ""
-			})
-			got := ready(request)
-			if got.Status != cmmeta.ConditionFalse || !strings.HasPrefix(got.Message, before) || !strings.HasSuffix(got.Message, after) {
-				t.Errorf("message %q", got.Message)
-			}
-			if !strings.Contains(strings.ToLower(got.Message), test.because) {
-				t.Errorf("message %q does not say %q", got.Message, test.because)
-			}
-			awaitEvent(t, request, "Warning", "ErrorGenerating", got.Message)
+			message := "The request cannot be turned into a certificate: " + test.because + ". Correct the Certificate, or create the CertificateRequest again with a correct spec.request."
+			awaitReady(t, request, cmmeta.ConditionFalse, "Failed", message)
+			awaitEvent(t, request, "Warning", "ErrorGenerating", message)
 			checkFailed(t, request)
 			checkEvents(t, request, "ErrorGenerating")
 		})
@@ -87,12 +73,30 @@ func csrWithBasicConstraints(t *testing.T) []byte {
 	return csrWithExtension(t, []int{2, 5, 29, 19}, []byte{0x30, 0x03, 0x01, 0x01, 0xff})
 }
 
+// caRequest asks for a CA certificate with a path length.
+func caRequest(t *testing.T, key crypto.Signer, pathLength int) []byte {
+	t.Helper()
+	value, err := asn1.Marshal(struct {
+		IsCA   bool
+		Length int
+	}{true, pathLength})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return csrOf(t, key, pkix.Extension{Id: []int{2, 5, 29, 19}, Critical: true, Value: value})
+}
+
 func csrWithExtension(t *testing.T, id asn1.ObjectIdentifier, value []byte) []byte {
+	t.Helper()
+	return csrOf(t, newKey(t), pkix.Extension{Id: id, Critical: true, Value: value})
+}
+
+func csrOf(t *testing.T, key crypto.Signer, extension pkix.Extension) []byte {
 	t.Helper()
 	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{
 		Subject:         pkix.Name{CommonName: "example.com"},
-		ExtraExtensions: []pkix.Extension{{Id: id, Critical: true, Value: value}},
-	}, newKey(t))
+		ExtraExtensions: []pkix.Extension{extension},
+	}, key)
 	if err != nil {
 		t.Fatal(err)
 	}

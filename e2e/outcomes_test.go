@@ -6,14 +6,13 @@ package e2e_test
 import (
 	"crypto"
 	"fmt"
+	"slices"
 	"testing"
 
 	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // situation is one row of the outcome table for CertificateRequests: what is not perfect,
@@ -88,7 +87,7 @@ var situations = []situation{
 		message:   "Waiting for SelfSignedIssuer {ns}/later: it does not exist. Create it, or correct the issuerRef of the Certificate.",
 		eventType: "Warning", event: "IssuerNotFound",
 		mend: func(t *testing.T, namespace string, _ crypto.Signer) {
-			create(t, &selfsigned.SelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "later"}})
+			create(t, newIssuer(namespace, "later"))
 		},
 	},
 	{
@@ -116,7 +115,12 @@ func createKeySecret(t *testing.T, namespace string, key crypto.Signer) {
 
 func replaceKeySecret(t *testing.T, namespace string, key crypto.Signer) {
 	t.Helper()
-	secret := keySecret(namespace, "key", map[string][]byte{"tls.key": keyPEM(t, key)})
+	updateKeySecret(t, namespace, keyPEM(t, key))
+}
+
+func updateKeySecret(t *testing.T, namespace string, tlsKey []byte) {
+	t.Helper()
+	secret := keySecret(namespace, "key", map[string][]byte{"tls.key": tlsKey})
 	if err := env.Client.Update(t.Context(), secret); err != nil {
 		t.Fatal(err)
 	}
@@ -134,18 +138,18 @@ func TestOutcomes(t *testing.T) {
 			create(t, request)
 
 			message := inNamespace(s.message, namespace)
-			awaitReady(t, request, cmmeta.ConditionFalse, s.reason, message)
-			awaitEvent(t, request, s.eventType, s.event, message)
 			if s.mend == nil {
+				awaitReady(t, request, cmmeta.ConditionFalse, s.reason, message)
+				awaitEvent(t, request, s.eventType, s.event, message)
 				checkFailed(t, request)
+				checkEvents(t, request, s.event)
 				return
 			}
-			if request.Status.FailureTime != nil {
-				t.Errorf("a waiting request has the failure time %s", request.Status.FailureTime)
-			}
+			awaitPending(t, request, s.eventType, s.event, message)
 			s.mend(t, namespace, key)
 			checkIssued(t, request)
 			checkEvents(t, request, s.event, "CertificateIssued")
+			checkLogsNoError(t, namespace)
 		})
 	}
 }
@@ -158,6 +162,9 @@ func checkFailed(t *testing.T, request *cmapi.CertificateRequest) {
 	}
 	if len(request.Status.Certificate) > 0 {
 		t.Error("a failed request has a certificate")
+	}
+	if got := writtenFields(t, request); !slices.Equal(got, writesFailed) {
+		t.Errorf("the plugin has written %q, want %q", got, writesFailed)
 	}
 }
 
@@ -174,17 +181,20 @@ func checkIssued(t *testing.T, request *cmapi.CertificateRequest) {
 	if string(request.Status.CA) != string(request.Status.Certificate) {
 		t.Error("status.ca is not the certificate itself")
 	}
+	if got := writtenFields(t, request); !slices.Equal(got, writesIssued) {
+		t.Errorf("the plugin has written %q, want %q", got, writesIssued)
+	}
 }
 
 // checkEvents checks that exactly these events were sent, each once. Events are sent beside
 // the status, and may be a moment later.
-func checkEvents(t *testing.T, request *cmapi.CertificateRequest, reasons ...string) {
+func checkEvents(t *testing.T, request client.Object, reasons ...string) {
 	t.Helper()
 	for _, reason := range reasons {
 		awaitEventReason(t, request, reason)
 	}
 	count := map[string]int{}
-	for _, event := range eventsOf(t.Context(), t, request) {
+	for _, event := range eventsOf(t, request) {
 		count[event.Reason]++
 		if event.Series != nil {
 			t.Errorf("event %s was sent %d times", event.Reason, event.Series.Count)

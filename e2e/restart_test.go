@@ -5,13 +5,18 @@ package e2e_test
 
 import (
 	"context"
+	"strings"
 	"testing"
+	"time"
 
 	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/faultproxy"
 )
 
-// TestOneCertificatePerRequest edits signed requests and restarts the plugin: none of them is
-// ever written again. It must not run beside other tests, which would wait for the restart.
+// TestOneCertificatePerRequest edits signed requests and changes the leader: none of them is
+// ever written again, not even by a result that the deposed leader has sent before its end.
+// It must not run beside other tests, which would wait for the new leader.
 func TestOneCertificatePerRequest(t *testing.T) {
 	namespace, key := newNamespace(t), newKey(t)
 	createKeySecret(t, namespace, key)
@@ -26,9 +31,17 @@ func TestOneCertificatePerRequest(t *testing.T) {
 			edit(t, request)
 		}
 	}
-	restartPlugin(t)
+	last := named(newRequest(t, namespace, key), "last")
+	held := holdWrites(t, namespace, last.Name)
+	create(t, last)
+	awaitArrival(t, held.gate)
+	held.holdNoMore()
+	deposeLeader(t)
+	checkIssued(t, last) // by the new leader
+	edit(t, last)
+	held.release(t)
 	barrier(t, namespace, key)
-	for _, request := range requests {
+	for _, request := range append(requests, last) {
 		before := request.DeepCopy()
 		get(t, request)
 		if request.ResourceVersion != before.ResourceVersion {
@@ -52,18 +65,27 @@ func edit(t *testing.T, request *cmapi.CertificateRequest) {
 	})
 }
 
-// restartPlugin kills the plugin as an eviction does at worst, and starts another replica.
-// What the killed one held as leader runs out first.
-func restartPlugin(t *testing.T) {
+// deposeLeader starts a second replica and takes the Lease from the first one, which can no
+// longer renew it and ends.
+func deposeLeader(t *testing.T) {
 	t.Helper()
-	if err := env.Plugin.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	replica, err := env.Installation.Start(t.Context(), env.Binary, "selfsigned-issuer", pluginArgs...)
+	rule := env.Proxy.Inject(faultproxy.On("PUT", "/apis/coordination.k8s.io/v1/.*/leases/.*"), faultproxy.Reset())
+	t.Cleanup(rule.Remove)
+	replica, err := env.Installation.Start(t.Context(), env.Binary, "second", pluginArgs...)
 	if err != nil {
 		t.Fatal(err)
 	}
+	deposed := env.Plugin
 	env.Plugin = replica
+	select {
+	case <-deposed.Done():
+	case <-time.After(patience):
+		t.Fatal("the leader that cannot renew its Lease goes on")
+	}
+	if !strings.Contains(deposed.Tail(10), "leader election lost") {
+		t.Errorf("the deposed leader does not say why it ends:\n%s", deposed.Tail(10))
+	}
+	rule.Remove()
 	if err := replica.AwaitReady(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -16,8 +16,6 @@ import (
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
 )
 
 // The tests in this file change what all tests share, and put it back. They must not run in
@@ -70,7 +68,7 @@ func withoutSecretGet(t *testing.T, role *rbacv1.ClusterRole) (restore func()) {
 func TestIssuerOlderThanItsSchema(t *testing.T) {
 	namespace, key := newNamespace(t), newKey(t)
 	createKeySecret(t, namespace, key)
-	issuer := &selfsigned.SelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "old"}}
+	issuer := newIssuer(namespace, "old")
 	issuer.Spec.CRLDistributionPoints = []string{"ftp://example.com/100%d"}
 	restore := withoutValidation(t)
 	await(t, "creating an issuer that the schema refused", func(ctx context.Context) string {

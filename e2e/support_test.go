@@ -4,6 +4,7 @@
 package e2e_test
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -73,8 +74,12 @@ func newNamespace(t *testing.T, labels ...string) string {
 		namespace.Labels[label] = "true"
 	}
 	create(t, namespace)
-	create(t, &selfsigned.SelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{Namespace: namespace.Name, Name: "issuer"}})
+	create(t, newIssuer(namespace.Name, "issuer"))
 	return namespace.Name
+}
+
+func newIssuer(namespace, name string) *selfsigned.SelfSignedIssuer {
+	return &selfsigned.SelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
 }
 
 func newKey(t *testing.T) crypto.Signer {
@@ -154,9 +159,9 @@ func awaitReady(t *testing.T, request *cmapi.CertificateRequest, status cmmeta.C
 // awaitEvent waits for an event about an object and compares it word by word.
 func awaitEvent(t *testing.T, about client.Object, eventType, reason, note string) {
 	t.Helper()
-	await(t, "event "+reason+" of "+about.GetName(), func(ctx context.Context) string {
+	await(t, "event "+reason+" of "+about.GetName(), func(context.Context) string {
 		seen := ""
-		for _, event := range eventsOf(ctx, t, about) {
+		for _, event := range eventsOf(t, about) {
 			if event.Type == eventType && event.Reason == reason && event.Note == note {
 				return ""
 			}
@@ -167,10 +172,11 @@ func awaitEvent(t *testing.T, about client.Object, eventType, reason, note strin
 }
 
 // eventsOf returns the events that the plugin sent about an object.
-func eventsOf(ctx context.Context, t *testing.T, about client.Object) []eventsv1.Event {
+func eventsOf(t *testing.T, about client.Object) []eventsv1.Event {
 	t.Helper()
 	var list eventsv1.EventList
-	if err := env.Client.List(ctx, &list); err != nil {
+	namespace := cmp.Or(about.GetNamespace(), metav1.NamespaceDefault)
+	if err := env.Client.List(t.Context(), &list, client.InNamespace(namespace)); err != nil {
 		t.Fatal(err)
 	}
 	var events []eventsv1.Event

@@ -4,7 +4,10 @@
 package faultproxy
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"sync"
 	"time"
@@ -54,7 +57,8 @@ func Delay(d time.Duration) Fault {
 	}
 }
 
-// Gate holds requests back until it is opened, and then passes them on.
+// Gate holds requests back until it is opened, and then passes them on, even if their sender
+// has gone: what the network has taken still arrives. It must be opened in the end.
 type Gate struct {
 	arrived, opened chan struct{}
 	arrive, open    sync.Once
@@ -72,12 +76,39 @@ func (g *Gate) Open() { g.open.Do(func() { close(g.opened) }) }
 // Hold is the fault.
 func (g *Gate) Hold(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		g.arrive.Do(func() { close(g.arrived) })
-		select {
-		case <-g.opened:
-			next.ServeHTTP(w, r)
-		case <-r.Context().Done():
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
 			panic(http.ErrAbortHandler)
 		}
+		g.arrive.Do(func() { close(g.arrived) })
+		<-g.opened
+		ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
+		defer cancel()
+		r = r.WithContext(ctx)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		next.ServeHTTP(w, r)
 	})
 }
+
+// Record changes nothing, and reports the status of each answer.
+func Record(report func(status int)) Fault {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			next.ServeHTTP(&recorder{w, report}, r)
+		})
+	}
+}
+
+type recorder struct {
+	http.ResponseWriter
+	report func(status int)
+}
+
+// WriteHeader passes the status on.
+func (r *recorder) WriteHeader(status int) {
+	r.report(status)
+	r.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap lets the proxy flush.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

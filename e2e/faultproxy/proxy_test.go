@@ -132,3 +132,26 @@ func TestDelayAndGate(t *testing.T) {
 		t.Errorf("answered after %s, want at least %s", took, delay)
 	}
 }
+
+// TestGateOutlivesTheSender lets a request through whose sender has given up.
+func TestGateOutlivesTheSender(t *testing.T) {
+	proxy, get := start(t)
+	gate, statuses := NewGate(), make(chan int, 1)
+	t.Cleanup(gate.Open)
+	proxy.Inject(On("", "/a"), Record(func(status int) { statuses <- status }))
+	proxy.Inject(On("", "/a"), gate.Hold)
+	failed := make(chan error)
+	go func() {
+		_, _, err := get("/a")
+		failed <- err
+	}()
+	<-gate.Arrived()
+	proxy.CutConnections()
+	if err := <-failed; err == nil {
+		t.Error("the sender got an answer over a connection that was cut")
+	}
+	gate.Open()
+	if status := <-statuses; status != http.StatusOK {
+		t.Errorf("the server answered %d, want 200", status)
+	}
+}

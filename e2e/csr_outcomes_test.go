@@ -1,0 +1,206 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e_test
+
+import (
+	"context"
+	"crypto"
+	"net/http"
+	"testing"
+
+	certificatesv1 "k8s.io/api/certificates/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/faultproxy"
+)
+
+// csrSituation is one row of the outcome table for Kubernetes CSRs that wait. Their status
+// has no place for a wait: the event alone tells.
+type csrSituation struct {
+	name      string
+	arrange   func(t *testing.T, namespace string)
+	issuer    string // empty: the one that is there
+	eventType string
+	event     string
+	message   string // {ns} stands for the namespace
+	mend      func(t *testing.T, namespace string, key crypto.Signer)
+}
+
+var csrSituations = []csrSituation{
+	{
+		name:      "Secret absent",
+		eventType: "Normal", event: "MissingSecret",
+		message: "Waiting for Secret {ns}/key with the private key of this request: it does not exist. It is named by the annotation experimental.cert-manager.io/private-key-secret-name.",
+		mend:    createKeySecret,
+	},
+	{
+		name:      "Secret without tls.key",
+		arrange:   withKeyData(map[string][]byte{"other": []byte("x")}),
+		eventType: "Warning", event: "MissingPrivateKey",
+		message: `Waiting for the private key of this request: Secret {ns}/key has no data in "tls.key". Put the PEM-encoded private key there.`,
+		mend:    replaceKeySecret,
+	},
+	{
+		name:      "Secret with something else in tls.key",
+		arrange:   withKeyData(map[string][]byte{"tls.key": []byte("not a key")}),
+		eventType: "Warning", event: "ErrorParsingKey",
+		message: `Waiting for a usable private key: "tls.key" in Secret {ns}/key cannot be used: no PEM block was found: its first line must be -----BEGIN PRIVATE KEY----- or that of another kind of private key. Replace it with the PEM-encoded private key of this request.`,
+		mend:    replaceKeySecret,
+	},
+	{
+		name:      "key of another request",
+		arrange:   func(t *testing.T, namespace string) { createKeySecret(t, namespace, newKey(t)) },
+		eventType: "Normal", event: "WaitingForMatchingKey",
+		message: "Waiting for Secret {ns}/key to hold the private key of this request: it holds another one now, as happens while the key is being replaced. The request fails if that lasts for 5s.",
+		mend:    replaceKeySecret,
+	},
+	{
+		name:      "issuer absent",
+		issuer:    "later",
+		eventType: "Warning", event: "IssuerNotFound",
+		message: "Waiting for SelfSignedIssuer {ns}/later: it does not exist. Create it, or correct spec.signerName.",
+		mend: func(t *testing.T, namespace string, key crypto.Signer) {
+			createKeySecret(t, namespace, key)
+			create(t, newIssuer(namespace, "later"))
+		},
+	},
+}
+
+func withKeyData(data map[string][]byte) func(*testing.T, string) {
+	return func(t *testing.T, namespace string) { create(t, keySecret(namespace, "key", data)) }
+}
+
+func TestCSROutcomes(t *testing.T) {
+	for _, s := range csrSituations {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			namespace, key := newNamespace(t), newKey(t)
+			if s.arrange != nil {
+				s.arrange(t, namespace)
+			}
+			issuer := "issuer"
+			if s.issuer != "" {
+				issuer = s.issuer
+			}
+			csr := newCSR(t, namespacedSigner+namespace+"."+issuer, "key", key)
+			create(t, csr)
+			approve(t, csr)
+			awaitEvent(t, csr, s.eventType, s.event, inNamespace(s.message, namespace))
+			checkWrites(t, csr, writesNothing)
+			checkEvents(t, csr, s.event)
+			s.mend(t, namespace, key)
+			awaitCSRIssued(t, csr, namespace+"/key")
+			mustParse(t, csr.Status.Certificate)
+			checkWrites(t, csr, writesCSR)
+			checkEvents(t, csr, s.event, "CertificateIssued")
+			checkLogsNoError(t, namespace)
+		})
+	}
+}
+
+func TestCSRSecretReadFails(t *testing.T) {
+	t.Parallel()
+	namespace, key := newNamespace(t), newKey(t)
+	createKeySecret(t, namespace, key)
+	rule := env.Proxy.Inject(faultproxy.On("GET", "/api/v1/namespaces/"+namespace+"/secrets/key"),
+		faultproxy.Status(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, "etcd is down"))
+	t.Cleanup(rule.Remove)
+	csr := newCSR(t, namespacedSigner+namespace+".issuer", "key", key)
+	create(t, csr)
+	approve(t, csr)
+	awaitEvent(t, csr, "Warning", "ErrorGettingSecret", inNamespace("Waiting for the API server: reading Secret {ns}/key failed and is tried again, nothing is lost: etcd is down.", namespace))
+	checkWrites(t, csr, writesNothing)
+	rule.Remove()
+	awaitCSRIssued(t, csr, namespace+"/key")
+	checkWrites(t, csr, writesCSR)
+	checkEvents(t, csr, "ErrorGettingSecret", "CertificateIssued")
+}
+
+// TestCSRReviewFails disturbs the SubjectAccessReview of a namespaced issuer. It must not run
+// beside other tests, whose reviews would fail as well.
+func TestCSRReviewFails(t *testing.T) {
+	namespace, key := newNamespace(t), newKey(t)
+	createKeySecret(t, namespace, key)
+	rule := env.Proxy.Inject(faultproxy.On("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews"),
+		faultproxy.Status(http.StatusInternalServerError, metav1.StatusReasonInternalError, "the authorizer is down"))
+	t.Cleanup(rule.Remove)
+	csr := newCSR(t, namespacedSigner+namespace+".issuer", "key", key)
+	create(t, csr)
+	approve(t, csr)
+	awaitEvent(t, csr, "Warning", "ErrorReviewingReference", inNamespace("Waiting for the API server: whether user admin may use SelfSignedIssuer {ns}/issuer could not be reviewed and is tried again: the authorizer is down. selfsigned-issuer needs the verb \"create\" on subjectaccessreviews in apiGroup \"authorization.k8s.io\", which deploy/components/kubernetes-csrs grants.", namespace))
+	checkWrites(t, csr, writesNothing)
+	rule.Remove()
+	awaitCSRIssued(t, csr, namespace+"/key")
+	checkEvents(t, csr, "ErrorReviewingReference", "CertificateIssued")
+}
+
+func TestCSRWithAWrongKeyFailsAfterTheGrace(t *testing.T) {
+	t.Parallel()
+	namespace, key := newNamespace(t), newKey(t)
+	createKeySecret(t, namespace, newKey(t))
+	csr := newCSR(t, namespacedSigner+namespace+".issuer", "key", key)
+	create(t, csr)
+	approve(t, csr)
+	awaitCSRFailed(t, csr, "ErrorKeyMatch", inNamespace("Secret {ns}/key does not hold the private key of this request, and did not for 5s. cert-manager requests again by itself for a Certificate; otherwise correct the annotation experimental.cert-manager.io/private-key-secret-name and create the CertificateSigningRequest again.", namespace))
+	checkEvents(t, csr, "WaitingForMatchingKey", "ErrorKeyMatch")
+}
+
+// TestMalformedCSR has usages in its PKCS#10 request that the spec contradicts, which the API
+// server does not check.
+func TestMalformedCSR(t *testing.T) {
+	t.Parallel()
+	csr := newCSR(t, namespacedSigner+newNamespace(t)+".issuer", "key", newKey(t))
+	csr.Spec.Request = csrWithKeyUsage(t)
+	csr.Spec.Usages = []certificatesv1.KeyUsage{certificatesv1.UsageCertSign}
+	create(t, csr)
+	approve(t, csr)
+	awaitCSRFailed(t, csr, "ErrorGenerating", "The request cannot be turned into a certificate: ?. Correct the Certificate, or create the CertificateSigningRequest again with a correct spec.request.")
+	checkEvents(t, csr, "ErrorGenerating")
+}
+
+// TestCSRUntouched covers what the plugin must leave as it is, also when the key comes.
+func TestCSRUntouched(t *testing.T) {
+	for name, finish := range map[string]func(*testing.T, *certificatesv1.CertificateSigningRequest){
+		"denied": func(t *testing.T, csr *certificatesv1.CertificateSigningRequest) {
+			decide(t, csr, certificatesv1.CertificateDenied)
+		},
+		"failed": func(t *testing.T, csr *certificatesv1.CertificateSigningRequest) {
+			approve(t, csr)
+			awaitEventReason(t, csr, "MissingSecret")
+			await(t, "writing the status", func(ctx context.Context) string {
+				get(t, csr)
+				csr.Status.Conditions = append(csr.Status.Conditions, certificatesv1.CertificateSigningRequestCondition{
+					Type: certificatesv1.CertificateFailed, Status: corev1.ConditionTrue, Reason: "Test", Message: "by a test",
+				})
+				if err := env.Client.Status().Update(ctx, csr); err != nil {
+					return err.Error()
+				}
+				return ""
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			namespace, key := newNamespace(t), newKey(t)
+			csr := newCSR(t, namespacedSigner+namespace+".issuer", "key", key)
+			create(t, csr)
+			finish(t, csr)
+			get(t, csr)
+			before := csr.ResourceVersion
+			createKeySecret(t, namespace, key)
+			later := newCSR(t, namespacedSigner+namespace+".issuer", "key", key)
+			create(t, later)
+			approve(t, later)
+			awaitCSRIssued(t, later, namespace+"/key")
+			get(t, csr)
+			if csr.ResourceVersion != before {
+				t.Errorf("the CSR was written: %+v", csr.Status)
+			}
+			if name == "denied" {
+				checkEvents(t, csr)
+			}
+		})
+	}
+}
