@@ -11,7 +11,9 @@ import (
 	"encoding/asn1"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -70,6 +72,23 @@ func TestSignsAsInTree(t *testing.T) {
 				compareWithInTree(t, request, key())
 			})
 		}
+	}
+}
+
+// TestDifferencesAreDocumented holds the page for users to the list above.
+func TestDifferencesAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../docs/certificates.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(page), "## Compared with the in-tree issuer")
+	for field := range intended {
+		if !strings.Contains(section, "`"+field+"`") {
+			t.Errorf("docs/certificates.md does not list the difference in %s", field)
+		}
+	}
+	if got := strings.Count(section, "`") / 2; got != len(intended) {
+		t.Errorf("docs/certificates.md lists %d differences, the tests allow %d", got, len(intended))
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"encoding/asn1"
 	"fmt"
 	"math/big"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -115,13 +116,13 @@ func TestTimeEncoding(t *testing.T) {
 // takes over; a CSR cannot smuggle in anything else.
 func TestDroppedExtensions(t *testing.T) {
 	dropped := map[string]asn1.ObjectIdentifier{
-		"certificate policies":     {2, 5, 29, 32},
-		"TLS feature":              {1, 3, 6, 1, 5, 5, 7, 1, 24},
-		"authority information":    {1, 3, 6, 1, 5, 5, 7, 1, 1},
-		"CRL distribution points":  oidCRLDistributionPoints,
-		"subject key identifier":   oidSubjectKeyIdentifier,
-		"authority key identifier": oidAuthorityKeyIdentifier,
-		"private":                  {1, 3, 6, 1, 4, 1, 55738, 99},
+		"certificate policies":         {2, 5, 29, 32},
+		"TLS feature":                  {1, 3, 6, 1, 5, 5, 7, 1, 24},
+		"authority information access": {1, 3, 6, 1, 5, 5, 7, 1, 1},
+		"CRL distribution points":      oidCRLDistributionPoints,
+		"subject key identifier":       oidSubjectKeyIdentifier,
+		"authority key identifier":     oidAuthorityKeyIdentifier,
+		"private extensions":           {1, 3, 6, 1, 4, 1, 55738, 99},
 	}
 	csr := *named
 	for _, oid := range dropped {
@@ -131,6 +132,15 @@ func TestDroppedExtensions(t *testing.T) {
 	for name, oid := range dropped {
 		if e := extension(certificate, oid); e != nil && string(e.Value) == "\x04\x02\x01\x02" {
 			t.Errorf("the certificate has the request's own extension %s", name)
+		}
+	}
+	page, err := os.ReadFile("../docs/certificates.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range dropped {
+		if !strings.Contains(strings.ReplaceAll(string(page), "\n", " "), name) {
+			t.Errorf("docs/certificates.md does not say that %q is dropped", name)
 		}
 	}
 	if got := len(certificate.Extensions); got != 5 {
