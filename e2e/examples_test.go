@@ -1,0 +1,54 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/manifest"
+	"github.com/cert-manager/selfsigned-issuer/e2e/toolchain"
+)
+
+// TestExamples applies every example, one after the other into the same cluster as a reader
+// does, and waits for its Certificates. deploytest checks that each stands on its own.
+func TestExamples(t *testing.T) {
+	root, err := toolchain.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	paths, err := filepath.Glob(filepath.Join(root, "deploy/examples/*.yaml"))
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no examples, %v", err)
+	}
+	for _, path := range paths {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			stream, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			objects, err := manifest.Decode(stream)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := manifest.Apply(t.Context(), env.Cluster.AdminConfig(), objects...); err != nil {
+				t.Fatal(err)
+			}
+			for _, object := range objects {
+				if object.GetKind() != cmapi.CertificateKind {
+					continue
+				}
+				certificate := &cmapi.Certificate{}
+				if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, certificate); err != nil {
+					t.Fatal(err)
+				}
+				awaitSecret(t, certificate, 1)
+			}
+		})
+	}
+}
