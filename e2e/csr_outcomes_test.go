@@ -156,7 +156,7 @@ func TestMalformedCSR(t *testing.T) {
 	csr.Spec.Usages = []certificatesv1.KeyUsage{certificatesv1.UsageCertSign}
 	create(t, csr)
 	approve(t, csr)
-	awaitCSRFailed(t, csr, "ErrorGenerating", "The request cannot be turned into a certificate: ?. Correct the Certificate, or create the CertificateSigningRequest again with a correct spec.request.")
+	awaitCSRFailed(t, csr, "ErrorGenerating", "The request cannot be turned into a certificate: "+inconsistent+"encoded CSR error: the KeyUsages [ 'digital signature' ] do not match the expected KeyUsages [ 'cert sign' ]. Correct the Certificate, or create the CertificateSigningRequest again with a correct spec.request.")
 	checkEvents(t, csr, "ErrorGenerating")
 }
 

@@ -16,6 +16,9 @@ import (
 	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
 )
 
+// inconsistent is how a message goes on when the parts of a request contradict each other.
+const inconsistent = "spec.request is inconsistent or does not agree with the rest of the spec: "
+
 // TestMalformedRequests needs a namespace without cert-manager's webhook, which refuses most
 // of them. No Secret is there: what can never be signed fails without looking for one.
 func TestMalformedRequests(t *testing.T) {
@@ -25,19 +28,19 @@ func TestMalformedRequests(t *testing.T) {
 		because string
 	}{
 		{"not PEM", func(_ *testing.T, r *cmapi.CertificateRequest) { r.Spec.Request = []byte("no PEM at all") },
-			"error decoding certificate request PEM block"},
+			"spec.request is not a PEM-encoded certificate request: error decoding certificate request PEM block: no PEM data was found in given input"},
 		{"PEM of something else", func(_ *testing.T, r *cmapi.CertificateRequest) {
 			r.Spec.Request = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: []byte("100 %d %s")})
-		}, "?"},
+		}, "spec.request is not a PEM-encoded certificate request: asn1: structure error: tags don't match (16 vs {class:0 tag:17 length:48 isCompound:true}) {optional:false explicit:false application:false private:false defaultValue:<nil> tag:<nil> stringType:0 timeType:0 set:false omitEmpty:false} certificateRequest @2"},
 		{"signature of another key", spoilSignature,
 			"the signature of spec.request does not verify with the public key in it: x509: ECDSA verification failure"},
 		{"usages that differ from the CSR's", func(t *testing.T, r *cmapi.CertificateRequest) {
 			r.Spec.Request = csrWithKeyUsage(t)
 			r.Spec.Usages = []cmapi.KeyUsage{cmapi.UsageCertSign}
-		}, "?"},
+		}, inconsistent + "encoded CSR error: the KeyUsages [ 'digital signature' ] do not match the expected KeyUsages [ 'cert sign' ]"},
 		{"CA in the CSR only", func(t *testing.T, r *cmapi.CertificateRequest) {
 			r.Spec.Request = csrWithBasicConstraints(t)
-		}, "?"},
+		}, inconsistent + "encoded CSR error: IsCA true does not match expected value false"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -5,6 +5,7 @@ package e2e_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -41,7 +42,7 @@ func TestOneCertificatePerRequest(t *testing.T) {
 	edit(t, last)
 	held.release(t)
 	barrier(t, namespace, key)
-	for _, request := range append(requests, last) {
+	for _, request := range slices.Concat(requests, []*cmapi.CertificateRequest{last}) {
 		before := request.DeepCopy()
 		get(t, request)
 		if request.ResourceVersion != before.ResourceVersion {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto"
 	"fmt"
+	"net/http"
 	"os"
 	"slices"
 	"strconv"
@@ -160,7 +161,7 @@ func watchSigned(t *testing.T, namespace string) <-chan string {
 // is for a measurement with more of them.
 func finishedRequests(t *testing.T) int {
 	t.Helper()
-	const variable, usual = "SELFSIGNED_ISSUER_FINISHED_REQUESTS", 500
+	const variable, usual = "SELFSIGNED_ISSUER_FINISHED_REQUESTS", 200
 	value := os.Getenv(variable)
 	if value == "" {
 		return usual
@@ -177,8 +178,9 @@ func finishedRequests(t *testing.T) int {
 func TestFinishedRequestsSleep(t *testing.T) {
 	namespace, key := newNamespace(t, unvalidated), newKey(t)
 	createKeySecret(t, namespace, key)
-	count := finishedRequests(t)
+	count, start := finishedRequests(t), time.Now()
 	createFinished(t, namespace, key, count)
+	t.Logf("%d finished requests were created in %s", count, time.Since(start))
 	waits := newRequest(t, namespace, key)
 	waits.Annotations[cmapi.CertificateRequestPrivateKeyAnnotationKey] = "later"
 	create(t, waits)
@@ -212,7 +214,7 @@ func TestFinishedRequestsSleep(t *testing.T) {
 }
 
 // createFinished creates requests that carry a certificate, signed once and copied. They are
-// approved in the same write, so that cert-manager's approver has no work with them.
+// approved in the same write, so that cert-manager's approver has little work with them.
 func createFinished(t *testing.T, namespace string, key crypto.Signer, count int) {
 	t.Helper()
 	model := newRequest(t, namespace, key)
@@ -268,26 +270,30 @@ const (
 	reconcileErrors = "controller_runtime_reconcile_errors_total{controller=\"certificaterequest."
 )
 
-// metric returns the sum of the plugin's metrics whose line begins with prefix.
+// metric returns the sum of the plugin's metrics whose line begins with prefix. It waits for
+// the first of them: controllers have none before they start, as the leader.
 func metric(t *testing.T, prefix string) float64 {
 	t.Helper()
-	status, body := plugin.Get(t.Context(), env.Plugin.MetricsURL+"/metrics")
-	if status != 200 {
-		t.Fatalf("/metrics answers %d: %s", status, body)
-	}
-	var sum, value float64
-	found := false
-	for line := range strings.SplitSeq(body, "\n") {
-		if strings.HasPrefix(line, prefix) {
-			if _, err := fmt.Sscanf(line[strings.LastIndex(line, " ")+1:], "%g", &value); err != nil {
-				t.Fatal(err)
-			}
-			sum, found = sum+value, true
+	var sum float64
+	await(t, "metric "+prefix, func(ctx context.Context) string {
+		status, body := plugin.Get(ctx, env.Plugin.MetricsURL+"/metrics")
+		if status != http.StatusOK {
+			return fmt.Sprintf("/metrics answers %d: %s", status, body)
 		}
-	}
-	if !found {
-		t.Fatalf("there is no metric %s", prefix)
-	}
+		problem := "is not there"
+		sum = 0
+		for line := range strings.SplitSeq(body, "\n") {
+			if !strings.HasPrefix(line, prefix) {
+				continue
+			}
+			value, err := strconv.ParseFloat(line[strings.LastIndex(line, " ")+1:], 64)
+			if err != nil {
+				return err.Error()
+			}
+			sum, problem = sum+value, ""
+		}
+		return problem
+	})
 	return sum
 }
 

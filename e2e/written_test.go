@@ -4,7 +4,6 @@
 package e2e_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"os"
 	"slices"
@@ -59,10 +58,10 @@ func writtenFields(t *testing.T, object client.Object) []string {
 		var fields struct {
 			Status map[string]json.RawMessage `json:"f:status"`
 		}
-		decoder := json.NewDecoder(bytes.NewReader(entry.FieldsV1.Raw))
+		decoder := json.NewDecoder(entry.FieldsV1.GetRawReader())
 		decoder.DisallowUnknownFields()
 		if err := decoder.Decode(&fields); err != nil || entry.Subresource != "status" {
-			t.Errorf("the plugin has written to %q: %s", entry.Subresource, entry.FieldsV1.Raw)
+			t.Errorf("the plugin has written to %q: %s", entry.Subresource, entry.FieldsV1.GetRawString())
 		}
 		for name, value := range fields.Status {
 			written = append(written, expand(t, strings.TrimPrefix(name, "f:"), value)...)
