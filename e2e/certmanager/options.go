@@ -27,6 +27,8 @@ type Options struct {
 	OwnProcess []string
 	// WebhookApart runs the webhook in a process of its own, as in a user's cluster.
 	WebhookApart bool
+	// WebhookElsewhere leaves the webhook to another Installation in the same cluster.
+	WebhookElsewhere bool
 
 	// QPS, in requests per second, and Burst limit each process's requests to the API server.
 	// cert-manager from v1.21 on ignores both when the API server has API Priority and
@@ -57,7 +59,7 @@ type program struct {
 
 // programs returns the processes that the options ask for.
 func (o Options) programs() []program {
-	core := program{name: "cert-manager", controllers: slices.Clone(o.Controllers), noWebhook: o.WebhookApart}
+	core := program{name: "cert-manager", controllers: slices.Clone(o.Controllers), noWebhook: o.WebhookApart || o.WebhookElsewhere}
 	var apart []program
 	for _, controller := range o.OwnProcess {
 		core.controllers = append(core.controllers, "-"+controller)

@@ -5,11 +5,13 @@ package cluster
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/version"
 	"k8s.io/client-go/rest"
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/process"
@@ -115,4 +117,22 @@ func (c *Cluster) RestartAPIServer(ctx context.Context) error {
 		return err
 	}
 	return c.startAPIServer(ctx)
+}
+
+// RestartAPIServerWith restarts kube-apiserver with further arguments, which win over those
+// that it had.
+func (c *Cluster) RestartAPIServerWith(ctx context.Context, args ...string) error {
+	c.opts.APIServerArgs = slices.Concat(c.opts.APIServerArgs, args)
+	return c.RestartAPIServer(ctx)
+}
+
+// Version returns the API server's version, such as v1.36.3.
+func (c *Cluster) Version(ctx context.Context) (string, error) {
+	body, err := c.Get(ctx, "/version")
+	if err != nil {
+		return "", err
+	}
+	var info version.Info
+	err = json.Unmarshal(body, &info)
+	return info.GitVersion, err
 }

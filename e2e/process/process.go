@@ -42,6 +42,8 @@ type Process struct {
 	cmd  *exec.Cmd
 	done chan struct{}
 
+	started time.Time
+
 	mu      sync.Mutex
 	wanted  bool  // the end of the process was asked for
 	waitErr error // what Wait returned; valid once done is closed
@@ -63,11 +65,12 @@ func Start(opts Options) (*Process, error) {
 	cmd := exec.Command(opts.Path, opts.Args...)
 	cmd.Env, cmd.Dir = opts.Env, opts.Dir
 	cmd.Stdout, cmd.Stderr = log, log
+	started := time.Now()
 	release, err := startBound(cmd)
 	if err != nil {
 		return nil, fmt.Errorf("cannot start %s: %w", opts.Name, err)
 	}
-	p := &Process{opts: opts, cmd: cmd, done: make(chan struct{})}
+	p := &Process{opts: opts, cmd: cmd, done: make(chan struct{}), started: started}
 	go p.wait(release)
 	return p, nil
 }
@@ -92,6 +95,9 @@ func (p *Process) Name() string { return p.opts.Name }
 
 // PID returns the process id. It may belong to another process once Done is closed.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Started returns when the process was started.
+func (p *Process) Started() time.Time { return p.started }
 
 // Done returns a channel that is closed when the process has ended and was reaped.
 func (p *Process) Done() <-chan struct{} { return p.done }

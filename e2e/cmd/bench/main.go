@@ -1,0 +1,96 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Command bench measures the plugin beside cert-manager's in-tree SelfSigned issuer.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/bench"
+	"github.com/cert-manager/selfsigned-issuer/e2e/bench/report"
+	"github.com/cert-manager/selfsigned-issuer/e2e/console"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, console.New(os.Stdout), os.Args[1:])
+	stop()
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, c *console.Console, args []string) error {
+	options, out, err := parse(args)
+	if err != nil {
+		return err
+	}
+	options.Report = func(format string, args ...any) {
+		c.Plain(time.Now().Format("15:04:05 ") + fmt.Sprintf(format, args...))
+	}
+	c.Plain(fmt.Sprintf("This takes about %s on 2 cores, when all programs are built. Let nothing else run.",
+		options.Estimate().Round(time.Minute)))
+	result, err := bench.Run(ctx, options)
+	if len(result.Runs) == 0 {
+		return err
+	}
+	summaries := report.Summarize(result.Runs)
+	c.Plain("\n" + report.Table(summaries) + "\n" + report.APITable(summaries) + "\n" + bench.Targets(summaries))
+	c.Plain(result.Versions)
+	return errors.Join(err, write(c, out, result.Runs, summaries))
+}
+
+func parse(args []string) (options bench.Options, out string, err error) {
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.IntVar(&options.Requests, "n", 1000, "requests in a measurement; trickle takes a fifth, in-tree at its default flags a tenth")
+	flags.IntVar(&options.Rounds, "rounds", 3, "how often everything is measured")
+	flags.IntVar(&options.ForeignSecrets, "foreign", 10000, "foreign Secrets in the experiment secrets")
+	only := flags.String("only", strings.Join(bench.Experiments(), ","), "the experiments")
+	sizes := flags.String("scale", "100,1000,10000", "requests in the experiment scale")
+	flags.StringVar(&out, "out", "../bin", "folder for benchmark.csv and benchmark.svg")
+	if err := flags.Parse(args); err != nil {
+		return options, out, err
+	}
+	options.Only = strings.Split(*only, ",")
+	for size := range strings.SplitSeq(*sizes, ",") {
+		number, err := strconv.Atoi(size)
+		if err != nil {
+			return options, out, fmt.Errorf("-scale: %w", err)
+		}
+		options.ScaleSizes = append(options.ScaleSizes, number)
+	}
+	return options, out, options.Validate()
+}
+
+func write(c *console.Console, folder string, runs []report.Run, summaries []report.Summary) error {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	var csv, svg strings.Builder
+	if err := report.WriteCSV(&csv, runs); err != nil {
+		return err
+	}
+	if err := report.WriteSVG(&svg, bench.Charts(summaries)); err != nil {
+		return err
+	}
+	for name, content := range map[string]string{"benchmark.csv": csv.String(), "benchmark.svg": svg.String()} {
+		path := filepath.Join(folder, name)
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			return err
+		}
+		c.Plain("written: " + path)
+	}
+	return nil
+}
