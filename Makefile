@@ -28,6 +28,13 @@ demo: ## Show it on a real control plane, step by step (the first run builds tha
 playground: ## Start the same control plane for your own kubectl, until Ctrl-C.
 	cd e2e && go run ./cmd/playground
 
+# Options of the benchmark, such as `-n 200 -rounds 1 -only online,backlog`; `-help` lists them.
+BENCH ?=
+
+.PHONY: bench
+bench: ## Measure it beside the in-tree issuer: see docs/benchmark.md ($BENCH: smaller sizes).
+	cd e2e && go run ./cmd/bench $(BENCH)
+
 ##### Change it #####
 
 CONTROLLER_GEN = $(call tool,tools) controller-gen paths=./api/... \

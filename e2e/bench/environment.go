@@ -40,8 +40,12 @@ const patience = 3 * time.Minute
 const poll = 100 * time.Millisecond
 
 func (b *bench) start(ctx context.Context) error {
+	program := toolchain.Plugin()
+	if b.Race {
+		program = toolchain.PluginRace()
+	}
 	var err error
-	if b.binary, err = toolchain.Build(ctx, toolchain.Plugin(), b.Report); err != nil {
+	if b.binary, err = toolchain.Build(ctx, program, b.Report); err != nil {
 		return err
 	}
 	b.cluster, err = cluster.Start(ctx, cluster.Options{

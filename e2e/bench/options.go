@@ -35,7 +35,7 @@ const (
 // Experiments returns all of them.
 func Experiments() []string { return []string{Online, Backlog, Trickle, Secrets, Scale} }
 
-// Options say what is measured; all fields have to be set.
+// Options say what is measured; all numbers have to be set.
 type Options struct {
 	// Requests is how many requests are signed in Online, Backlog and Secrets. Trickle has a
 	// fifth as many.
@@ -48,6 +48,9 @@ type Options struct {
 	ForeignSecrets int
 	// ScaleSizes are the numbers of requests in Scale.
 	ScaleSizes []int
+	// Race takes the plugin with the race detector, which other tests have built already. Its
+	// times mean nothing.
+	Race bool
 	// Report receives progress.
 	Report toolchain.Reporter
 }

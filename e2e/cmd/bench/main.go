@@ -9,6 +9,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -75,22 +76,23 @@ func parse(args []string) (options bench.Options, out string, err error) {
 }
 
 func write(c *console.Console, folder string, runs []report.Run, summaries []report.Summary) error {
-	if err := os.MkdirAll(folder, 0o755); err != nil {
+	if err := os.MkdirAll(folder, 0o750); err != nil {
 		return err
 	}
-	var csv, svg strings.Builder
-	if err := report.WriteCSV(&csv, runs); err != nil {
+	return errors.Join(
+		writeFile(c, filepath.Join(folder, "benchmark.csv"), func(out io.Writer) error {
+			return report.WriteCSV(out, runs)
+		}),
+		writeFile(c, filepath.Join(folder, "benchmark.svg"), func(out io.Writer) error {
+			return report.WriteSVG(out, bench.Charts(summaries))
+		}))
+}
+
+func writeFile(c *console.Console, path string, content func(io.Writer) error) error {
+	file, err := os.Create(path)
+	if err != nil {
 		return err
 	}
-	if err := report.WriteSVG(&svg, bench.Charts(summaries)); err != nil {
-		return err
-	}
-	for name, content := range map[string]string{"benchmark.csv": csv.String(), "benchmark.svg": svg.String()} {
-		path := filepath.Join(folder, name)
-		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-			return err
-		}
-		c.Plain("written: " + path)
-	}
-	return nil
+	c.Plain("writing " + path)
+	return errors.Join(content(file), file.Close())
 }
