@@ -118,6 +118,7 @@ func TestDeniedWinsOverApproved(t *testing.T) {
 	barrier(t, namespace, key)
 	get(t, request)
 	checkFailed(t, request)
+	checkEvents(t, request, "MissingSecret")
 }
 
 // TestUntouched covers what the plugin must leave as it is, whatever happens around it: its

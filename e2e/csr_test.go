@@ -91,9 +91,12 @@ func awaitCSRIssued(t *testing.T, csr *certificatesv1.CertificateSigningRequest,
 		return fmt.Sprintf("conditions %+v", csr.Status.Conditions)
 	})
 	awaitEvent(t, csr, corev1.EventTypeNormal, "CertificateIssued", "Signed with its own private key from Secret "+secret+".")
+	checkWrites(t, csr, writesCSR)
 }
 
-func awaitCSRFailed(t *testing.T, csr *certificatesv1.CertificateSigningRequest, reason, message string) {
+// awaitCSRFailed waits for a failure, and checks that there are no events but its own and the
+// earlier ones.
+func awaitCSRFailed(t *testing.T, csr *certificatesv1.CertificateSigningRequest, reason, message string, earlier ...string) {
 	t.Helper()
 	await(t, "failure of CSR "+csr.Name, func(context.Context) string {
 		get(t, csr)
@@ -111,6 +114,7 @@ func awaitCSRFailed(t *testing.T, csr *certificatesv1.CertificateSigningRequest,
 	if got := conditionTypes(csr); !slices.Equal(got, []string{"Approved", "Failed"}) {
 		t.Errorf("the conditions are %q, want the approver's and Failed", got)
 	}
+	checkEvents(t, csr, append(earlier, reason)...)
 }
 
 func TestCSRsOfAClusterIssuer(t *testing.T) {
@@ -277,6 +281,7 @@ func TestCSRWithAnEmptySubject(t *testing.T) {
 	approve(t, csr)
 	awaitCSRIssued(t, csr, "cert-manager/"+secret)
 	awaitEvent(t, csr, corev1.EventTypeWarning, "BadConfig", badConfigNote)
+	checkEvents(t, csr, "CertificateIssued", "BadConfig")
 	certificate, err := certtext.Parse(csr.Status.Certificate)
 	if err != nil || certificate.Issuer.String() != "" {
 		t.Errorf("issuer %q, %v", certificate.Issuer, err)

@@ -181,9 +181,7 @@ func checkIssued(t *testing.T, request *cmapi.CertificateRequest) {
 	if string(request.Status.CA) != string(request.Status.Certificate) {
 		t.Error("status.ca is not the certificate itself")
 	}
-	if got := writtenFields(t, request); !slices.Equal(got, writesIssued) {
-		t.Errorf("the plugin has written %q, want %q", got, writesIssued)
-	}
+	checkWrites(t, request, writesIssued)
 }
 
 // checkEvents checks that exactly these events were sent, each once. Events are sent beside
@@ -219,10 +217,13 @@ func TestWrongKeyFailsAfterTheGrace(t *testing.T) {
 	createKeySecret(t, namespace, newKey(t))
 	request := newRequest(t, namespace, key)
 	create(t, request)
-	awaitReady(t, request, cmmeta.ConditionFalse, "Failed", inNamespace("Secret {ns}/key does not hold the private key of this request, and did not for 5s. cert-manager requests again by itself for a Certificate; otherwise correct the annotation cert-manager.io/private-key-secret-name and create the CertificateRequest again.", namespace))
+	message := inNamespace("Secret {ns}/key does not hold the private key of this request, and did not for 5s. cert-manager requests again by itself for a Certificate; otherwise correct the annotation cert-manager.io/private-key-secret-name and create the CertificateRequest again.", namespace)
+	awaitReady(t, request, cmmeta.ConditionFalse, "Failed", message)
+	awaitEvent(t, request, "Warning", "ErrorKeyMatch", message)
 	if waited := request.Status.FailureTime.Sub(request.CreationTimestamp.Time); waited < grace {
 		t.Errorf("the request failed %s after its creation, before the grace of %s", waited, grace)
 	}
 	checkFailed(t, request)
 	checkEvents(t, request, "WaitingForMatchingKey", "ErrorKeyMatch")
+	checkLogsNoError(t, namespace)
 }

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apiextensions "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
@@ -30,8 +29,7 @@ func TestSecretsForbidden(t *testing.T) {
 	request := newRequest(t, namespace, key)
 	create(t, request)
 	message := inNamespace("Waiting for the right to read Secret {ns}/key: selfsigned-issuer lacks the verb \"get\" on resource \"secrets\" there. The overlay deploy/overlays/default grants it in ClusterRole selfsigned-issuer-manager.", namespace)
-	awaitReady(t, request, cmmeta.ConditionFalse, "Pending", message)
-	awaitEvent(t, request, "Warning", "ForbiddenSecret", message)
+	awaitPending(t, request, "Warning", "ForbiddenSecret", message)
 	restore()
 	checkIssued(t, request)
 	checkEvents(t, request, "ForbiddenSecret", "CertificateIssued")
@@ -97,7 +95,7 @@ func TestIssuerOlderThanItsSchema(t *testing.T) {
 	request := newRequest(t, namespace, key)
 	request.Spec.IssuerRef.Name = "old"
 	create(t, request)
-	awaitReady(t, request, cmmeta.ConditionFalse, "Pending", fmt.Sprintf("Waiting for SelfSignedIssuer %s/old: it is not Ready: %s. Correct the issuer.", namespace, strings.TrimSuffix(failure, ".")))
+	awaitPending(t, request, "Warning", "IssuerNotReady", fmt.Sprintf("Waiting for SelfSignedIssuer %s/old: it is not Ready: %s. Correct the issuer.", namespace, strings.TrimSuffix(failure, ".")))
 	await(t, "mending the issuer", func(ctx context.Context) string {
 		get(t, issuer)
 		issuer.Spec.CRLDistributionPoints = nil
