@@ -25,5 +25,5 @@ const (
 	LeaderElectionID = "selfsigned-issuer." + selfsigned.GroupName
 )
 
-// controllerName is how logs and metrics call the controller of a kind.
+// controllerName is how metrics call the controller of a kind.
 func controllerName(kind string) string { return strings.ToLower(kind) + "." + Name }

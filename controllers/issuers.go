@@ -14,15 +14,19 @@ import (
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 )
 
 // check is issuer-lib's Check hook. An issuer depends on nothing but its spec, which the
 // schema has validated; it is validated again for objects that are older than the schema.
 // Only a change of the spec can mend it, so that the error is permanent.
-func check(_ context.Context, issuer libapi.Issuer) error {
+func check(ctx context.Context, issuer libapi.Issuer) error {
 	if err := specOf(issuer).Validate().ToAggregate(); err != nil {
 		return libsigner.PermanentError{Err: err}
+	}
+	if !isReady(issuer) {
+		log.FromContext(ctx).Info("The issuer is Ready", "uid", issuer.GetUID(), "generation", issuer.GetGeneration())
 	}
 	return nil
 }
@@ -39,7 +43,7 @@ func (o Options) setupIssuers(ctx context.Context, mgr ctrl.Manager, issuer liba
 		Clock:             o.Clock,
 		ControllerOptions: o.controllerOptions(),
 		PreSetupWithManager: func(_ context.Context, gvk schema.GroupVersionKind, _ ctrl.Manager, build *builder.Builder) error {
-			build.Named(controllerName(gvk.Kind))
+			build.Named(controllerName(gvk.Kind)).WithLogConstructor(logAbout(mgr.GetLogger(), gvk.Kind))
 			return nil
 		},
 	}).SetupWithManager(ctx, mgr)

@@ -60,6 +60,13 @@ type run struct {
 
 // Reconcile brings one request further.
 func (r *requestReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	select {
+	case <-ctx.Done():
+		return ctrl.Result{}, nil // the process is being stopped: another one does it
+	default:
+	}
+	// What has begun is finished, within the time that the manager gives it to stop.
+	ctx = context.WithoutCancel(ctx)
 	run := &run{requestReconciler: r, ctx: ctx, log: log.FromContext(ctx)}
 	flow := &libcontrollers.RequestController{
 		FieldOwner:               Name,

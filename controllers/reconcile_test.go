@@ -240,6 +240,36 @@ func TestConflictIsReadAgain(t *testing.T) {
 	}
 }
 
+// TestStopping: a write that is in flight when the process is told to stop is finished, and
+// nothing new is begun.
+func TestStopping(t *testing.T) {
+	t.Parallel()
+	ctx, stop := context.WithCancel(t.Context())
+	f := newFixture(t, interceptor.Funcs{
+		SubResourcePatch: func(ctx context.Context, c client.Client, subResource string, object client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
+			stop()
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			return applyStatus(ctx, c, subResource, object, patch, options...)
+		},
+	})
+	if _, err := f.reconciler.Reconcile(ctx, ctrl.Request{NamespacedName: requestKey}); err != nil {
+		t.Error(err)
+	}
+	if got := f.ready(t); got.Status != cmmeta.ConditionTrue {
+		t.Errorf("the request in flight is %q: %s", got.Reason, got.Message)
+	}
+
+	f = newFixture(t, interceptor.Funcs{})
+	if _, err := f.reconciler.Reconcile(ctx, ctrl.Request{NamespacedName: requestKey}); err != nil {
+		t.Error(err)
+	}
+	if got := f.ready(t); got.Reason != "" {
+		t.Errorf("after the signal to stop a request became %q", got.Reason)
+	}
+}
+
 func TestMessagesStayReadable(t *testing.T) {
 	t.Parallel()
 	message := facts{"detail": "100%d\n\x00\xff {kind} " + strings.Repeat("ä", maxFact), "kind": "X"}.fill(malformedRequest)

@@ -27,7 +27,8 @@ func (o Options) setupRequests(ctx context.Context, mgr ctrl.Manager, kind reque
 	build := ctrl.NewControllerManagedBy(mgr).
 		Named(controllerName(kind.name)).
 		For(kind.newObject(), builder.WithPredicates(changed, wakingEvents(kind))).
-		WithOptions(o.controllerOptions())
+		WithOptions(o.controllerOptions()).
+		WithLogConstructor(logAbout(mgr.GetLogger(), kind.name)) // after the options, which have one too
 	if !o.PollSecrets {
 		build = build.WatchesMetadata(&corev1.Secret{}, wakeBySecret(mgr.GetCache(), kind), builder.WithPredicates(changed))
 	}

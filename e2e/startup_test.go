@@ -31,11 +31,10 @@ func TestStartsBeforeCertManager(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	installation, err := plugin.Install(t.Context(), alone.Cluster, plugin.DefaultOverlay)
-	if err != nil {
+	if alone.Installation, err = plugin.Install(t.Context(), alone.Cluster, plugin.DefaultOverlay); err != nil {
 		t.Fatal(err)
 	}
-	if alone.Plugin, err = installation.Start(t.Context(), alone.Binary, "early"); err != nil {
+	if alone.Plugin, err = alone.Installation.Start(t.Context(), alone.Binary, "early"); err != nil {
 		t.Fatal(err)
 	}
 
@@ -49,8 +48,12 @@ func TestStartsBeforeCertManager(t *testing.T) {
 	if status, _ := plugin.Get(t.Context(), alone.Plugin.HealthURL+"/healthz"); status != http.StatusOK {
 		t.Errorf("/healthz answers %d while the plugin waits, want 200: it must not be restarted", status)
 	}
-	if status, _ := plugin.Get(t.Context(), alone.Plugin.HealthURL+"/readyz"); status == http.StatusOK {
-		t.Error("/readyz answers 200 while the plugin waits")
+	status, body := plugin.Get(t.Context(), alone.Plugin.HealthURL+plugin.ReadyPath)
+	if want := strings.TrimPrefix(says, "Not ready: "); status != http.StatusInternalServerError || !strings.Contains(body, want) {
+		t.Errorf("the readiness probe answers %d, %s: want 500, %s", status, body, want)
+	}
+	if log := alone.Plugin.Tail(50); strings.Contains(log, "healthz check failed") {
+		t.Errorf("each probe is logged:\n%s", log)
 	}
 
 	cm, err := certmanager.New(t.Context(), alone.Cluster, certmanager.Options{})
@@ -72,6 +75,7 @@ func TestStartsBeforeCertManager(t *testing.T) {
 	create(t, request)
 	setCondition(t, request, cmapi.CertificateRequestConditionApproved)
 	awaitReady(t, request, cmmeta.ConditionTrue, "Issued", inNamespace("Signed with its own private key from Secret {ns}/key.", namespace))
+	t.Run("outlives the API server", outlivesTheAPIServer)
 }
 
 // TestExitStatus runs the real binary the wrong way: one clear line, and the right status.

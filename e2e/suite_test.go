@@ -23,7 +23,7 @@ var env *lab.Lab
 const grace = 5 * time.Second
 
 // pluginArgs are added to those of the Deployment.
-var pluginArgs = []string{"--key-mismatch-grace=" + grace.String()}
+var pluginArgs = []string{"--key-mismatch-grace=" + grace.String(), "--log-format=json"}
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 

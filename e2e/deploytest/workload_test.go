@@ -94,7 +94,7 @@ func TestResources(t *testing.T) {
 func TestProbes(t *testing.T) {
 	forEach(t, func(t *testing.T, objects rendered) {
 		c := container(t, objects)
-		for path, probe := range map[string]*corev1.Probe{"/healthz": c.LivenessProbe, "/readyz": c.ReadinessProbe} {
+		for path, probe := range map[string]*corev1.Probe{"/healthz": c.LivenessProbe, "/readyz/controllers": c.ReadinessProbe} {
 			if probe == nil || probe.HTTPGet == nil || probe.HTTPGet.Path != path {
 				t.Errorf("no probe asks %s", path)
 				continue

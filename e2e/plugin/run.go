@@ -25,6 +25,9 @@ type Plugin struct {
 	HealthURL, MetricsURL string
 }
 
+// ReadyPath is where the readiness probe of the Deployment asks.
+const ReadyPath = "/readyz/controllers"
+
 // poll is how often an endpoint is asked while a state is awaited.
 const poll = 50 * time.Millisecond
 
@@ -87,7 +90,7 @@ func (p *Plugin) AwaitReady(ctx context.Context) error {
 		if err := p.Err(); err != nil {
 			return false, err
 		}
-		status, body := Get(ctx, p.HealthURL+"/readyz?verbose")
+		status, body := Get(ctx, p.HealthURL+ReadyPath)
 		last = body
 		return status == http.StatusOK, nil
 	})

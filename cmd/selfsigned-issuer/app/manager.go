@@ -12,6 +12,7 @@ import (
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -36,7 +37,11 @@ func runManager(ctx context.Context, o options, logger logr.Logger) error {
 	if err := reachAPIServer(config); err != nil {
 		return err
 	}
-	mgr, err := ctrl.NewManager(config, managerOptions(o, logger))
+	lease, err := newLease(config, o, logger)
+	if err != nil {
+		return fmt.Errorf("setting up the election of a leader: %w", err)
+	}
+	mgr, err := ctrl.NewManager(config, managerOptions(o, lease, logger))
 	if err != nil {
 		return fmt.Errorf("setting up: %w", err)
 	}
@@ -50,19 +55,23 @@ func runManager(ctx context.Context, o options, logger logr.Logger) error {
 	return nil
 }
 
-func managerOptions(o options, logger logr.Logger) ctrl.Options {
-	stop := stopTimeout
+func managerOptions(o options, lease resourcelock.Interface, logger logr.Logger) ctrl.Options {
+	stop, duration, deadline, retry := stopTimeout, leaseDuration, renewDeadline, retryPeriod
 	return ctrl.Options{
-		Scheme:                        controllers.Scheme(),
-		Logger:                        logger,
-		Cache:                         cacheOptions(o),
-		Metrics:                       metricsOptions(o),
-		HealthProbeBindAddress:        o.healthAddress,
-		LeaderElection:                o.leaderElect,
-		LeaderElectionID:              controllers.LeaderElectionID,
-		LeaderElectionNamespace:       o.leaderElectionNamespace,
-		LeaderElectionReleaseOnCancel: true, // the process ends when the manager stops
-		GracefulShutdownTimeout:       &stop,
+		Scheme:                 controllers.Scheme(),
+		Logger:                 logger,
+		Cache:                  cacheOptions(o),
+		Metrics:                metricsOptions(o),
+		HealthProbeBindAddress: o.healthAddress,
+
+		LeaderElection:                      o.leaderElect,
+		LeaderElectionID:                    controllers.LeaderElectionID,
+		LeaderElectionResourceLockInterface: lease,
+		LeaderElectionReleaseOnCancel:       true, // the process ends when the manager stops
+		LeaseDuration:                       &duration,
+		RenewDeadline:                       &deadline,
+		RetryPeriod:                         &retry,
+		GracefulShutdownTimeout:             &stop,
 	}
 }
 

@@ -1,0 +1,21 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"github.com/go-logr/logr"
+	ctrl "sigs.k8s.io/controller-runtime"
+)
+
+// logAbout returns how the controller of a kind begins its log lines: with the one object
+// that a line is about, in three words that can be searched for.
+func logAbout(logger logr.Logger, kind string) func(*ctrl.Request) logr.Logger {
+	logger = logger.WithValues("kind", kind)
+	return func(object *ctrl.Request) logr.Logger {
+		if object == nil {
+			return logger
+		}
+		return logger.WithValues("namespace", object.Namespace, "name", object.Name)
+	}
+}
