@@ -79,6 +79,12 @@ test: ## Run all tests, those on the real control plane included.
 	done; \
 	test -z "$$failed" || { echo "failed in:$$failed"; exit 1; }
 
+.PHONY: test-fips
+test-fips: ## Test the program and the image with Go's validated FIPS 140-3 module built in.
+	GOFIPS140=v1.0.0 $(MAKE) build BIN=bin/fips
+	cd e2e && go test -count=1 -run='^TestFIPS$$' . -fips-binary=$(CURDIR)/bin/fips/selfsigned-issuer
+	cd e2e && go test -count=1 -run='^TestFIPSImage$$' ./imagetest -fips
+
 ##### Ship it #####
 
 # Where the program goes.
@@ -93,13 +99,29 @@ IMAGE ?= selfsigned-issuer:dev
 # For another platform, such as linux/arm64. Older buildah does not set BUILDPLATFORM itself.
 PLATFORM ?=
 PLATFORM_FLAGS = $(if $(PLATFORM),--platform=$(PLATFORM) --build-arg=BUILDPLATFORM=linux/$(shell go env GOHOSTARCH))
+# FIPS=1: cryptography from Go's validated FIPS 140-3 module alone.
+FIPS ?=
+# What the image says of itself. Its times are those of the commit, so that the same commit
+# makes the same image; docker takes them from the environment.
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null)
+VERSION = $(shell git describe --tags --always --dirty)
+IMAGE_ARGS = VERSION=$(VERSION) REVISION=$(shell git rev-parse HEAD) \
+	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) GOFIPS140=$(if $(FIPS),v1.0.0,off)
+# More flags for the builder.
+IMAGE_FLAGS ?=
 # The first one that works here.
 BUILDER ?= $(shell for b in docker podman buildah; do $$b info >/dev/null 2>&1 && echo $$b && break; done)
 
 .PHONY: image
-image: ## Build the image $IMAGE with docker, podman or buildah ($PLATFORM: for which platform).
-	@builder='$(BUILDER)'; test -n "$$builder" || { echo "make image needs docker, podman or buildah"; exit 1; }; \
-	set -x; "$$builder" build $(PLATFORM_FLAGS) --tag=$(IMAGE) .
+image: ## Build the image $IMAGE with docker, podman or buildah ($PLATFORM: for which platform; FIPS=1).
+	@test -n '$(BUILDER)' || { echo "make image needs docker, podman or buildah"; exit 1; }
+	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) $(BUILDER) build $(PLATFORM_FLAGS) $(IMAGE_ARGS:%=--build-arg=%) \
+		$(if $(filter docker,$(BUILDER)),,--timestamp=$(SOURCE_DATE_EPOCH)) $(IMAGE_FLAGS) --tag=$(IMAGE) .
+
+.PHONY: sbom
+sbom: build ## Write $BIN/selfsigned-issuer.cdx.json: what is in the program, in CycloneDX's format.
+	$(call tool,sbom) cyclonedx-gomod bin -json -std -noserial -notimestamp -version=$(VERSION) \
+		-output=$(BIN)/selfsigned-issuer.cdx.json $(BIN)/selfsigned-issuer
 
 OVERLAY ?= deploy/overlays/default
 

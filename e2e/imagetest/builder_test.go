@@ -9,8 +9,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
@@ -32,17 +34,62 @@ func findBuilder(t *testing.T) builder {
 	return ""
 }
 
-// build makes an image, which goes away with the test, and returns its name.
+// build makes an image and returns its name.
 func (b builder) build(t *testing.T, name string, args ...string) string {
 	t.Helper()
-	image := fmt.Sprintf("localhost/selfsigned-issuer-test-%s:%d", name, os.Getpid())
+	image := b.newName(t, name)
 	run(t, string(b), append([]string{"build", "--tag=" + image}, args...)...)
+	return image
+}
+
+// makeImage runs `make image` in a folder and returns the image's name. The build stage's
+// own command makes the program, which takes the stage's place: no base image is needed.
+func (b builder) makeImage(t *testing.T, name, folder string, variables ...string) string {
+	t.Helper()
+	stage := t.TempDir()
+	binary := filepath.Join(stage, "src/bin", program)
+	t.Setenv("GOOS", "linux")
+	run(t, "make", "--no-print-directory", "-C", folder, "build", "BIN="+filepath.Dir(binary))
+	committed := commitTime(t, folder)
+	if err := os.Chtimes(binary, committed, committed); err != nil {
+		t.Fatal(err)
+	}
+	return b.makeImageFrom(t, stage, name, folder, variables...)
+}
+
+// makeImageFrom does so with the folder of a build stage.
+func (b builder) makeImageFrom(t *testing.T, stage, name, folder string, variables ...string) string {
+	t.Helper()
+	image := b.newName(t, name)
+	run(t, "make", append([]string{"-C", folder, "image", "BUILDER=" + string(b), "IMAGE=" + image,
+		"IMAGE_FLAGS=--build-context=build=" + stage}, variables...)...)
+	return image
+}
+
+// newName returns the name of an image, which goes away with the test.
+func (b builder) newName(t *testing.T, name string) string {
+	t.Helper()
+	image := fmt.Sprintf("localhost/selfsigned-issuer-test-%s:%d", name, os.Getpid())
 	t.Cleanup(func() {
 		if out, err := exec.Command(string(b), "rmi", image).CombinedOutput(); err != nil {
 			t.Errorf("removing %s: %v: %s", image, err, out)
 		}
 	})
 	return image
+}
+
+func commitTime(t *testing.T, folder string) time.Time {
+	t.Helper()
+	seconds, err := strconv.ParseInt(git(t, folder, "log", "-1", "--format=%ct"), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return time.Unix(seconds, 0)
+}
+
+func git(t *testing.T, folder string, args ...string) string {
+	t.Helper()
+	return strings.TrimSpace(run(t, "git", append([]string{"-C", folder}, args...)...))
 }
 
 // run starts the image's program as a container does, and returns what it prints.

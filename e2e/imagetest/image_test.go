@@ -8,6 +8,7 @@ import (
 	"archive/tar"
 	"debug/buildinfo"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -31,20 +32,14 @@ func TestImage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The build stage's own command makes the program here, so that no base image is
-	// needed: the test takes the stage's place.
-	stage := t.TempDir()
-	t.Setenv("GOOS", "linux")
-	binary := filepath.Join(stage, "src/bin", program)
-	run(t, "make", "--no-print-directory", "-C", root, "build", "BIN="+filepath.Dir(binary))
-	image := b.build(t, "program", "--build-context=build="+stage, root)
-
+	image := b.makeImage(t, "program", root)
 	saved := b.save(t, image)
 	checkConfig(t, load(t, saved))
+	checkLabels(t, load(t, saved), root)
 	if got, want := files(t, saved), []string{program}; !reflect.DeepEqual(got, want) {
 		t.Errorf("the image holds %q, want %q", got, want)
 	}
-	if got, want := b.run(t, image, "--version"), version(t, binary); got != want {
+	if got, want := b.run(t, image, "--version"), version(t, programOf(t, saved)); got != want {
 		t.Errorf("--version prints %q, want %q", got, want)
 	}
 	if got := b.run(t, image, "--help"); !strings.Contains(got, "--cluster-resource-namespace") {
@@ -66,11 +61,35 @@ func checkConfig(t *testing.T, image *v1.ConfigFile) {
 	if got, want := image.OS+"/"+image.Architecture, "linux/"+runtime.GOARCH; got != want {
 		t.Errorf("is for %s, want %s", got, want)
 	}
-	for _, label := range []string{"title", "description", "source", "licenses"} {
-		if image.Config.Labels["org.opencontainers.image."+label] == "" {
-			t.Errorf("has no label org.opencontainers.image.%s", label)
+}
+
+func checkLabels(t *testing.T, image *v1.ConfigFile, repository string) {
+	t.Helper()
+	const project = "https://github.com/cert-manager/selfsigned-issuer"
+	for label, want := range map[string]string{
+		"title":         program,
+		"url":           project,
+		"source":        project,
+		"documentation": project + "/tree/main/docs",
+		"licenses":      "Apache-2.0",
+		"version":       git(t, repository, "describe", "--tags", "--always", "--dirty"),
+		"revision":      git(t, repository, "rev-parse", "HEAD"),
+	} {
+		if got := image.Config.Labels["org.opencontainers.image."+label]; got != want {
+			t.Errorf("the label org.opencontainers.image.%s is %q, want %q", label, got, want)
 		}
 	}
+	if got, want := image.Created.Time, commitTime(t, repository); !got.Equal(want) {
+		t.Errorf("was made at %s, want the time of the commit: %s", got, want)
+	}
+}
+
+// programOf returns a file with the image's program.
+func programOf(t *testing.T, image v1.Image) string {
+	t.Helper()
+	dir := t.TempDir()
+	unpack(t, image, dir)
+	return filepath.Join(dir, program)
 }
 
 // version is what --version should print: what the Go toolchain recorded in the program,
@@ -113,27 +132,51 @@ func TestBuildContextIsTheCommit(t *testing.T) {
 	}
 }
 
-// cleanClone returns a clone of this repository in which the ignore files are committed as
-// they are here.
-func cleanClone(t *testing.T) string {
-	t.Helper()
-	root, err := toolchain.Root()
-	if err != nil {
-		t.Fatal(err)
-	}
-	clone := t.TempDir()
-	run(t, "git", "clone", "--quiet", root, clone)
-	for _, name := range []string{".gitignore", ".dockerignore"} {
-		content, err := os.ReadFile(filepath.Join(root, name))
+// TestSameCommitSameImage builds one commit twice, in different folders.
+func TestSameCommitSameImage(t *testing.T) {
+	b := findBuilder(t)
+	var digests []v1.Hash
+	for _, name := range []string{"once", "again"} {
+		digest, err := b.save(t, b.makeImage(t, name, cleanClone(t))).Digest()
 		if err != nil {
 			t.Fatal(err)
 		}
-		write(t, filepath.Join(clone, name), string(content))
+		digests = append(digests, digest)
 	}
-	run(t, "git", "-C", clone, "add", ".")
-	run(t, "git", "-C", clone, "-c", "user.name=test", "-c", "user.email=test@example.com",
-		"commit", "--quiet", "--allow-empty", "--message=ignore files")
-	return clone
+	if digests[0] != digests[1] {
+		t.Errorf("the same commit made the images %s and %s", digests[0], digests[1])
+	}
+}
+
+var fips = flag.Bool("fips", false, "run TestFIPSImage, which compiles everything once more")
+
+// TestFIPSImage: the variant uses the validated module of FIPS 140-3 without being told to.
+func TestFIPSImage(t *testing.T) {
+	if !*fips {
+		t.Skip("compiles everything once more, which takes minutes: `make test-fips` runs it")
+	}
+	b := findBuilder(t)
+	t.Setenv("GOFIPS140", "v1.0.0") // as the Dockerfile's stage does, whose place the test takes
+	image := b.makeImage(t, "fips", cleanClone(t), "FIPS=1")
+	if got, want := b.run(t, image, "--version"), ", FIPS 140-3 module v1.0.0"; !strings.Contains(got, want) {
+		t.Errorf("--version prints %q, want %q", got, want)
+	}
+}
+
+// TestOtherPlatform: the image says what it is for. There is no program in this one, since
+// compiling everything for another platform takes minutes.
+func TestOtherPlatform(t *testing.T) {
+	b := findBuilder(t)
+	other := map[string]string{"amd64": "arm64", "arm64": "amd64"}[runtime.GOARCH]
+	stage := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(stage, "src/bin"), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(stage, "src/bin", program), "")
+	image := load(t, b.save(t, b.makeImageFrom(t, stage, "other", cleanClone(t), "PLATFORM=linux/"+other)))
+	if image.OS != "linux" || image.Architecture != other {
+		t.Errorf("is for %s/%s, want linux/%s", image.OS, image.Architecture, other)
+	}
 }
 
 func write(t *testing.T, path, content string) {
