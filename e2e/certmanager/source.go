@@ -4,12 +4,9 @@
 package certmanager
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -23,33 +20,12 @@ const (
 	gatewayPath = "sigs.k8s.io/gateway-api" // the version that cert-manager is built with
 )
 
-// source is a module on this machine.
-type source struct {
-	Dir     string // absolute; read-only, as all of the module cache
-	Version string // such as v1.21.2
-}
+// source is a module that the program is built from.
+type source toolchain.Module
 
-// findSource returns a module that the program is built from. It asks `go mod download`,
-// and not `go list -m`, because that fetches the module on a machine that does not have it.
 func findSource(ctx context.Context, path string) (source, error) {
-	root, err := toolchain.Root()
-	if err != nil {
-		return source{}, err
-	}
-	var stderr bytes.Buffer
-	cmd := exec.CommandContext(ctx, "go", "mod", "download", "-json", path)
-	cmd.Dir = filepath.Join(root, "e2e", "modules", "certmanager")
-	cmd.Env = append(os.Environ(), "GOWORK=off")
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return source{}, fmt.Errorf("cannot download %s: %w: %s%s", path, err, out, stderr.Bytes())
-	}
-	var found source
-	if err := json.Unmarshal(out, &found); err != nil {
-		return source{}, fmt.Errorf("cannot read the answer of go mod download: %w", err)
-	}
-	return found, nil
+	found, err := toolchain.FindModule(ctx, "certmanager", path)
+	return source(found), err
 }
 
 // crds returns the CustomResourceDefinitions in a folder of the module.

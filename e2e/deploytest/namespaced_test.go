@@ -26,12 +26,12 @@ const (
 // default overlay, without the cluster kind and without a ClusterRole.
 var namespacedRights = map[string][]string{
 	servedRole: {
-		"selfsigned.cert-manager.io/selfsignedissuers [get list watch]",
+		"selfsigned.cert-manager.io/selfsignedissuers [list watch]",
 		"selfsigned.cert-manager.io/selfsignedissuers/status [patch]",
-		"cert-manager.io/certificaterequests [get list watch]",
+		"cert-manager.io/certificaterequests [list watch]",
 		"cert-manager.io/certificaterequests/status [patch]",
 		"/secrets [get list watch]",
-		"events.k8s.io/events [create patch]",
+		"events.k8s.io/events [create]",
 	},
 	"Role/selfsigned-issuer-leader-election": defaultRights["Role/selfsigned-issuer-leader-election"],
 }

@@ -25,19 +25,19 @@ const (
 // write it down here as well.
 var defaultRights = map[string][]string{
 	manager: {
-		"selfsigned.cert-manager.io/selfsignedissuers [get list watch]",
-		"selfsigned.cert-manager.io/clusterselfsignedissuers [get list watch]",
+		"selfsigned.cert-manager.io/selfsignedissuers [list watch]",
+		"selfsigned.cert-manager.io/clusterselfsignedissuers [list watch]",
 		"selfsigned.cert-manager.io/selfsignedissuers/status [patch]",
 		"selfsigned.cert-manager.io/clusterselfsignedissuers/status [patch]",
-		"cert-manager.io/certificaterequests [get list watch]",
+		"cert-manager.io/certificaterequests [list watch]",
 		"cert-manager.io/certificaterequests/status [patch]",
 		"/secrets [get list watch]",
-		"events.k8s.io/events [create patch]",
+		"events.k8s.io/events [create]",
 	},
 	"Role/selfsigned-issuer-leader-election": {
 		"coordination.k8s.io/leases [create]",
 		"coordination.k8s.io/leases[selfsigned-issuer.selfsigned.cert-manager.io] [get update]",
-		"/events [create patch]",
+		"/events [create]",
 	},
 	"ClusterRole/" + approver: {
 		"cert-manager.io/signers" + ourSigners + " [approve]",
@@ -52,10 +52,11 @@ var defaultRights = map[string][]string{
 }
 
 var csrRights = []string{
-	"certificates.k8s.io/certificatesigningrequests [get list watch]",
+	"certificates.k8s.io/certificatesigningrequests [list watch]",
 	"certificates.k8s.io/certificatesigningrequests/status [patch]",
 	"certificates.k8s.io/signers" + ourSigners + " [sign]",
 	"authorization.k8s.io/subjectaccessreviews [create]",
+	"events.k8s.io/events [patch]",
 }
 
 // metricsRights are those of the component metrics-tls.

@@ -47,6 +47,8 @@ type Options struct {
 	WithoutPlugin bool
 	// PluginArgs are added to the Deployment's arguments.
 	PluginArgs []string
+	// AuditLog makes the API server write down every request.
+	AuditLog bool
 	// FaultProxy puts a proxy between the API server and the plugin.
 	FaultProxy bool
 }
@@ -82,7 +84,7 @@ func (l *Lab) start(ctx context.Context, options Options) error {
 	if l.Binary, err = toolchain.Build(ctx, program, options.Report); err != nil {
 		return err
 	}
-	if l.Cluster, err = cluster.Start(ctx, cluster.Options{Report: options.Report}); err != nil {
+	if l.Cluster, err = cluster.Start(ctx, cluster.Options{Report: options.Report, AuditLog: options.AuditLog}); err != nil {
 		return err
 	}
 	if l.Client, err = Client(l.Cluster.AdminConfig()); err != nil {

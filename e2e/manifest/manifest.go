@@ -59,6 +59,21 @@ func Apply(ctx context.Context, config *rest.Config, objects ...*unstructured.Un
 	return nil
 }
 
+// DryRun asks the API server whether it would take the objects, and changes nothing.
+func DryRun(ctx context.Context, config *rest.Config, objects ...*unstructured.Unstructured) error {
+	c, err := strictClient(config)
+	if err != nil {
+		return err
+	}
+	for _, object := range objects {
+		wanted := client.ApplyConfigurationFromUnstructured(object.DeepCopy())
+		if err := c.Apply(ctx, wanted, client.FieldOwner(fieldOwner), client.ForceOwnership, client.DryRunAll); err != nil {
+			return fmt.Errorf("would not take %s %s: %w", object.GetKind(), client.ObjectKeyFromObject(object), err)
+		}
+	}
+	return nil
+}
+
 func strictClient(config *rest.Config) (client.Client, error) {
 	config = rest.CopyConfig(config)
 	config.QPS = -1 // dozens of objects at once must not wait for client-go's default of 5 a second

@@ -1,0 +1,149 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package rightstest
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/plugin"
+)
+
+// installation is one way to install, and how its process is made to use all of its rights.
+type installation struct {
+	overlay    string
+	namespaces []string // that it serves; none: all
+	use        func(t *testing.T, metrics *authority)
+}
+
+var installations = []installation{
+	{overlay: plugin.DefaultOverlay},
+	{overlay: plugin.ProductionOverlay, use: scrapeWithToken},
+	{overlay: "e2e/testdata/kubernetes-csrs", use: signKubernetesCSR},
+	{overlay: "e2e/testdata/no-secret-watch"},
+	{overlay: plugin.NamespacedOverlay, namespaces: []string{sandbox}, use: refuseClusterIssuer},
+	{overlay: "e2e/testdata/namespaced-metrics", namespaces: []string{sandbox, second}, use: scrapeWithCertificate},
+}
+
+// TestRights installs each installation in turn, has its process do all that it does, and
+// compares what it asked for with what it may do: nothing is granted and unused, nothing is
+// used and not granted. A rule that is taken away from a role is refused here.
+func TestRights(t *testing.T) {
+	create(t, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: ownHome, Name: "nobody"}})
+	for _, i := range installations {
+		t.Run(strings.NewReplacer("deploy/overlays/", "", "e2e/testdata/", "").Replace(i.overlay), func(t *testing.T) { testRights(t, i) })
+	}
+}
+
+func testRights(t *testing.T, i installation) {
+	log := openAuditLog(t)
+	metrics := newAuthority(t)
+	installed := start(t, i.overlay, metrics)
+	for _, namespace := range i.namespaces {
+		useIssuer(t, namespace)
+		requestCertificate(t, namespace, "SelfSignedIssuer")
+	}
+	if len(i.namespaces) == 0 {
+		useIssuer(t, "")
+		useIssuer(t, sandbox)
+		requestCertificate(t, sandbox, "ClusterSelfSignedIssuer")
+	}
+	if i.use != nil {
+		i.use(t, metrics)
+	}
+	grants := grantsOf(t, installed)
+	checkReviewed(t, grants, installed)
+	if err := env.Plugin.Stop(10 * time.Second); err != nil {
+		t.Error(err)
+	}
+	given, refused := log.asked(t, "system:serviceaccount:"+ownHome+":selfsigned-issuer")
+	rights := flatten(grants)
+	if slices.Contains(rights, signing) {
+		given = append(given, signing)
+	}
+	for _, r := range unused(rights, given) {
+		t.Errorf("granted and never used: %s", r)
+	}
+	for _, r := range refused {
+		t.Errorf("used and not granted: %s", r)
+	}
+}
+
+// start installs an overlay, with strict validation by the API server, and starts its process.
+// When the test ends, the process has ended and its rights are gone.
+func start(t *testing.T, overlay string, metrics *authority) *plugin.Installation {
+	t.Helper()
+	installed, err := plugin.Install(t.Context(), env.Cluster, overlay)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { uninstall(t, installed) })
+	metrics.serve(t)
+	// As with an API server that cannot stream a list: the client lists and then watches.
+	t.Setenv("KUBE_FEATURE_WatchListClient", "false")
+	if env.Plugin, err = installed.Start(t.Context(), env.Binary, "selfsigned-issuer", withCertificate(installed, metrics.folder)...); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := env.Plugin.Kill(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := env.Plugin.AwaitReady(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return installed
+}
+
+// uninstall takes back the rights; the kinds and namespaces stay for the next installation.
+func uninstall(t *testing.T, installed *plugin.Installation) {
+	t.Helper()
+	for _, object := range installed.Objects {
+		if object.GroupVersionKind().Group == rbacv1.GroupName {
+			remove(t, object)
+		}
+	}
+	remove(t, &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: ownHome, Name: "selfsigned-issuer.selfsigned.cert-manager.io"}})
+}
+
+// checkReviewed compares what the API server itself says about the account with the roles.
+func checkReviewed(t *testing.T, grants []grant, installed *plugin.Installation) {
+	t.Helper()
+	for _, namespace := range []string{ownHome, sandbox, second, unserved} {
+		everybodys := reviewed(t, "nobody", namespace)
+		got := slices.DeleteFunc(reviewed(t, installed.Deployment.Spec.Template.Spec.ServiceAccountName, namespace), func(line string) bool {
+			return slices.Contains(everybodys, line)
+		})
+		var want []string
+		for _, g := range grants {
+			if g.namespace == "" || g.namespace == namespace {
+				want = append(want, ruleLines(g.rule.APIGroups, g.rule.Resources, g.rule.ResourceNames, g.rule.Verbs)...)
+			}
+		}
+		slices.Sort(want)
+		if diff := cmp.Diff(slices.Compact(want), got, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("in %s the account may do something else than its roles say (-roles +real):\n%s", namespace, diff)
+		}
+	}
+}
+
+// refuseClusterIssuer: a process for chosen namespaces says why it does not sign, and does
+// not ask for what it has no right to.
+func refuseClusterIssuer(t *testing.T, _ *authority) {
+	csr, _ := newCSR(t)
+	request := newRequest(t, sandbox, "ClusterSelfSignedIssuer", csr)
+	const want = "Waiting for ClusterSelfSignedIssuer issuer to be served: selfsigned-issuer has rights in single namespaces only (--namespaces) and serves no cluster issuers. Request from a SelfSignedIssuer in this namespace, or install deploy/overlays/default."
+	if got := awaitReason(t, request, "Pending").Message; got != want {
+		t.Errorf("\n got %s\nwant %s", got, want)
+	}
+}

@@ -1,0 +1,137 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package rightstest compares the rights that each installation grants with what its process
+// asks of a real API server.
+package rightstest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/certmanager"
+	"github.com/cert-manager/selfsigned-issuer/e2e/lab"
+	"github.com/cert-manager/selfsigned-issuer/e2e/manifest"
+	"github.com/cert-manager/selfsigned-issuer/e2e/toolchain"
+)
+
+// env has an API server that writes down every request, and the kinds of cert-manager and of
+// the Prometheus operator, without either of these running: tests approve by themselves.
+var env *lab.Lab
+
+// The namespaces that the namespaced installations serve, and one that none of them does.
+const (
+	sandbox    = "sandbox"
+	second     = "second"
+	unserved   = "unserved"
+	ownHome    = "selfsigned-issuer-system"
+	clusterKey = "cert-manager" // where the keys of cluster issuers' Kubernetes CSRs are
+)
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) (code int) {
+	ctx := context.Background()
+	var err error
+	env, err = lab.Start(ctx, lab.Options{
+		Report: func(format string, args ...any) { fmt.Printf(format+"\n", args...) },
+		Race:   true, AuditLog: true, WithoutCertManager: true, WithoutPlugin: true,
+	})
+	if err == nil {
+		defer func() {
+			if code != 0 {
+				env.Cluster.MarkFailed()
+			}
+			if err := env.Stop(); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				code = 1
+			}
+		}()
+		err = prepare(ctx)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "the environment did not start:", err)
+		return 1
+	}
+	return m.Run()
+}
+
+func prepare(ctx context.Context) error {
+	cm, err := certmanager.New(ctx, env.Cluster, certmanager.Options{})
+	if err != nil {
+		return err
+	}
+	if err := cm.InstallCRDs(ctx); err != nil {
+		return err
+	}
+	if err := installPrometheusKinds(ctx); err != nil {
+		return err
+	}
+	for _, name := range []string{ownHome, sandbox, second, unserved, clusterKey} {
+		if err := env.Client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// installPrometheusKinds installs what deploy/components/monitoring uses.
+func installPrometheusKinds(ctx context.Context) error {
+	operator, err := toolchain.FindModule(ctx, "prometheus", "github.com/prometheus-operator/prometheus-operator")
+	if err != nil {
+		return err
+	}
+	for _, kind := range []string{"servicemonitors", "prometheusrules"} {
+		content, err := os.ReadFile(filepath.Join(operator.Dir, "example/prometheus-operator-crd/monitoring.coreos.com_"+kind+".yaml"))
+		if err != nil {
+			return err
+		}
+		definitions, err := manifest.Decode(content)
+		if err != nil {
+			return err
+		}
+		if err := manifest.Apply(ctx, env.Cluster.AdminConfig(), definitions...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// patience is how long a test waits for what has to come.
+const patience = time.Minute
+
+// await polls until done returns an empty string; otherwise it fails with what it returned.
+func await(t *testing.T, what string, done func(ctx context.Context) string) {
+	t.Helper()
+	var last string
+	err := wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) {
+		last = done(ctx)
+		return last == "", nil
+	})
+	if err != nil {
+		t.Fatalf("%s: %s (%v)\nplugin's log:\n%s", what, last, err, env.Plugin.Tail(15))
+	}
+}
+
+func create(t *testing.T, object client.Object) {
+	t.Helper()
+	if err := env.Client.Create(t.Context(), object); err != nil {
+		t.Fatalf("creating %T %s: %v", object, client.ObjectKeyFromObject(object), err)
+	}
+}
+
+func get(t *testing.T, object client.Object) {
+	t.Helper()
+	if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(object), object); err != nil {
+		t.Fatalf("getting %T %s: %v", object, client.ObjectKeyFromObject(object), err)
+	}
+}
