@@ -21,12 +21,18 @@ help: ## List what can be made.
 ##### See it work #####
 
 .PHONY: demo
-demo: ## Show it on a real control plane, step by step (the first run builds that: minutes).
-	cd e2e && go run ./cmd/demo
+demo: ## Show it on a real control plane, step by step (the first run builds that: 11 minutes).
+	@echo "building the demo itself first (about two minutes on 2 cores the first time)"
+	@cd e2e && go build -o $(CURDIR)/bin/ ./cmd/demo && exec $(CURDIR)/bin/demo
 
 .PHONY: playground
 playground: ## Start the same control plane for your own kubectl, until Ctrl-C.
-	cd e2e && go run ./cmd/playground
+	@echo "building the playground itself first (about two minutes on 2 cores the first time)"
+	@cd e2e && go build -o $(CURDIR)/bin/ ./cmd/playground && exec $(CURDIR)/bin/playground
+
+.PHONY: demo-svg
+demo-svg: ## Record the demo for the README.
+	cd e2e && go run ./cmd/record -prompt="make demo" -output=../docs/demo.svg go run ./cmd/demo
 
 # Options of the benchmark, such as `-n 200 -rounds 1 -only online,backlog`; `-help` lists them.
 BENCH ?=

@@ -40,10 +40,38 @@ func (c *Console) Say(format string, args ...any) {
 	c.Block(fmt.Sprintf(format, args...))
 }
 
-// Block writes indented text as it is.
+// Block writes indented text, and folds what is wider than a terminal.
 func (c *Console) Block(text string) {
-	text = strings.TrimRight(text, "\n")
-	c.write("   " + strings.ReplaceAll(text, "\n", "\n   ") + "\n")
+	var block strings.Builder
+	for line := range strings.Lines(strings.TrimRight(text, "\n")) {
+		block.WriteString(fold(indent+strings.TrimRight(line, " \n")) + "\n")
+	}
+	c.write(block.String())
+}
+
+const (
+	indent = "   "
+	// width is that of the narrowest usual terminal, whoever reads: what is piped into a
+	// file looks the same.
+	width = 80
+)
+
+// fold breaks a line between words; a word that is too long stays whole.
+func fold(line string) string {
+	var folded strings.Builder
+	for len([]rune(line)) > width {
+		margin := len(line) - len(strings.TrimLeft(line, " "))
+		at := strings.LastIndex(string([]rune(line)[:width+1]), " ")
+		if at <= margin {
+			if at = strings.Index(line[margin:], " "); at < 0 {
+				break
+			}
+			at += margin
+		}
+		folded.WriteString(strings.TrimRight(line[:at], " ") + "\n")
+		line = indent + "    " + strings.TrimLeft(line[at:], " ")
+	}
+	return folded.String() + line
 }
 
 // Plain writes text without indentation.

@@ -98,7 +98,7 @@ func parse(t *testing.T, path string) []runtime.Object {
 func expectUserComment(t *testing.T, path string) {
 	t.Helper()
 	head, _, _ := strings.Cut(read(t, path), "apiVersion:")
-	command, target := "kubectl apply -f ", path
+	command, target := "kubectl apply --server-side -f ", path
 	if filepath.Base(path) == "kustomization.yaml" {
 		command, target = "kubectl apply --server-side -k ", filepath.Dir(path)
 	}

@@ -21,11 +21,10 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, console.New(os.Stdout))
-	interrupted := ctx.Err() != nil
 	stop()
 	switch {
-	case interrupted:
-		fmt.Fprintln(os.Stderr, "\ndemo: interrupted; nothing is left running")
+	case errors.Is(err, errInterrupted):
+		fmt.Fprintln(os.Stderr, "\ndemo:", err)
 		os.Exit(130) // what a shell reports for Ctrl-C
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "\ndemo: failed:", err)
@@ -33,17 +32,22 @@ func main() {
 	}
 }
 
+var errInterrupted = errors.New("interrupted; nothing is left running")
+
 func run(ctx context.Context, c *console.Console) (err error) {
 	start := time.Now()
-	c.Plain("selfsigned-issuer demo: cert-manager's \"SelfSigned\" page, through our own issuers.\n" +
-		"Everything is real and runs on this machine only: etcd, kube-apiserver, cert-manager and the plugin.\n" +
-		"The first run builds them from source, which takes about 8 minutes on 2 cores; later runs take less than a minute.")
+	c.Plain(introduction)
 
 	s := &story{console: c}
 	defer func() {
+		var stopErr error
 		if s.lab != nil {
-			err = errors.Join(err, s.lab.Stop())
+			stopErr = s.lab.Stop()
 		}
+		if err != nil && ctx.Err() != nil && stopErr == nil {
+			err = errInterrupted
+		}
+		err = errors.Join(err, stopErr)
 	}()
 	for _, step := range s.steps() {
 		if err := c.Step(step.title, func() error { return step.run(ctx) }); err != nil {
@@ -54,12 +58,18 @@ func run(ctx context.Context, c *console.Console) (err error) {
 	return nil
 }
 
+const introduction = `selfsigned-issuer demo: cert-manager's page on SelfSigned, with our issuers.
+Everything is real and runs on this machine only: etcd, kube-apiserver,
+cert-manager and the plugin. The first run builds them from source, which takes
+about 11 minutes on 2 cores; later runs take less than a minute.
+Ctrl-C stops it at any time, and leaves nothing running.`
+
 const whatNext = `
 What to try next:
-  make playground               the same environment, kept running for your own kubectl
-  ls deploy/examples            the manifests that you have just seen at work
-  kubectl apply -k deploy/overlays/default
-                                the installation into a cluster that has cert-manager`
+  make playground     the same environment, kept running for your own kubectl
+  ls deploy/examples  the manifests that you have just seen at work
+  kubectl apply --server-side -k deploy/overlays/default
+                      the installation into a cluster that has cert-manager`
 
 // start is the first step.
 func (s *story) start(ctx context.Context) (err error) {

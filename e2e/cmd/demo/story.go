@@ -101,7 +101,7 @@ func (s *story) verify(root, leaf *corev1.Secret) error {
 	if _, err := certificate.Verify(x509.VerifyOptions{Roots: roots, DNSName: certificate.DNSNames[0]}); err != nil {
 		return fmt.Errorf("the leaf does not verify: %w", err)
 	}
-	s.console.Say("Verified: %s is trusted by who trusts the root's ca.crt.", certificate.DNSNames[0])
+	s.console.Say("Verified: who trusts the root's ca.crt accepts %s.", certificate.DNSNames[0])
 	return nil
 }
 
@@ -134,8 +134,7 @@ func (s *story) emptySubject(ctx context.Context) error {
 	if err := s.awaitEvent(ctx, "sandbox", "BadConfig"); err != nil {
 		return err
 	}
-	return s.show(ctx, "get", "events", "-n", "sandbox", "--field-selector", "reason=BadConfig",
-		"-o", "custom-columns=TYPE:.type,REASON:.reason,OBJECT:.involvedObject.kind,MESSAGE:.message")
+	return s.show(ctx, "get", "events", "-n", "sandbox", "--field-selector", "reason=BadConfig")
 }
 
 func (s *story) stop(context.Context) error {

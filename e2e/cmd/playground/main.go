@@ -58,7 +58,7 @@ It runs until you press Ctrl-C here. In another terminal:
 
   export KUBECONFIG=%s
   export PATH=$PATH:%s
-  kubectl apply -f deploy/examples/issuer.yaml
+  kubectl apply --server-side -f deploy/examples/issuer.yaml
   kubectl get selfsignedissuers -A -o wide
 
 The logs are in %s`
