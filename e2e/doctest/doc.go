@@ -8,7 +8,7 @@
 // What a block is follows from the line that opens it:
 //
 //	```sh                           run by bash
-//	```text output                  what the block before prints; … stands for any text
+//	```text output, ```json output  what the block before prints; … stands for any text
 //	```yaml                         applied
 //	```yaml file="my/file.yaml"     saved, for a later command
 //	```mermaid                      a diagram

@@ -95,7 +95,7 @@ func lineOf(node ast.Node, source []byte) int {
 	return 1 + bytes.Count(source[:node.Lines().At(0).Start], []byte("\n"))
 }
 
-var infoPattern = regexp.MustCompile(`^(sh|yaml|text|mermaid)( output)?(?: (file|not-run)="([^"]+)")?$`)
+var infoPattern = regexp.MustCompile(`^(sh|yaml|text|json|mermaid)( output)?(?: (file|not-run)="([^"]+)")?$`)
 
 func parseInfo(info string) (Block, error) {
 	found := infoPattern.FindStringSubmatch(strings.TrimSpace(info))
@@ -109,8 +109,8 @@ func parseInfo(info string) (Block, error) {
 	case "not-run":
 		block.NotRun = found[4]
 	}
-	if block.Language == "text" && !block.Output && block.NotRun == "" {
-		return Block{}, fmt.Errorf("%q: text is either \"output\" or has a not-run reason", info)
+	if (block.Language == "text" || block.Language == "json") && !block.Output && block.NotRun == "" {
+		return Block{}, fmt.Errorf("%q: it is either \"output\" or has a not-run reason", info)
 	}
 	return block, nil
 }

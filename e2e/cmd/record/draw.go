@@ -48,7 +48,7 @@ func draw(lines []line) string {
 const head = `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" role="img" aria-label="A recorded run of make demo">
 <!-- Made by make demo-svg. -->
 <style>
-text { font: 13px ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; fill: #c9d1d9; white-space: pre }
+text { font: 13px ui-monospace, SFMono-Regular, Menlo, Consolas, DejaVu Sans Mono, monospace; fill: #c9d1d9; white-space: pre }
 .step { fill: #79c0ff; font-weight: bold }
 .command { fill: #7ee787 }
 g { animation: scroll %.1fs step-end infinite }
