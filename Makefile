@@ -30,10 +30,6 @@ playground: ## Start the same control plane for your own kubectl, until Ctrl-C.
 	@echo "building the playground itself first (about two minutes on 2 cores the first time)"
 	@cd e2e && go build -o $(CURDIR)/bin/ ./cmd/playground && exec $(CURDIR)/bin/playground
 
-.PHONY: demo-svg
-demo-svg: ## Record the demo for the README.
-	cd e2e && go run ./cmd/record -prompt="make demo" -output=../docs/demo.svg go run ./cmd/demo
-
 # Options of the benchmark, such as `-n 200 -rounds 1 -only online,backlog`; `-help` lists them.
 BENCH ?=
 
@@ -61,6 +57,10 @@ verify-generated: ## Fail when `make generate` would change something.
 		case "$$file" in *.go) committed=api/v1alpha1 ;; *.md) committed=docs ;; *) committed=deploy/crds ;; esac; \
 		diff -u "$$committed/$${file##*/}" "$$file" || { echo "Run 'make generate'."; exit 1; }; \
 	done
+
+.PHONY: demo-svg
+demo-svg: ## Record the demo for the README.
+	cd e2e && go run ./cmd/record -prompt="make demo" -output=../docs/demo.svg go run ./cmd/demo
 
 .PHONY: lint
 lint: ## Check the code against .golangci.yml, go.mod for tidiness, and the workflows.
