@@ -14,7 +14,7 @@ func TestBlockFitsTheTerminal(t *testing.T) {
 		"short":                   "   short\n",
 		"two\n  lines\n":          "   two\n     lines\n",
 		strings.Repeat("é", 77):   "   " + strings.Repeat("é", 77) + "\n",
-		strings.Repeat("ab ", 30): "   " + strings.TrimSpace(strings.Repeat("ab ", 26)) + "\n       ab ab ab ab\n",
+		strings.Repeat("ab ", 30): "   " + strings.TrimSpace(strings.Repeat("ab ", 26)) + "\n       " + strings.TrimSpace(strings.Repeat("ab ", 4)) + "\n",
 		long:                      "   " + long + "\n",
 		long + " after " + long:   "   " + long + "\n       after\n       " + long + "\n",
 	} {
