@@ -71,6 +71,8 @@ lint: ## Check the code against .golangci.yml, go.mod for tidiness, and the work
 	cd e2e/modules/lint && go test -count=1 ./...
 	$(call tool,tools) actionlint
 
+##### Test it #####
+
 # How much `make test` prints: see the formats of gotestsum.
 TEST_FORMAT ?= testname
 
