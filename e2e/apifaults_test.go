@@ -54,6 +54,9 @@ func TestSecretReadFails(t *testing.T) {
 			rule.Remove()
 			checkIssued(t, request)
 			checkEvents(t, request, "ErrorGettingSecret", "CertificateIssued")
+			if len(loggedErrors(t, namespace)) == 0 {
+				t.Error("a failure of the API server is not logged as an error")
+			}
 		})
 	}
 }

@@ -120,13 +120,22 @@ func awaitPending(t *testing.T, request *cmapi.CertificateRequest, eventType, ev
 // checkLogsNoError checks that no error in the plugin's log is about a namespace.
 func checkLogsNoError(t *testing.T, namespace string) {
 	t.Helper()
+	for _, line := range loggedErrors(t, namespace) {
+		t.Errorf("logged as an error: %s", line)
+	}
+}
+
+// loggedErrors returns the errors in the plugin's log, which is in JSON, about a namespace.
+func loggedErrors(t *testing.T, namespace string) (lines []string) {
+	t.Helper()
 	log, err := os.ReadFile(env.Plugin.LogPath())
 	if err != nil {
 		t.Fatal(err)
 	}
 	for line := range strings.SplitSeq(string(log), "\n") {
-		if strings.Contains(line, "level=ERROR") && strings.Contains(line, namespace) {
-			t.Errorf("logged as an error: %s", line)
+		if strings.Contains(line, `"level":"ERROR"`) && strings.Contains(line, namespace) {
+			lines = append(lines, line)
 		}
 	}
+	return lines
 }
