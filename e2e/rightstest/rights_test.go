@@ -66,7 +66,7 @@ func testRights(t *testing.T, i installation) {
 	if err := env.Plugin.Stop(10 * time.Second); err != nil {
 		t.Error(err)
 	}
-	given, refused := log.asked(t, "system:serviceaccount:"+ownHome+":selfsigned-issuer")
+	given, refused := log.asked(t, account)
 	rights := flatten(grants)
 	if slices.Contains(rights, signing) {
 		given = append(given, signing)
@@ -83,14 +83,11 @@ func testRights(t *testing.T, i installation) {
 // When the test ends, the process has ended and its rights are gone.
 func start(t *testing.T, overlay string, metrics *authority) *plugin.Installation {
 	t.Helper()
-	installed, err := plugin.Install(t.Context(), env.Cluster, overlay)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { uninstall(t, installed) })
+	installed := install(t, overlay)
 	metrics.serve(t)
 	// As with an API server that cannot stream a list: the client lists and then watches.
 	t.Setenv("KUBE_FEATURE_WatchListClient", "false")
+	var err error
 	if env.Plugin, err = installed.Start(t.Context(), env.Binary, "selfsigned-issuer", withCertificate(installed, metrics.folder)...); err != nil {
 		t.Fatal(err)
 	}
@@ -102,6 +99,16 @@ func start(t *testing.T, overlay string, metrics *authority) *plugin.Installatio
 	if err := env.Plugin.AwaitReady(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	return installed
+}
+
+func install(t *testing.T, overlay string) *plugin.Installation {
+	t.Helper()
+	installed, err := plugin.Install(t.Context(), env.Cluster, overlay)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { uninstall(t, installed) })
 	return installed
 }
 

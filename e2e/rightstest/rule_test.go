@@ -4,9 +4,11 @@
 package rightstest
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"io"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -106,10 +108,7 @@ type auditEvent struct {
 	User      struct{ Username string }
 	ObjectRef *struct{ Resource, Subresource, Namespace, APIGroup string }
 
-	ResponseStatus struct {
-		Code    int
-		Message string
-	}
+	ResponseStatus struct{ Code int }
 }
 
 func (e auditEvent) right() right {
@@ -121,7 +120,10 @@ func (e auditEvent) right() right {
 }
 
 // auditLog reads what the API server has written down since the last call.
-type auditLog struct{ decoder *json.Decoder }
+type auditLog struct {
+	reader *bufio.Reader
+	begun  []byte // of a line that is being written
+}
 
 func openAuditLog(t *testing.T) *auditLog {
 	t.Helper()
@@ -133,25 +135,27 @@ func openAuditLog(t *testing.T) *auditLog {
 	if _, err := file.Seek(0, io.SeekEnd); err != nil {
 		t.Fatal(err)
 	}
-	return &auditLog{json.NewDecoder(file)}
+	return &auditLog{reader: bufio.NewReader(file)}
 }
 
-// asked returns what the account has asked for, and was given or refused.
-func (l *auditLog) asked(t *testing.T, account string) (given, refused []right) {
+// asked returns what the user has asked for, and was given or refused.
+func (l *auditLog) asked(t *testing.T, user string) (given, refused []right) {
 	t.Helper()
 	for {
-		var event auditEvent
-		err := l.decoder.Decode(&event)
+		line, err := l.reader.ReadBytes('\n')
+		l.begun = append(l.begun, line...)
 		if errors.Is(err, io.EOF) {
 			return given, refused
 		}
-		if err != nil {
+		var event auditEvent
+		if err := errors.Join(err, json.Unmarshal(l.begun, &event)); err != nil {
 			t.Fatal(err)
 		}
-		if event.User.Username != account || event.ObjectRef == nil {
+		l.begun = nil
+		if event.User.Username != user || event.ObjectRef == nil {
 			continue // without an object: lists of kinds, which everybody may read
 		}
-		if event.ResponseStatus.Code == 403 {
+		if event.ResponseStatus.Code == http.StatusForbidden {
 			refused = append(refused, event.right())
 		} else {
 			given = append(given, event.right())
@@ -168,10 +172,10 @@ func unused(granted, asked []right) []right {
 	})
 }
 
-// reviewed asks the API server, as the account, what the account may do in a namespace.
-func reviewed(t *testing.T, account, namespace string) []string {
+// reviewed asks the API server, as a ServiceAccount, what that may do in a namespace.
+func reviewed(t *testing.T, serviceAccount, namespace string) []string {
 	t.Helper()
-	kubeconfig, err := env.Cluster.ServiceAccountKubeconfig(t.Context(), ownHome, account)
+	kubeconfig, err := env.Cluster.ServiceAccountKubeconfig(t.Context(), ownHome, serviceAccount)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -83,8 +83,9 @@ func newRequest(t *testing.T, namespace, kind string, csr []byte) *cmapi.Certifi
 	request := gen.CertificateRequest("", gen.SetCertificateRequestCSR(csr), gen.SetCertificateRequestIssuer(
 		cmmeta.IssuerReference{Group: selfsigned.GroupName, Kind: kind, Name: "issuer"}))
 	request.GenerateName, request.Namespace = "request-", namespace
-	request.Annotations = map[string]string{cmapi.CertificateRequestPrivateKeyAnnotationKey: fmt.Sprintf("key-%d", time.Now().UnixNano())}
+	request.Annotations = map[string]string{cmapi.CertificateRequestPrivateKeyAnnotationKey: newName("key")}
 	create(t, request)
+	t.Cleanup(func() { remove(t, request) })
 	request.Status.Conditions = []cmapi.CertificateRequestCondition{{Type: cmapi.CertificateRequestConditionApproved, Status: cmmeta.ConditionTrue, Reason: "Test"}}
 	if err := env.Client.Status().Update(t.Context(), request); err != nil {
 		t.Fatal(err)
@@ -119,35 +120,43 @@ func keySecret(t *testing.T, namespace, name string, key crypto.Signer) *corev1.
 	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Data: map[string][]byte{"tls.key": pem}}
 }
 
-// signKubernetesCSR has a Kubernetes CSR signed whose author may use the issuer.
-func signKubernetesCSR(t *testing.T, _ *authority) {
+const keyAnnotation = "experimental.cert-manager.io/private-key-secret-name"
+
+// newKubernetesCSR creates an approved CSR, for a Secret that is not there, whose author may
+// use the issuer.
+func newKubernetesCSR(t *testing.T) (*certificatesv1.CertificateSigningRequest, crypto.Signer) {
 	t.Helper()
 	request, key := newCSR(t)
 	author := &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: "author"},
+		ObjectMeta: metav1.ObjectMeta{GenerateName: "author-"},
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
 		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: "admin"}},
 	}
 	create(t, author)
+	t.Cleanup(func() { remove(t, author) })
 	csr := &certificatesv1.CertificateSigningRequest{
-		ObjectMeta: metav1.ObjectMeta{GenerateName: "rights-", Annotations: map[string]string{"experimental.cert-manager.io/private-key-secret-name": "csr-key"}},
+		ObjectMeta: metav1.ObjectMeta{GenerateName: "rights-", Annotations: map[string]string{keyAnnotation: newName("csr-key")}},
 		Spec: certificatesv1.CertificateSigningRequestSpec{
 			Request: request, SignerName: "selfsignedissuers.selfsigned.cert-manager.io/sandbox.issuer",
 			Usages: []certificatesv1.KeyUsage{certificatesv1.UsageDigitalSignature},
 		},
 	}
 	create(t, csr)
+	t.Cleanup(func() { remove(t, csr) })
 	csr.Status.Conditions = []certificatesv1.CertificateSigningRequestCondition{{Type: certificatesv1.CertificateApproved, Status: corev1.ConditionTrue, Reason: "Test"}}
 	if err := env.Client.SubResource("approval").Update(t.Context(), csr); err != nil {
 		t.Fatal(err)
 	}
-	_, wrongKey := newCSR(t)
-	awaitEvents(t, csr, "MissingSecret", 1)
-	create(t, keySecret(t, sandbox, "csr-key", wrongKey))
-	awaitEvents(t, csr, "WaitingForMatchingKey", 1)
-	remove(t, keySecret(t, sandbox, "csr-key", wrongKey))
-	awaitEvents(t, csr, "MissingSecret", 2) // the same event once more
-	create(t, keySecret(t, sandbox, "csr-key", key))
+	return csr, key
+}
+
+// signKubernetesCSR has a Kubernetes CSR signed that waited for its key twice.
+func signKubernetesCSR(t *testing.T, _ *authority) {
+	t.Helper()
+	csr, key := newKubernetesCSR(t)
+	loseKeyAgain(t, csr)
+	awaitEvents(t, csr, "MissingSecret", 2)
+	create(t, keySecret(t, sandbox, csr.Annotations[keyAnnotation], key))
 	await(t, "the certificate of a Kubernetes CSR", func(context.Context) string {
 		get(t, csr)
 		if len(csr.Status.Certificate) == 0 {
@@ -156,6 +165,8 @@ func signKubernetesCSR(t *testing.T, _ *authority) {
 		return ""
 	})
 }
+
+func newName(prefix string) string { return fmt.Sprintf("%s-%d", prefix, time.Now().UnixNano()) }
 
 // awaitEvents waits until an event was sent so many times: the first time it is made, then
 // patched.

@@ -37,6 +37,9 @@ const (
 	clusterKey = "cert-manager" // where the keys of cluster issuers' Kubernetes CSRs are
 )
 
+// account is the process's user name.
+const account = "system:serviceaccount:" + ownHome + ":selfsigned-issuer"
+
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) (code int) {
