@@ -70,6 +70,13 @@ func (r certificateRequest) finished() bool {
 	}
 }
 
+func (r certificateRequest) said() string {
+	if ready := r.ready(); ready != nil {
+		return ready.Message
+	}
+	return ""
+}
+
 func (r certificateRequest) ready() *cmapi.CertificateRequestCondition {
 	return cmutil.GetCertificateRequestCondition(r.cr, cmapi.CertificateRequestConditionReady)
 }

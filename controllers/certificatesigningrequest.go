@@ -69,6 +69,8 @@ func (r certificateSigningRequest) finished() bool {
 	return len(r.csr.Status.Certificate) > 0 || csrutil.CertificateSigningRequestIsFailed(r.csr) || r.denied()
 }
 
+func (r certificateSigningRequest) said() string { return "" }
+
 // issuer reads the signer name as cert-manager writes it: "<plural>.<group>/<name>" for the
 // cluster kind, "<plural>.<group>/<namespace>.<name>" for the namespaced one. A namespace
 // has no dot, a name may have.

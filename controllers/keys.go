@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	apimachineryvalidation "k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -30,6 +31,11 @@ var fromWatchCache = &client.GetOptions{Raw: &metav1.GetOptions{ResourceVersion:
 // of the Secret. A key that fits the request is right however old the answer is; every
 // other answer is only believed when it comes from a quorum read.
 func (k keyReader) read(ctx context.Context, secret types.NamespacedName, candidate *signer.Candidate) (crypto.Signer, *verdict) {
+	// Whatever somebody wrote into an annotation. No Secret has such a name, and asking for it
+	// would look like a failure of the API server.
+	if problems := apimachineryvalidation.NameIsDNSSubdomain(secret.Name, false); len(problems) > 0 {
+		return nil, &verdict{situation: missingSecret}
+	}
 	if key, v := k.readOnce(ctx, secret, candidate, fromWatchCache); v == nil {
 		return key, nil
 	}

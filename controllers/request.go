@@ -37,6 +37,9 @@ type request interface {
 	// said when.
 	waitingSince() time.Time
 
+	// said is what the object says of its wait; empty when it says nothing or has no place.
+	said() string
+
 	// issuer returns which issuer is asked for, and false when it is not one of ours.
 	issuer() (issuerRef, bool)
 	// keyAnnotation is the annotation that names the Secret with the private key.

@@ -27,6 +27,7 @@ func (o Options) setupRequests(ctx context.Context, mgr ctrl.Manager, kind reque
 	build := ctrl.NewControllerManagedBy(mgr).
 		Named(controllerName(kind.name)).
 		For(kind.newObject(), builder.WithPredicates(changed, wakingEvents(kind))).
+		Watches(kind.newObject(), lookAgain(), builder.WithPredicates(changed, foreignWrites(kind, waits))).
 		WithOptions(o.controllerOptions()).
 		WithLogConstructor(logAbout(mgr.GetLogger(), kind.name)) // after the options, which have one too
 	if !o.PollSecrets {

@@ -93,11 +93,15 @@ func (o Options) requestKinds(mgr ctrl.Manager) []requestKind {
 	return kinds
 }
 
-// Failures of the API server are retried after retryFirst, then after twice as long each
-// time, up to retryMost: a repaired permission or network is noticed within that time.
 const (
+	// Failures of the API server are retried after retryFirst, then after twice as long each
+	// time, up to retryMost: a repaired permission or network is noticed within that time.
 	retryFirst = 100 * time.Millisecond
 	retryMost  = 30 * time.Second
+
+	// answerWithin is how long one reconcile waits for the API server. A request that is never
+	// answered, by a broken proxy for instance, must not keep a worker for ever.
+	answerWithin = 30 * time.Second
 )
 
 func (o Options) controllerOptions() controller.Options {
@@ -105,6 +109,7 @@ func (o Options) controllerOptions() controller.Options {
 	return controller.Options{
 		MaxConcurrentReconciles: o.Concurrency,
 		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](retryFirst, retryMost),
+		ReconciliationTimeout:   answerWithin,
 		// A standby replica has its caches filled when it becomes the leader.
 		EnableWarmup: &warm,
 	}

@@ -44,6 +44,9 @@ func (h helper) Patch() (client.Object, client.Patch, error) {
 		return nil, nil, errUnstated
 	}
 	object := h.request.object()
+	if h.verdict.state() == pending {
+		h.waits.say(client.ObjectKeyFromObject(object), object.GetUID(), h.verdict.message)
+	}
 	gvk, err := apiutil.GVKForObject(object, h.client.Scheme())
 	if err != nil {
 		return nil, nil, err

@@ -21,6 +21,7 @@ type waits struct {
 type waitingRequest struct {
 	uid        types.UID
 	told       situation     // the last one that an event was sent for
+	said       string        // the last message that was to be written to the object
 	mismatched time.Time     // when the Secret was first seen to hold another key
 	lookAfter  time.Duration // how long it waited before it looked at its Secret again
 }
@@ -47,6 +48,21 @@ func (w *waits) told(key types.NamespacedName, uid types.UID) situation {
 		return entry.told
 	}
 	return ""
+}
+
+// say notes the message that is about to be written to the request.
+func (w *waits) say(key types.NamespacedName, uid types.UID, message string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.entry(key, uid).said = message
+}
+
+// said reports whether message is the last one that this process had for the request.
+func (w *waits) said(key types.NamespacedName, uid types.UID, message string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	entry := w.byID[key]
+	return entry != nil && entry.uid == uid && entry.said == message
 }
 
 // mismatchSince returns when the request's Secret was first seen to hold another key: now,

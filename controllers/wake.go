@@ -6,9 +6,11 @@ package controllers
 import (
 	"context"
 	"maps"
+	"time"
 
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -110,6 +112,34 @@ func wakingEvents(kind requestKind) predicate.Predicate {
 		},
 		GenericFunc: func(event.GenericEvent) bool { return false },
 	}
+}
+
+// foreignWrites are updates by which an unfinished request says what this process has not
+// told it: a replica that has lost its Lease, but does not know yet, wrote it from what it
+// remembers.
+func foreignWrites(kind requestKind, waits *waits) predicate.Predicate {
+	return predicate.Funcs{
+		CreateFunc: func(event.CreateEvent) bool { return false },
+		DeleteFunc: func(event.DeleteEvent) bool { return false },
+		UpdateFunc: func(e event.UpdateEvent) bool {
+			was, is := kind.wrap(e.ObjectOld), kind.wrap(e.ObjectNew)
+			_, ours := is.issuer()
+			return ours && waiting(is) && was.said() != is.said() &&
+				!waits.said(client.ObjectKeyFromObject(e.ObjectNew), e.ObjectNew.GetUID(), is.said())
+		},
+		GenericFunc: func(event.GenericEvent) bool { return false },
+	}
+}
+
+// foreignDelay keeps two replicas that both believe to lead, and differ, from correcting each
+// other without end and pause.
+const foreignDelay = time.Second
+
+// lookAgain enqueues an updated request after a while.
+func lookAgain() handler.EventHandler {
+	return handler.Funcs{UpdateFunc: func(_ context.Context, e event.UpdateEvent, queue workqueue.TypedRateLimitingInterface[ctrl.Request]) {
+		queue.AddAfter(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(e.ObjectNew)}, foreignDelay)
+	}}
 }
 
 // decidesAnew reports whether a request may have another outcome than before the update.

@@ -1,0 +1,202 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	certificatesv1 "k8s.io/api/certificates/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	clocktesting "k8s.io/utils/clock/testing"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+)
+
+// Whatever other people write into an object must neither make the process panic nor reach
+// another object than the rules say. What is in the request and in the key itself is fuzzed
+// beside the signer.
+
+// oneSecret is an API server that knows one Secret, under every name.
+type oneSecret struct {
+	client.Reader
+	data []byte
+}
+
+func (o oneSecret) Get(_ context.Context, _ client.ObjectKey, object client.Object, _ ...client.GetOption) error {
+	object.(*corev1.Secret).Data = map[string][]byte{"tls.key": o.data}
+	return nil
+}
+
+func fuzzKey(f *testing.F) crypto.Signer {
+	f.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		f.Fatal(err)
+	}
+	return key
+}
+
+// FuzzSignerName reads the signer name of Kubernetes CSRs: it leads to one issuer, and to
+// Secrets of one namespace.
+func FuzzSignerName(f *testing.F) {
+	for _, name := range []string{
+		"selfsignedissuers.selfsigned.cert-manager.io/sandbox.issuer", "selfsignedissuers.selfsigned.cert-manager.io/a.b.c",
+		"clusterselfsignedissuers.selfsigned.cert-manager.io/issuer", "clusterselfsignedissuers.selfsigned.cert-manager.io/a.b",
+		"selfsignedissuers.selfsigned.cert-manager.io/.", "selfsignedissuers.selfsigned.cert-manager.io//a.b", "/", "",
+	} {
+		f.Add(name, "key")
+	}
+	f.Fuzz(func(t *testing.T, name, secret string) {
+		csr := &certificatesv1.CertificateSigningRequest{Spec: certificatesv1.CertificateSigningRequestSpec{SignerName: name}}
+		r := certificateSigningRequest{csr, "cluster-resources"}
+		csr.Annotations = map[string]string{r.keyAnnotation(): secret}
+		ref, ours := r.issuer()
+		if !ours {
+			return
+		}
+		want, again := "cluster-resources", "clusterselfsignedissuers.selfsigned.cert-manager.io/"+ref.key.Name
+		if ref.kind == issuerKind {
+			want, again = ref.key.Namespace, "selfsignedissuers.selfsigned.cert-manager.io/"+ref.key.Namespace+"."+ref.key.Name
+		}
+		if got := r.keySecret(); got.Namespace != want || got.Name != secret || want == "" || ref.key.Name == "" {
+			t.Errorf("%q leads to Secret %s and issuer %s", name, got, ref)
+		}
+		if again != name || strings.Contains(ref.key.Namespace, ".") {
+			t.Errorf("%q was read as %s", name, ref)
+		}
+	})
+}
+
+// FuzzMessage fills messages with text of any origin.
+func FuzzMessage(f *testing.F) {
+	f.Add("100%d", "key\x00\xff", "{detail}{kind}")
+	f.Add(strings.Repeat("ä", 1000), "\u202e\u2028", "a.b.")
+	f.Fuzz(func(t *testing.T, detail, secret, user string) {
+		for s, outcome := range outcomes {
+			message := facts{"detail": detail, "secret": secret, "user": user, "issuer": secret}.fill(s)
+			if !utf8.ValidString(message) || strings.ContainsFunc(message, func(r rune) bool { return !unicode.IsPrint(r) }) {
+				t.Errorf("%s: not printable: %q", s, message)
+			}
+			if len(message) > len(outcome.message)+6*maxFact {
+				t.Errorf("%s: %d bytes", s, len(message))
+			}
+		}
+		if note := truncate(detail, maxNote); len(note) > maxNote {
+			t.Errorf("a note of %d bytes", len(note))
+		}
+	})
+}
+
+// FuzzDuration reads the duration of Kubernetes CSRs, from the annotation and from the spec.
+func FuzzDuration(f *testing.F) {
+	for _, annotation := range []string{"1h", "599s", "600s", "-1h", "9999999h", "1e9h", "", "1h\x00", "٣h"} {
+		f.Add(annotation, int32(600), annotation != "")
+	}
+	f.Fuzz(func(t *testing.T, annotation string, seconds int32, annotated bool) {
+		csr := &certificatesv1.CertificateSigningRequest{Spec: certificatesv1.CertificateSigningRequestSpec{ExpirationSeconds: &seconds}}
+		if annotated {
+			csr.Annotations = map[string]string{"experimental.cert-manager.io/request-duration": annotation}
+		}
+		if v := checkDuration(csr); v != nil {
+			return
+		}
+		wanted, err := time.ParseDuration(annotation)
+		if !annotated {
+			wanted, err = time.Duration(seconds)*time.Second, nil
+		}
+		if err != nil || wanted < minimumDuration {
+			t.Errorf("annotation %q (%t) and %d seconds were accepted", annotation, annotated, seconds)
+		}
+	})
+}
+
+// FuzzCertificateRequest takes a request from its object to its verdict. The API server does
+// not validate what is fuzzed here where cert-manager's webhook is turned off.
+func FuzzCertificateRequest(f *testing.F) {
+	key := fuzzKey(f)
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		f.Fatal(err)
+	}
+	secret := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+	csr, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{DNSNames: []string{"example.com"}}, key)
+	if err != nil {
+		f.Fatal(err)
+	}
+	good := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: csr})
+	f.Add(good, "key", "digital signature,server auth", int64(time.Hour), false)
+	f.Add(good, "100%d\x00", "", int64(-1), true)
+	f.Add([]byte("-----BEGIN CERTIFICATE REQUEST-----"), "", "cert sign,any,\xff", int64(1)<<62, true)
+	ends := []situation{malformedRequest, missingSecret, waitingForKey, isIssued, unsignable}
+	f.Fuzz(func(t *testing.T, request []byte, secretName, usages string, duration int64, isCA bool) {
+		object := approvedRequest(t, key, time.Now())
+		object.Spec.Request, object.Spec.IsCA = request, isCA
+		object.Spec.Duration = &metav1.Duration{Duration: time.Duration(duration)}
+		object.Annotations[cmapi.CertificateRequestPrivateKeyAnnotationKey] = secretName
+		for usage := range strings.SplitSeq(usages, ",") {
+			object.Spec.Usages = append(object.Spec.Usages, cmapi.KeyUsage(usage))
+		}
+		r := &run{request: certificateRequest{object}, requestReconciler: &requestReconciler{
+			kind: certificateRequests(), keys: keyReader{oneSecret{data: secret}}, waits: newWaits(),
+			clock: clocktesting.NewFakePassiveClock(time.Now()), grace: time.Minute,
+		}}
+		v := r.trySign(t.Context(), r.request.details(), readyIssuer())
+		if !slices.Contains(ends, v.situation) {
+			t.Errorf("verdict %s: %s", v.situation, v.detail)
+		}
+		if (v.situation == isIssued) != (len(v.certificate.PEM) > 0) {
+			t.Errorf("verdict %s with the certificate %q", v.situation, v.certificate.PEM)
+		}
+		if got := r.request.keySecret(); got.Namespace != object.Namespace {
+			t.Errorf("Secret %s is in another namespace", got)
+		}
+	})
+}
+
+// FuzzIssuer signs with every spec that passes its check.
+func FuzzIssuer(f *testing.F) {
+	key := fuzzKey(f)
+	f.Add("http://example.com/a.crl", "Fill", "ECDSAWithSHA256", "SHA1", int32(0), int64(time.Hour))
+	f.Add("ldap:///CN=%zz", "", "FromRequest", "", int32(-1), int64(-1))
+	f.Add("http://[::1%25eth0]/\x7f", "Reject", "SHA256WithRSA", "MD5", int32(1)<<30, int64(1)<<62)
+	f.Fuzz(func(t *testing.T, point, subject, algorithm, identifier string, pathLength int32, backdate int64) {
+		issuer := readyIssuer()
+		issuer.Spec = selfsigned.SelfSignedIssuerSpec{
+			CRLDistributionPoints: []string{point},
+			EmptySubject:          selfsigned.EmptySubjectPolicy(subject),
+			SignatureAlgorithm:    selfsigned.SignatureAlgorithm(algorithm),
+			SubjectKeyIdentifier:  selfsigned.SubjectKeyIdentifierMethod(identifier),
+			MaxPathLength:         &pathLength,
+			Backdate:              &metav1.Duration{Duration: time.Duration(backdate)},
+		}
+		if check(t.Context(), issuer) != nil {
+			return
+		}
+		request := approvedRequest(t, key, time.Now())
+		r := &run{request: certificateRequest{request}, requestReconciler: &requestReconciler{
+			kind: certificateRequests(), keys: keyReader{oneSecret{data: secretWith(t, key).Data["tls.key"]}}, waits: newWaits(),
+			clock: clocktesting.NewFakePassiveClock(time.Now()), grace: time.Minute,
+		}}
+		v := r.trySign(t.Context(), r.request.details(), issuer)
+		fits := !strings.Contains(algorithm, "RSA") && algorithm != "PureEd25519" || strings.HasPrefix(algorithm, "ECDSA")
+		if (v.situation == isIssued) != fits {
+			t.Errorf("a spec that passed its check led to %s: %s", v.situation, v.detail)
+		}
+	})
+}
