@@ -24,6 +24,7 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/certmanager"
 	"github.com/cert-manager/selfsigned-issuer/e2e/cluster"
 	"github.com/cert-manager/selfsigned-issuer/e2e/faultproxy"
+	"github.com/cert-manager/selfsigned-issuer/e2e/leaks"
 	"github.com/cert-manager/selfsigned-issuer/e2e/plugin"
 	"github.com/cert-manager/selfsigned-issuer/e2e/toolchain"
 )
@@ -51,6 +52,10 @@ type Options struct {
 	AuditLog bool
 	// FaultProxy puts a proxy between the API server and the plugin.
 	FaultProxy bool
+	// ControllerManager adds kube-controller-manager, without which no namespace is deleted.
+	ControllerManager bool
+	// FindLeaks makes Stop fail when a private key is in what the plugin has written.
+	FindLeaks bool
 }
 
 // Lab is a running environment. Parts that were left out are nil.
@@ -64,6 +69,9 @@ type Lab struct {
 
 	// Binary is the plugin's program.
 	Binary string
+
+	keys     *leaks.Finder      // nil without FindLeaks
+	endWatch context.CancelFunc // ends the watch that fills keys
 }
 
 // Start starts everything and returns when all of it is ready.
@@ -84,11 +92,18 @@ func (l *Lab) start(ctx context.Context, options Options) error {
 	if l.Binary, err = toolchain.Build(ctx, program, options.Report); err != nil {
 		return err
 	}
-	if l.Cluster, err = cluster.Start(ctx, cluster.Options{Report: options.Report, AuditLog: options.AuditLog}); err != nil {
+	if l.Cluster, err = cluster.Start(ctx, cluster.Options{
+		Report: options.Report, AuditLog: options.AuditLog, ControllerManager: options.ControllerManager,
+	}); err != nil {
 		return err
 	}
 	if l.Client, err = Client(l.Cluster.AdminConfig()); err != nil {
 		return err
+	}
+	if options.FindLeaks {
+		if err := l.watchKeys(); err != nil {
+			return err
+		}
 	}
 	if !options.WithoutCertManager {
 		options.Report.Say("starting cert-manager: its controllers and its webhook")
@@ -133,6 +148,10 @@ const stopTimeout = 10 * time.Second
 // Stop stops everything that was started, and returns what did not stop cleanly.
 func (l *Lab) Stop() error {
 	var errs []error
+	if l.keys != nil {
+		errs = append(errs, l.Leaks(context.Background()))
+		l.endWatch()
+	}
 	if l.Plugin != nil {
 		errs = append(errs, l.Plugin.Stop(stopTimeout))
 	}
