@@ -93,6 +93,40 @@ test-fips: ## Test the program and the image with Go's validated FIPS 140-3 modu
 	cd e2e && go test -count=1 -run='^TestFIPS$$' . -fips-binary=$(CURDIR)/bin/fips/selfsigned-issuer
 	cd e2e && go test -count=1 -run='^TestFIPSImage$$' ./imagetest -fips
 
+# What more `make test-faults` and `make soak` run of e2e/faulttest than `make test` does.
+FAULT_REQUESTS ?= 500
+FAULT_ROUNDS ?= 3
+SOAK ?= 30m
+
+.PHONY: test-faults
+test-faults: ## Let everything go wrong with $$FAULT_REQUESTS requests in flight, $$FAULT_ROUNDS times (hours).
+	cd e2e && go test ./faulttest -v -count=1 -timeout=0 -requests=$(FAULT_REQUESTS) -rounds=$(FAULT_ROUNDS)
+
+.PHONY: soak
+soak: ## Keep one replica under traffic and faults for $$SOAK, and watch its memory.
+	cd e2e && go test ./faulttest -v -count=1 -timeout=0 -run='TestSoak$$' -requests=100 -soak=$(SOAK)
+
+FUZZ_TIME ?= 10m
+
+.PHONY: fuzz
+fuzz: ## Fuzz everything that reads what others wrote, $$FUZZ_TIME each.
+	@for target in $$(grep -ohE '^func Fuzz[A-Za-z]+' signer/*_test.go controllers/*_test.go | cut -c6-); do \
+		go test $$(dirname $$(grep -l "^func $$target(" signer/*_test.go controllers/*_test.go | sed 's|^|./|')) \
+			-run='^$$' -fuzz="^$$target\$$" -fuzztime=$(FUZZ_TIME) || exit 1; \
+	done
+
+.PHONY: vulncheck
+vulncheck: ## Look for known vulnerabilities in what is called (asks the Go vulnerability database).
+	$(call tool,audit) govulncheck ./...
+
+LICENSES = Apache-2.0,BSD-3-Clause,ISC,MIT
+
+.PHONY: licenses
+licenses: ## List the licenses of what is shipped in docs/licenses.md; fail on one not allowed here.
+	$(call tool,audit) go-licenses check ./cmd/selfsigned-issuer --allowed_licenses=$(LICENSES) 2>/dev/null
+	$(call tool,audit) go-licenses report ./cmd/selfsigned-issuer --ignore github.com/cert-manager/selfsigned-issuer \
+		--template e2e/modules/audit/licenses.tpl 2>/dev/null >docs/licenses.md
+
 ##### Ship it #####
 
 # Where the program goes.

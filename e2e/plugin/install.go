@@ -26,6 +26,10 @@ type Installation struct {
 	// Proxy stands between the API server and the replicas that are started; nil: nothing does.
 	Proxy *faultproxy.Proxy
 
+	// Kubeconfig is the file that replicas are started with; empty: a new one for the
+	// Deployment's ServiceAccount.
+	Kubeconfig string
+
 	cluster *cluster.Cluster
 }
 

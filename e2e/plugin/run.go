@@ -65,6 +65,9 @@ func (i *Installation) Start(ctx context.Context, binary, name string, args ...s
 
 // kubeconfig returns the path of one for the ServiceAccount of the Deployment.
 func (i *Installation) kubeconfig(ctx context.Context) (string, error) {
+	if i.Kubeconfig != "" {
+		return i.Kubeconfig, nil
+	}
 	path, err := i.cluster.ServiceAccountKubeconfig(ctx, i.Deployment.Namespace, i.Deployment.Spec.Template.Spec.ServiceAccountName)
 	if err != nil || i.Proxy == nil {
 		return path, err
