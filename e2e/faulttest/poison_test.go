@@ -29,6 +29,7 @@ import (
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/lab"
 	"github.com/cert-manager/selfsigned-issuer/e2e/plugin"
+	"github.com/cert-manager/selfsigned-issuer/e2e/process"
 )
 
 // abuse is text that is valid in an object, and bad for whoever prints it carelessly.
@@ -113,7 +114,7 @@ func TestPoisonedObjects(t *testing.T) {
 	quiet := watchNeighbour(t)
 	quiet.requestEvery(t, 20, 50*time.Millisecond)
 	slowest := quiet.slowest(t)
-	before := memory(t, p)
+	before := consumed(t, p)
 
 	poisoned := newPoisoned(t)
 	neighbour := watchNeighbour(t)
@@ -127,13 +128,15 @@ func TestPoisonedObjects(t *testing.T) {
 	checkPoisoned(t, poisoned)
 	t.Logf("%d poisoned requests had their outcome after %s", len(poisoned.tracked), time.Since(begin))
 	disturbed := neighbour.slowest(t)
-	t.Logf("slowest neighbour: %s without poison, %s with", slowest, disturbed)
-	if disturbed > slowest+time.Second {
-		t.Errorf("a neighbour's request took %s, and %s without poison", disturbed, slowest)
+	after := consumed(t, p)
+	worked := after.CPU - before.CPU
+	t.Logf("slowest neighbour: %s without poison, %s with; the plugin worked for %s", slowest, disturbed, worked)
+	// On a busy machine everybody waits. The plugin makes nobody wait for longer than it works.
+	if delay := disturbed - slowest; delay > time.Second && worked > delay {
+		t.Errorf("a neighbour's request took %s longer than without poison", delay)
 	}
-	after := memory(t, p)
-	t.Logf("most memory: %d MiB before, %d MiB after", before>>20, after>>20)
-	if slack := memorySlack() * (1 << 20) * raceFactor(); float64(after-before) > slack {
+	t.Logf("most memory: %d MiB before, %d MiB after", before.PeakRSS>>20, after.PeakRSS>>20)
+	if slack := memorySlack() * (1 << 20) * raceFactor(); float64(after.PeakRSS-before.PeakRSS) > slack {
 		t.Error("the poison took too much memory")
 	}
 }
@@ -214,13 +217,13 @@ func raceFactor() float64 {
 	return 1
 }
 
-func memory(t *testing.T, p *plugin.Plugin) int64 {
+func consumed(t *testing.T, p *plugin.Plugin) process.Usage {
 	t.Helper()
 	usage, err := p.Usage()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return usage.PeakRSS
+	return usage
 }
 
 // neighbour makes ordinary requests, and sees how long each takes from its approval.
