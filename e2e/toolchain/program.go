@@ -39,7 +39,7 @@ func Etcd() Program {
 	return Program{
 		Name: "etcd", folder: kubernetesFolder, pkg: "go.etcd.io/etcd/server/v3",
 		versionModule: "go.etcd.io/etcd/server/v3",
-		coldBuild:     "half a minute", envtest: true,
+		coldBuild:     "a minute", envtest: true,
 	}
 }
 
