@@ -16,7 +16,7 @@ tool = go tool -modfile=$(CURDIR)/e2e/modules/$(1)/go.mod
 .PHONY: help
 help: ## List what can be made.
 	@awk -F ':.*## ' '/^##### / { gsub(/ ?##### ?/, ""); print "\n" $$0 ":" } \
-		/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*## / { gsub(/\$$+/, "$$"); printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ##### See it work #####
 
