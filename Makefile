@@ -77,6 +77,7 @@ lint: ## Check the code against .golangci.yml, go.mod for tidiness, and the work
 TEST_FORMAT ?= testname
 
 # -count=1: Go's test cache does not know of the manifests and programs that are tested.
+# CERT_MANAGER=v1.20 runs the minor version before the newest: see e2e/modules/certmanager.
 .PHONY: test
 test: ## Run all tests, those on the real control plane included.
 	@echo "preparing the test environment"; cd e2e && go run ./cmd/prepare
@@ -129,6 +130,10 @@ licenses: ## List the licenses of what is shipped in docs/licenses.md; fail on o
 
 .PHONY: audit
 audit: vulncheck licenses ## Both of these: what the public workflow runs beside the tests.
+
+.PHONY: test-cluster
+test-cluster: ## Test the image $IMAGE on the cluster that KUBECONFIG names: installs it and removes it.
+	cd e2e && IMAGE=$(IMAGE) go test -tags=clustertest -count=1 -v -timeout=30m ./clustertest
 
 ##### Ship it #####
 

@@ -81,34 +81,37 @@ func (i *Installation) Version() string { return i.source.Version }
 // InstallCRDs installs the CustomResourceDefinitions and waits until the API server serves
 // their resources.
 func (i *Installation) InstallCRDs(ctx context.Context) error {
-	crds, err := i.source.crds("deploy/crds")
+	crds, err := i.crds(ctx)
 	if err != nil {
 		return err
 	}
-	if slices.Contains(i.options.Controllers, "gateway-shim") {
-		gateway, err := findSource(ctx, gatewayPath)
-		if err != nil {
-			return err
-		}
-		more, err := gateway.crds("config/crd/standard")
-		if err != nil {
-			return err
-		}
-		crds = append(crds, more...)
+	return manifest.ApplyCRDs(ctx, i.cluster.AdminConfig(), crds...)
+}
+
+func (i *Installation) crds(ctx context.Context) ([]*unstructured.Unstructured, error) {
+	crds, err := i.source.crds("deploy/crds")
+	if err != nil || !slices.Contains(i.options.Controllers, "gateway-shim") {
+		return crds, err
 	}
-	if err := manifest.Apply(ctx, i.cluster.AdminConfig(), crds...); err != nil {
-		return err
+	gateway, err := findSource(ctx, gatewayPath)
+	if err != nil {
+		return nil, err
 	}
-	return waitEstablished(ctx, i.cluster.AdminConfig(), crds)
+	more, err := gateway.crds("config/crd/standard")
+	return append(crds, more...), err
 }
 
 // InstallRBAC creates Namespace, the ServiceAccounts and their rights.
 func (i *Installation) InstallRBAC(ctx context.Context) error {
+	return manifest.Apply(ctx, i.cluster.AdminConfig(), i.rights()...)
+}
+
+func (i *Installation) rights() []*unstructured.Unstructured {
 	namespace := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": Namespace},
 	}}
 	rights := ofKind(i.objects, "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
-	return manifest.Apply(ctx, i.cluster.AdminConfig(), append([]*unstructured.Unstructured{namespace}, rights...)...)
+	return append([]*unstructured.Unstructured{namespace}, rights...)
 }
 
 // InstallWebhooks registers the webhook with the API server. From then until Start, cert-manager

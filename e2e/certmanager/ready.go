@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -125,38 +124,4 @@ func validates(ctx context.Context, c client.Client) error {
 		return err
 	}
 	return nil
-}
-
-// waitEstablished waits until the API server serves the resources of the CRDs.
-func waitEstablished(ctx context.Context, config *rest.Config, crds []*unstructured.Unstructured) error {
-	c, err := client.New(config, client.Options{})
-	if err != nil {
-		return err
-	}
-	for _, crd := range crds {
-		current := crd.DeepCopy()
-		err := poll(ctx, never, func(ctx context.Context) error {
-			if err := c.Get(ctx, client.ObjectKeyFromObject(crd), current); err != nil {
-				return err
-			}
-			return established(current)
-		})
-		if err != nil {
-			return fmt.Errorf("CustomResourceDefinition %s: %w", crd.GetName(), err)
-		}
-	}
-	return nil
-}
-
-func established(crd *unstructured.Unstructured) error {
-	conditions, _, err := unstructured.NestedSlice(crd.Object, "status", "conditions")
-	if err != nil {
-		return err
-	}
-	for _, condition := range conditions {
-		if c, ok := condition.(map[string]any); ok && c["type"] == "Established" && c["status"] == "True" {
-			return nil
-		}
-	}
-	return errors.New("not established yet")
 }

@@ -24,7 +24,7 @@ const (
 type source toolchain.Module
 
 func findSource(ctx context.Context, path string) (source, error) {
-	found, err := toolchain.FindModule(ctx, "certmanager", path)
+	found, err := toolchain.FindModule(ctx, "certmanager", path, toolchain.CertManager().ModfileFlags()...)
 	return source(found), err
 }
 

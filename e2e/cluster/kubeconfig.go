@@ -74,10 +74,11 @@ func (c *Cluster) kubeconfigPath(name string) string {
 
 func (c *Cluster) writeKubeconfig(path, user string, auth clientcmdapi.AuthInfo) (*rest.Config, error) {
 	const name = "selfsigned-issuer-e2e"
+	server, ca := c.endpoint()
 	kubeconfig := clientcmdapi.Config{
 		CurrentContext: name,
 		Clusters: map[string]*clientcmdapi.Cluster{name: {
-			Server: c.URL(), CertificateAuthorityData: c.ca.pem(),
+			Server: server, CertificateAuthorityData: ca,
 		}},
 		AuthInfos: map[string]*clientcmdapi.AuthInfo{user: &auth},
 		Contexts:  map[string]*clientcmdapi.Context{name: {Cluster: name, AuthInfo: user}},

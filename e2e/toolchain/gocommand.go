@@ -14,7 +14,8 @@ import (
 
 // version returns the version of a pinned program, from its go.mod.
 func (b *build) version(ctx context.Context) (string, error) {
-	return b.query(ctx, "list", "-mod=readonly", "-m", "-f", "{{.Version}}", b.versionModule)
+	args := append([]string{"list", "-mod=readonly"}, b.ModfileFlags()...)
+	return b.query(ctx, append(args, "-m", "-f", "{{.Version}}", b.versionModule)...)
 }
 
 // goEnv returns what else, beside the sources and flags, the result of a build depends on.
@@ -38,7 +39,10 @@ func (b *build) flags(version string) []string {
 	if b.race {
 		flags = append(flags, "-race")
 	}
-	return flags
+	if b.tags != "" {
+		flags = append(flags, "-tags="+b.tags)
+	}
+	return append(flags, b.ModfileFlags()...)
 }
 
 // env is the environment of every go command: a go.work file above the repository must

@@ -22,13 +22,14 @@ type Module struct {
 // FindModule returns a module in the version that e2e/modules/pinned says. It asks `go mod
 // download`, and not `go list -m`, because that fetches the module on a machine that does
 // not have it.
-func FindModule(ctx context.Context, pinned, path string) (Module, error) {
+func FindModule(ctx context.Context, pinned, path string, flags ...string) (Module, error) {
 	root, err := Root()
 	if err != nil {
 		return Module{}, err
 	}
 	var stderr bytes.Buffer
-	cmd := exec.CommandContext(ctx, "go", "mod", "download", "-json", path)
+	args := append([]string{"mod", "download", "-json"}, flags...)
+	cmd := exec.CommandContext(ctx, "go", append(args, path)...)
 	cmd.Dir = filepath.Join(root, "e2e", "modules", pinned)
 	cmd.Env = append(os.Environ(), "GOWORK=off")
 	cmd.Stderr = &stderr

@@ -3,6 +3,11 @@
 
 package toolchain
 
+import (
+	"os"
+	"strings"
+)
+
 // Program is something that can be built.
 type Program struct {
 	// Name is the name of the program's file.
@@ -15,6 +20,8 @@ type Program struct {
 	// into: what the project's own release build does with -X
 	versionModule string
 	versionVars   []string
+	// another file than go.mod, and the build tags that go with it
+	modfile, tags string
 	// how long a first build takes on 2 cores, without the downloads
 	coldBuild string
 	// made from files outside its module's folder and the module cache
@@ -28,6 +35,13 @@ type Program struct {
 }
 
 const kubernetesFolder = "e2e/modules/kubernetes"
+
+const (
+	// certManagerEnv names a minor version of cert-manager, such as v1.20. Each but the newest
+	// has a file of that name with the suffix .mod in e2e/modules/certmanager.
+	certManagerEnv    = "CERT_MANAGER"
+	newestCertManager = "v1.21"
+)
 
 var kubernetesVersionVars = []string{
 	"k8s.io/component-base/version.gitVersion",
@@ -65,14 +79,27 @@ func kubernetes(name, coldBuild string, p Program) Program {
 	return p
 }
 
-// CertManager is cert-manager's real core, its controllers and its webhook, as one program.
+// CertManager is cert-manager's real core, its controllers and its webhook, as one program:
+// of the newest minor version that is supported, or of the one that CERT_MANAGER names.
 func CertManager() Program {
-	return Program{
+	p := Program{
 		Name: "cert-manager", folder: "e2e/modules/certmanager", pkg: ".",
 		versionModule: "github.com/cert-manager/cert-manager",
 		versionVars:   []string{"github.com/cert-manager/cert-manager/pkg/util.AppVersion"},
 		coldBuild:     "a minute",
 	}
+	if minor := os.Getenv(certManagerEnv); minor != "" && minor != newestCertManager {
+		p.modfile, p.tags = minor+".mod", "certmanager_"+strings.ReplaceAll(minor, ".", "_")
+	}
+	return p
+}
+
+// ModfileFlags are for go commands in the program's module, where it has more than one go.mod.
+func (p Program) ModfileFlags() []string {
+	if p.modfile == "" {
+		return nil
+	}
+	return []string{"-modfile=" + p.modfile}
 }
 
 // Plugin is this project's own program, stamped with the version that git knows.

@@ -1,0 +1,209 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package upgradetest
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	cmutil "github.com/cert-manager/cert-manager/pkg/api/util"
+	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+	"github.com/cert-manager/selfsigned-issuer/e2e/certtext"
+	"github.com/cert-manager/selfsigned-issuer/e2e/manifest"
+)
+
+const (
+	namespace = "older"
+	overlay   = "deploy/overlays/default"
+	// keepIssuers leaves the kinds in place, and so the issuers.
+	keepIssuers = "app.kubernetes.io/component!=crds"
+)
+
+func read(t *testing.T, name string) []*unstructured.Unstructured {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join("testdata", "first-release", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	objects, err := manifest.Decode(content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return objects
+}
+
+// installFirstRelease leaves issuers behind that were Ready, as far as that release could see.
+func (l *life) installFirstRelease(t *testing.T) {
+	if err := manifest.ApplyCRDs(t.Context(), l.Cluster.AdminConfig(), read(t, "crds.yaml")...); err != nil {
+		t.Fatal(err)
+	}
+	if err := manifest.Apply(t.Context(), l.Cluster.AdminConfig(), read(t, "issuers.yaml")...); err != nil {
+		t.Fatal(err)
+	}
+	invalid := &selfsigned.SelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "invalid"}}
+	l.get(t, invalid)
+	meta.SetStatusCondition(&invalid.Status.Conditions, metav1.Condition{
+		Type: "Ready", Status: metav1.ConditionTrue, Reason: "Checked", Message: "Succeeded checking the issuer", ObservedGeneration: invalid.Generation,
+	})
+	if err := l.Client.Status().Update(t.Context(), invalid); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// upgrade takes the kinds first, as docs/upgrade.md says.
+func (l *life) upgrade(t *testing.T) {
+	l.run(t, "apply", "--server-side", "--force-conflicts", "-k", "deploy/crds")
+	l.startPlugin(t)
+}
+
+func (l *life) testOlderIssuers(t *testing.T) {
+	l.checkIssuers(t)
+	for name, ready := range map[string]metav1.ConditionStatus{"empty": "True", "valid": "True", "invalid": "False"} {
+		issuer := &selfsigned.SelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+		await(t, name, func() string {
+			l.get(t, issuer)
+			if c := meta.FindStatusCondition(issuer.Status.Conditions, "Ready"); c == nil || c.Status != ready {
+				return fmt.Sprintf("want Ready=%s: %+v", ready, issuer.Status)
+			}
+			return ""
+		})
+		// Whoever breaks a later rule can still change everything else.
+		issuer.Labels = map[string]string{"changed": "true"}
+		if err := l.Client.Update(t.Context(), issuer); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	l.issue(t, "SelfSignedIssuer", "valid", "http://crl.example.com/root.crl")
+	l.issue(t, "ClusterSelfSignedIssuer", "valid", "http://crl.example.com/cluster-root.crl")
+}
+
+// checkIssuers expects every issuer's spec to be what it was made with.
+func (l *life) checkIssuers(t *testing.T) {
+	t.Helper()
+	for _, made := range read(t, "issuers.yaml") {
+		if made.GetKind() == "Namespace" {
+			continue
+		}
+		now := &unstructured.Unstructured{}
+		now.SetGroupVersionKind(made.GroupVersionKind())
+		if err := l.Client.Get(t.Context(), client.ObjectKeyFromObject(made), now); err != nil {
+			t.Error(err)
+		}
+		if diff := cmp.Diff(made.Object["spec"], now.Object["spec"]); diff != "" {
+			t.Errorf("%s %s (-made +now):\n%s", made.GetKind(), made.GetName(), diff)
+		}
+	}
+}
+
+// issue issues a Certificate that has the revocation list, in a Secret called as its issuer's
+// kind and name.
+func (l *life) issue(t *testing.T, kind, issuer, list string) {
+	t.Helper()
+	certificate := &cmapi.Certificate{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, GenerateName: "certificate-"},
+		Spec: cmapi.CertificateSpec{
+			CommonName: "example.com", SecretName: fmt.Sprintf("tls-%d", time.Now().UnixNano()),
+			PrivateKey: &cmapi.CertificatePrivateKey{Algorithm: cmapi.ECDSAKeyAlgorithm},
+			IssuerRef:  cmmeta.IssuerReference{Group: selfsigned.GroupName, Kind: kind, Name: issuer},
+		},
+	}
+	l.create(t, certificate)
+	await(t, "Certificate of "+kind, func() string {
+		l.get(t, certificate)
+		if cmutil.CertificateHasCondition(certificate, cmapi.CertificateCondition{Type: cmapi.CertificateConditionReady, Status: cmmeta.ConditionTrue}) {
+			return ""
+		}
+		return fmt.Sprintf("not Ready: %+v", certificate.Status)
+	})
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: certificate.Spec.SecretName}}
+	l.get(t, secret)
+	parsed, err := certtext.Parse(secret.Data["tls.crt"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(parsed.CRLDistributionPoints, []string{list}) {
+		t.Errorf("CRL distribution points %q, want %q", parsed.CRLDistributionPoints, list)
+	}
+}
+
+// removeWithoutIssuers removes everything but the kinds and the issuers.
+func (l *life) removeWithoutIssuers(t *testing.T) {
+	l.stopPlugin(t)
+	l.run(t, "delete", "-k", overlay, "-l", keepIssuers)
+	for _, object := range l.Installation.Objects {
+		err := l.Client.Get(t.Context(), client.ObjectKeyFromObject(object), object.DeepCopy())
+		if object.GetKind() == "CustomResourceDefinition" {
+			if err != nil {
+				t.Errorf("%s should have stayed: %v", object.GetName(), err)
+			}
+		} else if !apierrors.IsNotFound(err) {
+			t.Errorf("%s %s is still there: %v", object.GetKind(), object.GetName(), err)
+		}
+	}
+	l.checkIssuers(t)
+}
+
+// comeBack installs again: the issuers work as before.
+func (l *life) comeBack(t *testing.T) {
+	l.startPlugin(t)
+	l.issue(t, "SelfSignedIssuer", "valid", "http://crl.example.com/root.crl")
+}
+
+// removeWithIssuers leaves nothing but what was issued.
+func (l *life) removeWithIssuers(t *testing.T) {
+	l.stopPlugin(t)
+	before := l.secrets(t)
+	l.run(t, "delete", "-k", overlay, "--ignore-not-found")
+	for _, object := range l.Installation.Objects {
+		if err := l.Client.Get(t.Context(), client.ObjectKeyFromObject(object), object.DeepCopy()); !apierrors.IsNotFound(err) {
+			t.Errorf("%s %s is still there: %v", object.GetKind(), object.GetName(), err)
+		}
+	}
+	if err := l.Client.List(t.Context(), &selfsigned.SelfSignedIssuerList{}); !apierrors.IsNotFound(err) {
+		t.Errorf("the kind is still served: %v", err)
+	}
+	if diff := cmp.Diff(before, l.secrets(t)); diff != "" {
+		t.Errorf("Secrets with certificates (-before +after):\n%s", diff)
+	}
+}
+
+func (l *life) stopPlugin(t *testing.T) {
+	t.Helper()
+	if err := l.Plugin.Stop(10 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// secrets returns the certificates in the namespace's Secrets.
+func (l *life) secrets(t *testing.T) map[string]string {
+	t.Helper()
+	var list corev1.SecretList
+	if err := l.Client.List(t.Context(), &list, client.InNamespace(namespace)); err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]string{}
+	for _, secret := range list.Items {
+		if secret.Type == corev1.SecretTypeTLS {
+			found[secret.Name] = string(secret.Data["tls.crt"])
+		}
+	}
+	if len(found) != 3 {
+		t.Errorf("%d certificates, want the 3 that were issued", len(found))
+	}
+	return found
+}
