@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -19,7 +20,7 @@ func Sometimes(share float64, fault Fault) Fault {
 	return func(next http.Handler) http.Handler {
 		disturbed := fault(next)
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if rand.Float64() < share { //nolint:gosec // chance, and no secret
+			if rand.Float64() < share {
 				disturbed.ServeHTTP(w, r)
 				return
 			}
@@ -32,7 +33,7 @@ func Sometimes(share float64, fault Fault) Fault {
 func OneOf(faults ...Fault) Fault {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			faults[rand.IntN(len(faults))](next).ServeHTTP(w, r) //nolint:gosec // chance, and no secret
+			faults[rand.IntN(len(faults))](next).ServeHTTP(w, r)
 		})
 	}
 }
@@ -104,7 +105,7 @@ func Slow(whole time.Duration) Fault {
 func CutAfter(most time.Duration) Fault {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			ctx, cancel := context.WithTimeout(r.Context(), rand.N(most)) //nolint:gosec // chance, and no secret
+			ctx, cancel := context.WithTimeout(r.Context(), rand.N(most))
 			defer cancel()
 			next.ServeHTTP(w, r.WithContext(ctx))
 			panic(http.ErrAbortHandler)
@@ -122,9 +123,7 @@ func record(next http.Handler, r *http.Request) *httptest.ResponseRecorder {
 }
 
 func copyHead(w http.ResponseWriter, answer *httptest.ResponseRecorder, length int) {
-	for name, values := range answer.Header() {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), answer.Header())
 	w.Header().Set("Content-Length", strconv.Itoa(length))
 	w.WriteHeader(answer.Code)
 }

@@ -60,7 +60,7 @@ var poisons = []struct {
 	{"huge name of an issuer", func(_ *testing.T, _ *tracked, request *cmapi.CertificateRequest) {
 		request.Spec.IssuerRef.Name = strings.Repeat("ä%", 100<<10)
 	}, "Pending", "it does not exist"},
-	{"1 MiB key", withKey(func(t *testing.T, _ crypto.Signer) []byte {
+	{"1 MiB key", withKey(func(_ *testing.T, _ crypto.Signer) []byte {
 		return bytes.Repeat([]byte("-----BEGIN "), (1<<20-4096)/11)
 	}), "Pending", "bytes long: a PEM-encoded private key has at most 13000"},
 	{"1 MiB beside the key", func(_ *testing.T, r *tracked, _ *cmapi.CertificateRequest) {

@@ -5,6 +5,7 @@ package faulttest
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -260,9 +261,7 @@ func annotate(t *testing.T, csr *certificatesv1.CertificateSigningRequest, annot
 		if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(csr), csr); err != nil {
 			return err
 		}
-		for name, value := range annotations {
-			csr.Annotations[name] = value
-		}
+		maps.Copy(csr.Annotations, annotations)
 		return env.Client.Update(t.Context(), csr)
 	})
 	if err != nil {

@@ -78,7 +78,7 @@ type Lab struct {
 func Start(ctx context.Context, options Options) (*Lab, error) {
 	l := &Lab{}
 	if err := l.start(ctx, options); err != nil {
-		return nil, errors.Join(err, l.Stop())
+		return nil, errors.Join(err, l.Stop()) //nolint:contextcheck // stopping has a time of its own
 	}
 	return l, nil
 }
@@ -101,7 +101,7 @@ func (l *Lab) start(ctx context.Context, options Options) error {
 		return err
 	}
 	if options.FindLeaks {
-		if err := l.watchKeys(); err != nil {
+		if err := l.watchKeys(ctx); err != nil {
 			return err
 		}
 	}

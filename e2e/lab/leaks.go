@@ -23,8 +23,8 @@ import (
 )
 
 // watchKeys collects every private key of the cluster from now on.
-func (l *Lab) watchKeys() error {
-	ctx, cancel := context.WithCancel(context.Background())
+func (l *Lab) watchKeys(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // Stop ends it
 	l.keys, l.endWatch = leaks.NewFinder(), cancel
 	return l.keys.Watch(ctx, l.Cluster.AdminConfig())
 }

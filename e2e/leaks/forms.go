@@ -13,6 +13,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"strconv"
 	"strings"
 )
 
@@ -63,13 +64,17 @@ func writtenOut(secret []byte) map[string][]string {
 	for _, text := range once {
 		twice = append(twice, inBase64(text)...)
 	}
+	list := make([]string, len(secret))
+	for i, b := range secret {
+		list[i] = strconv.Itoa(int(b))
+	}
 	return map[string][]string{
 		"raw bytes":        {string(secret)},
 		"base64 or PEM":    once,
 		"PEM in base64":    twice,
 		"hexadecimal":      {hexadecimal, strings.ToUpper(hexadecimal)},
 		"a hex dump":       {fmt.Sprintf("% x", secret), fmt.Sprintf("% X", secret), colons("% x", secret), colons("% X", secret)},
-		"a list of bytes":  {strings.Trim(fmt.Sprint(secret), "[]"), strings.ReplaceAll(strings.Trim(fmt.Sprint(secret), "[]"), " ", ", ")},
+		"a list of bytes":  {strings.Join(list, " "), strings.Join(list, ", ")},
 		"a decimal number": {new(big.Int).SetBytes(secret).String()},
 	}
 }

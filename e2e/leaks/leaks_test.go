@@ -60,7 +60,7 @@ func TestFindsWhatIsPlanted(t *testing.T) {
 			"hex":            fmt.Sprintf("%X", der),
 			"hexdump -C":     hex.Dump(der),
 			"spaced hex":     fmt.Sprintf("% x", der),
-			"bytes":          fmt.Sprint(der),
+			"bytes":          fmt.Sprintf("%d", der),
 		} {
 			if len(f.Find("log", []byte("level=INFO msg="+text))) == 0 {
 				t.Errorf("%s: not found as %s", name, form)
