@@ -39,6 +39,7 @@ func run(m *testing.M) (code int) {
 		Overlay:    "e2e/testdata/kubernetes-csrs",
 		PluginArgs: pluginArgs,
 		FaultProxy: true, // for the requests that a test chooses
+		FindLeaks:  true,
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "the environment did not start:", err)
