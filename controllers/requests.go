@@ -41,7 +41,7 @@ func (o Options) setupRequests(ctx context.Context, mgr ctrl.Manager, kind reque
 		kind:     kind,
 		client:   mgr.GetClient(),
 		keys:     keyReader{live: mgr.GetAPIReader()},
-		recorder: o.recorder(mgr),
+		recorder: o.recorder(),
 		clock:    o.Clock,
 		grace:    o.KeyMismatchGrace,
 		waits:    waits,

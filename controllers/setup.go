@@ -43,6 +43,8 @@ type Options struct {
 	Version string
 	// Clock is the source of validity periods and graces.
 	Clock clock.PassiveClock
+
+	events *eventWriter // set by Add
 }
 
 // Scheme returns a scheme with every type that the controllers use.
@@ -115,6 +117,4 @@ func (o Options) controllerOptions() controller.Options {
 	}
 }
 
-func (o Options) recorder(mgr ctrl.Manager) events.EventRecorder {
-	return plainRecorder{mgr.GetEventRecorder(Name)}
-}
+func (o Options) recorder() events.EventRecorder { return plainRecorder{o.events} }

@@ -28,21 +28,23 @@ const crdPoll = 2 * time.Second
 
 // Add makes the manager run the controllers as soon as the API server knows their kinds:
 // the plugin may be installed before cert-manager. Until then the process is up, not ready,
-// and says what it waits for.
-func Add(mgr ctrl.Manager, options Options) error {
+// and says what it waits for. The function that it returns is to be called when the manager
+// has stopped: it writes the events that are left.
+func Add(mgr ctrl.Manager, options Options) (flush func(), err error) {
 	if err := registerMetrics(); err != nil {
-		return err
+		return nil, err
 	}
 	processMetrics.starting(options.Version)
+	options.events = newEventWriter(mgr.GetClient(), mgr.GetLogger())
 	s := &starter{mgr: mgr, options: options}
 	s.state.Store(&starterState{errors.New("starting")})
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
-		return err
+		return nil, err
 	}
 	if err := mgr.AddReadyzCheck("controllers", s.ready); err != nil {
-		return err
+		return nil, err
 	}
-	return mgr.Add(s)
+	return func() { options.events.stop(flushTimeout) }, mgr.Add(s)
 }
 
 // starter sets the controllers up while the manager runs.

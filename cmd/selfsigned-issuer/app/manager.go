@@ -45,9 +45,11 @@ func runManager(ctx context.Context, o options, logger logr.Logger) error {
 	if err != nil {
 		return fmt.Errorf("setting up: %w", err)
 	}
-	if err := controllers.Add(mgr, controllerOptions(o)); err != nil {
+	flush, err := controllers.Add(mgr, controllerOptions(o))
+	if err != nil {
 		return fmt.Errorf("setting up: %w", err)
 	}
+	defer flush()
 	logger.Info("Starting selfsigned-issuer", "version", version())
 	if err := mgr.Start(ctx); err != nil {
 		return fmt.Errorf("stopped: %w", err)
@@ -77,7 +79,7 @@ func managerOptions(o options, lease resourcelock.Interface, logger logr.Logger)
 
 // cacheOptions keeps the cache within what the process may list and watch.
 func cacheOptions(o options) cache.Options {
-	caches := cache.Options{DefaultTransform: cache.TransformStripManagedFields()}
+	caches := cache.Options{DefaultTransform: controllers.Slim}
 	if len(o.namespaces) > 0 {
 		caches.DefaultNamespaces = map[string]cache.Config{}
 	}
