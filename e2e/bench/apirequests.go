@@ -66,10 +66,12 @@ func apiRequestOf(metric *dto.Metric) apiRequest {
 }
 
 // background are requests that do not depend on how many requests are signed, or that
-// somebody else than the signer makes: renewals of Leases, the benchmark's looking at the
-// number of events, and the webhook's looking at who approves.
+// somebody else than the signer makes: renewals of Leases, the benchmark's making of
+// requests and its looking at the number of events, and the webhook's looking at who
+// approves.
 func background(r apiRequest) bool {
 	return r.resource == "leases" ||
+		r.verb == "POST" && r.resource == "certificaterequests" ||
 		r.verb == "LIST" && r.resource == "events" ||
 		strings.HasPrefix(r.resource, "subjectaccessreviews")
 }

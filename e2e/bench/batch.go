@@ -31,8 +31,7 @@ type batch struct {
 	requests  []*cmapi.CertificateRequest
 }
 
-// newBatch makes the requests, with a key and its Secret each. Those of a backlog are
-// approved already.
+// newBatch makes the keys and their Secrets, and for a backlog the requests, approved.
 func (b *bench) newBatch(ctx context.Context, m measurement) (*batch, error) {
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
 		GenerateName: "benchmark-",
@@ -47,12 +46,13 @@ func (b *bench) newBatch(ctx context.Context, m measurement) (*batch, error) {
 		requests: make([]*cmapi.CertificateRequest, m.requests),
 	}
 	err := concurrently(ctx, m.requests, func(ctx context.Context, i int) error {
-		var err error
-		made.requests[i], err = made.create(ctx, fmt.Sprintf("request-%05d", i), m.contestant.issuer())
-		if err == nil && m.experiment != Online && m.experiment != Trickle {
-			err = made.approve(ctx, i)
+		if err := made.prepare(ctx, i, m.contestant.issuer()); err != nil || m.online() {
+			return err
 		}
-		return err
+		if err := made.submit(ctx, i); err != nil {
+			return err
+		}
+		return made.approve(ctx, i)
 	})
 	if err != nil {
 		return nil, err
@@ -73,23 +73,26 @@ func concurrently(ctx context.Context, n int, do func(context.Context, int) erro
 	return group.Wait()
 }
 
-func (b *batch) create(ctx context.Context, name string, issuer cmmeta.IssuerReference) (*cmapi.CertificateRequest, error) {
+// prepare makes the key of a request and its Secret.
+func (b *batch) prepare(ctx context.Context, i int, issuer cmmeta.IssuerReference) error {
+	name := fmt.Sprintf("request-%05d", i)
 	key, csr, err := newKeyAndCSR(name)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	meta := metav1.ObjectMeta{Namespace: b.namespace, Name: name}
-	secret := &corev1.Secret{ObjectMeta: meta, Data: map[string][]byte{corev1.TLSPrivateKeyKey: key}}
-	if err := b.client.Create(ctx, secret); err != nil {
-		return nil, err
-	}
-	request := &cmapi.CertificateRequest{ObjectMeta: meta, Spec: cmapi.CertificateRequestSpec{
+	b.requests[i] = &cmapi.CertificateRequest{ObjectMeta: meta, Spec: cmapi.CertificateRequestSpec{
 		Request:   csr,
 		IssuerRef: issuer,
 		Usages:    []cmapi.KeyUsage{cmapi.UsageDigitalSignature, cmapi.UsageServerAuth},
 	}}
-	request.Annotations = map[string]string{cmapi.CertificateRequestPrivateKeyAnnotationKey: name}
-	return request, b.client.Create(ctx, request)
+	b.requests[i].Annotations = map[string]string{cmapi.CertificateRequestPrivateKeyAnnotationKey: name}
+	return b.client.Create(ctx, &corev1.Secret{ObjectMeta: meta, Data: map[string][]byte{corev1.TLSPrivateKeyKey: key}})
+}
+
+// submit does what cert-manager does when a Certificate is to be issued.
+func (b *batch) submit(ctx context.Context, i int) error {
+	return b.client.Create(ctx, b.requests[i])
 }
 
 // approve does what cert-manager's approver does.

@@ -89,6 +89,9 @@ type measurement struct {
 	measure    func(context.Context, *batch, contestant) (map[string]float64, error)
 }
 
+// online is true when the requests come while the contestant runs.
+func (m measurement) online() bool { return m.experiment == Online || m.experiment == Trickle }
+
 func (b *bench) plan() []measurement {
 	var plan []measurement
 	if b.runs(Online) {

@@ -14,6 +14,7 @@ import (
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
@@ -31,6 +32,7 @@ type environment struct {
 	installation *plugin.Installation
 	binary       string
 	client       client.WithWatch
+	asPlugin     client.Client // with the identity and the rights of the plugin
 }
 
 // patience is how long something may take that normally takes seconds.
@@ -68,12 +70,28 @@ func (b *bench) start(ctx context.Context) error {
 	if b.installation, err = plugin.Install(ctx, b.cluster, plugin.DefaultOverlay); err != nil {
 		return err
 	}
+	if b.asPlugin, err = b.pluginClient(ctx); err != nil {
+		return err
+	}
 	version, err := b.cluster.Version(ctx)
 	if err != nil {
 		return err
 	}
 	b.result.Versions = fmt.Sprintf("cert-manager %s, Kubernetes %s", b.certManager.Version(), version)
 	return b.createIssuers(ctx)
+}
+
+func (b *bench) pluginClient(ctx context.Context) (client.Client, error) {
+	deployment := b.installation.Deployment
+	kubeconfig, err := b.cluster.ServiceAccountKubeconfig(ctx, deployment.Namespace, deployment.Spec.Template.Spec.ServiceAccountName)
+	if err != nil {
+		return nil, err
+	}
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	return lab.Client(config)
 }
 
 func (b *bench) stop() error {

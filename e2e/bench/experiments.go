@@ -35,10 +35,13 @@ func (b *bench) backlog(ctx context.Context, batch *batch, c contestant) (map[st
 	})
 }
 
-// online approves all requests while the contestant runs.
+// online makes all requests and then approves all of them, while the contestant runs.
 func (b *bench) online(ctx context.Context, batch *batch, c contestant) (map[string]float64, error) {
 	return b.measured(ctx, batch, c, func(m *meter) ([]float64, error) {
 		return b.whileRunning(ctx, m, c, func(ctx context.Context) error {
+			if err := concurrently(ctx, len(batch.requests), batch.submit); err != nil {
+				return err
+			}
 			return concurrently(ctx, len(batch.requests), batch.approve)
 		})
 	})
@@ -46,7 +49,7 @@ func (b *bench) online(ctx context.Context, batch *batch, c contestant) (map[str
 
 const trickleInterval = 100 * time.Millisecond
 
-// trickle approves a request every now and then while the contestant runs.
+// trickle makes and approves a request every now and then, while the contestant runs.
 func (b *bench) trickle(ctx context.Context, batch *batch, c contestant) (map[string]float64, error) {
 	return b.measured(ctx, batch, c, func(m *meter) ([]float64, error) {
 		return b.whileRunning(ctx, m, c, func(ctx context.Context) error {
@@ -54,7 +57,12 @@ func (b *bench) trickle(ctx context.Context, batch *batch, c contestant) (map[st
 			defer ticker.Stop()
 			group, ctx := errgroup.WithContext(ctx)
 			for i := range batch.requests {
-				group.Go(func() error { return batch.approve(ctx, i) })
+				group.Go(func() error {
+					if err := batch.submit(ctx, i); err != nil {
+						return err
+					}
+					return batch.approve(ctx, i)
+				})
 				select {
 				case <-ticker.C:
 				case <-ctx.Done():
@@ -65,20 +73,17 @@ func (b *bench) trickle(ctx context.Context, batch *batch, c contestant) (map[st
 	})
 }
 
-// whileRunning starts the contestant, waits until it has nothing to do, and approves.
-func (b *bench) whileRunning(ctx context.Context, m *meter, c contestant, approve func(context.Context) error) ([]float64, error) {
+// whileRunning starts the contestant and lets the requests come.
+func (b *bench) whileRunning(ctx context.Context, m *meter, c contestant, come func(context.Context) error) ([]float64, error) {
 	var err error
 	if m.signer, err = c.start(ctx, m.batch); err != nil {
-		return nil, err
-	}
-	if _, err := m.batch.awaitQuiet(ctx); err != nil {
 		return nil, err
 	}
 	if err := m.begin(ctx); err != nil {
 		return nil, err
 	}
-	m.approvals = len(m.batch.requests)
-	if err := approve(ctx); err != nil {
+	m.approved = len(m.batch.requests)
+	if err := come(ctx); err != nil {
 		return nil, err
 	}
 	if err := m.timeline.await(ctx); err != nil {

@@ -59,7 +59,7 @@ func (f *floor) start(ctx context.Context, batch *batch) (signer, error) {
 func (f *floor) sign(ctx context.Context, request *cmapi.CertificateRequest, status cmapi.CertificateRequestStatus) error {
 	if !f.writeOnly {
 		key := client.ObjectKeyFromObject(request)
-		if err := f.client.Get(ctx, key, &corev1.Secret{}, fromWatchCache); err != nil {
+		if err := f.asPlugin.Get(ctx, key, &corev1.Secret{}, fromWatchCache); err != nil {
 			return err
 		}
 	}
@@ -67,13 +67,13 @@ func (f *floor) sign(ctx context.Context, request *cmapi.CertificateRequest, sta
 	if err != nil {
 		return err
 	}
-	if err := f.client.Status().Patch(ctx, request.DeepCopy(), patch, client.FieldOwner("floor"), client.ForceOwnership); err != nil {
+	if err := f.asPlugin.Status().Patch(ctx, request.DeepCopy(), patch, client.FieldOwner("floor"), client.ForceOwnership); err != nil {
 		return err
 	}
 	if f.writeOnly {
 		return nil
 	}
-	return f.client.Create(ctx, floorEvent(request))
+	return f.asPlugin.Create(ctx, floorEvent(request))
 }
 
 var fromWatchCache = &client.GetOptions{Raw: &metav1.GetOptions{ResourceVersion: "0"}}

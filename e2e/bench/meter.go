@@ -14,12 +14,12 @@ import (
 
 // meter takes one measurement.
 type meter struct {
-	batch     *batch
-	timeline  *timeline
-	signer    signer
-	approvals int     // how many the benchmark makes between begin and end
-	duration  float64 // seconds
-	values    map[string]float64
+	batch    *batch
+	timeline *timeline
+	signer   signer
+	approved int     // how many the benchmark approves between begin and end
+	duration float64 // seconds
+	values   map[string]float64
 
 	before         apiRequests
 	signerBefore   process.Usage
@@ -68,7 +68,7 @@ func (m *meter) end(ctx context.Context, latencies []float64) error {
 		m.values[report.CostCPU] = (m.values[report.SignerCPU] + m.values[report.APIServerCPU]) * 1000 / n
 		m.values[report.PeakRSS] = float64(signerAfter.PeakRSS) / (1 << 20)
 	}
-	after.since(m.before).without(m.approvals).report(m.values, n)
+	after.since(m.before).without(m.approved).report(m.values, n)
 	return nil
 }
 

@@ -20,11 +20,11 @@ import (
 
 // The experiments.
 const (
-	// Online approves waiting requests while the signer runs, as fast as they can be approved.
+	// Online makes requests while the signer runs, and then approves them as fast as can be.
 	Online = "online"
 	// Backlog starts the signer with approved requests waiting for it.
 	Backlog = "backlog"
-	// Trickle approves ten requests a second while the signer runs.
+	// Trickle makes and approves ten requests a second while the signer runs.
 	Trickle = "trickle"
 	// Secrets is Backlog among unrelated Secrets.
 	Secrets = "secrets"

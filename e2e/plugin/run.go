@@ -54,8 +54,13 @@ func (i *Installation) Start(ctx context.Context, binary, name string, args ...s
 		"--kubeconfig="+kubeconfig,
 		fmt.Sprintf("--health-probe-bind-address=127.0.0.1:%d", health),
 		fmt.Sprintf("--metrics-bind-address=127.0.0.1:%d", metrics))
+	environment, err := i.environment()
+	if err != nil {
+		return nil, err
+	}
 	p.Process, err = process.Start(process.Options{
 		Name:    name,
+		Env:     environment,
 		Path:    binary,
 		Args:    append(arguments, args...),
 		LogFile: filepath.Join(i.cluster.LogDir(), name+".log"),
