@@ -18,6 +18,7 @@ func (r *run) announce(key types.NamespacedName) {
 	object := r.request.object()
 	if v.state() != pending {
 		r.waits.forget(key)
+		r.written.add(object)
 		r.metrics.ended(r.kind.name, v)
 	} else if r.repeated(key) {
 		return

@@ -41,7 +41,9 @@ func (h helper) IsApproved() bool { return h.request.approved() || h.request.den
 func (h helper) IsDenied() bool { return h.request.deniedAlready() }
 
 // IsReady covers every end of a request: a finished one is never touched again.
-func (h helper) IsReady() bool { return h.request.finished() }
+func (h helper) IsReady() bool {
+	return h.request.finished() || h.written.over(h.request.object())
+}
 
 // IsFailed is covered by IsReady.
 func (h helper) IsFailed() bool { return false }

@@ -32,6 +32,7 @@ type requestReconciler struct {
 	clock    clock.PassiveClock
 	grace    time.Duration
 	waits    *waits
+	written  written
 	metrics  *metrics
 
 	namespaced  bool // cluster issuers are out of reach

@@ -73,6 +73,7 @@ func newFixture(t *testing.T, intercepted interceptor.Funcs) fixture {
 		clock:    clocktesting.NewFakePassiveClock(now),
 		grace:    time.Minute,
 		waits:    newWaits(),
+		written:  newWritten(),
 		metrics:  newMetrics(),
 	}}
 }
@@ -305,5 +306,45 @@ func TestWaitsForgetsAndStartsAnew(t *testing.T) {
 	w.forget(requestKey)
 	if len(w.byID) > 0 {
 		t.Error("a forgotten request is still there")
+	}
+}
+
+// TestStaleCacheCostsNothing: a request that was signed a moment ago, and that the cache
+// still shows as waiting, is neither read again nor written again.
+func TestStaleCacheCostsNothing(t *testing.T) {
+	t.Parallel()
+	var reads, writes int
+	f := newFixture(t, interceptor.Funcs{
+		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+			if _, isSecret := object.(*corev1.Secret); isSecret {
+				reads++
+			}
+			return c.Get(ctx, key, object, options...)
+		},
+		// Accepted, and not seen by any reader yet.
+		SubResourcePatch: func(context.Context, client.Client, string, client.Object, client.Patch, ...client.SubResourcePatchOption) error {
+			writes++
+			return nil
+		},
+	})
+	for range 3 {
+		if result, err := f.reconcile(); err != nil || result != (ctrl.Result{}) {
+			t.Fatalf("got %+v, %v", result, err)
+		}
+	}
+	if reads != 1 || writes != 1 || len(f.recorder.Events) != 1 {
+		t.Errorf("%d reads of the Secret, %d writes, %d events; want one each", reads, writes, len(f.recorder.Events))
+	}
+	// A change of the request by somebody else is a new version.
+	var request cmapi.CertificateRequest
+	if err := f.client.Get(t.Context(), requestKey, &request); err != nil {
+		t.Fatal(err)
+	}
+	request.Labels = map[string]string{"edited": "true"}
+	if err := f.client.Update(t.Context(), &request); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.reconcile(); err != nil || writes != 2 {
+		t.Errorf("after a change: %d writes, %v; want a second one", writes, err)
 	}
 }

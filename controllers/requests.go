@@ -45,6 +45,7 @@ func (o Options) setupRequests(ctx context.Context, mgr ctrl.Manager, kind reque
 		clock:    o.Clock,
 		grace:    o.KeyMismatchGrace,
 		waits:    waits,
+		written:  newWritten(),
 		metrics:  processMetrics,
 
 		namespaced:  o.namespaced(),

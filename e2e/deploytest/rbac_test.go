@@ -56,7 +56,6 @@ var csrRights = []string{
 	"certificates.k8s.io/certificatesigningrequests/status [patch]",
 	"certificates.k8s.io/signers" + ourSigners + " [sign]",
 	"authorization.k8s.io/subjectaccessreviews [create]",
-	"events.k8s.io/events [patch]",
 }
 
 // metricsRights are those of the component metrics-tls.

@@ -168,21 +168,24 @@ func signKubernetesCSR(t *testing.T, _ *authority) {
 
 func newName(prefix string) string { return fmt.Sprintf("%s-%d", prefix, time.Now().UnixNano()) }
 
-// awaitEvents waits until an event was sent so many times: the first time it is made, then
-// patched.
-func awaitEvents(t *testing.T, about client.Object, reason string, times int32) {
+// awaitEvents waits until an event was sent so many times.
+func awaitEvents(t *testing.T, about client.Object, reason string, times int) {
 	t.Helper()
 	await(t, "event "+reason, func(ctx context.Context) string {
 		var events eventsv1.EventList
 		if err := env.Client.List(ctx, &events); err != nil {
 			return err.Error()
 		}
+		sent := 0
 		for _, event := range events.Items {
-			if event.Regarding.UID == about.GetUID() && event.Reason == reason && (times == 1 || event.Series != nil && event.Series.Count == times) {
-				return ""
+			if event.Regarding.UID == about.GetUID() && event.Reason == reason {
+				sent++
 			}
 		}
-		return "not seen"
+		if sent == times {
+			return ""
+		}
+		return fmt.Sprintf("sent %d times, want %d", sent, times)
 	})
 }
 

@@ -1,0 +1,35 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// written knows which requests have come to their end here while the cache still shows them
+// as they were. Whatever wakes such a request, most of all the issuer's own check when the
+// process starts, must not make it read the key, sign and meet a conflict for nothing.
+type written struct{ versions *cache.LRUExpireCache }
+
+const (
+	// A cache is behind by less than this, and by fewer requests; beyond, conflicts do no harm.
+	writtenFor  = time.Minute
+	writtenMost = 1000
+)
+
+func newWritten() written { return written{cache.NewLRUExpireCache(writtenMost)} }
+
+// add notes that the end of a request was written over this version of it.
+func (w written) add(object client.Object) {
+	w.versions.Add(object.GetUID(), object.GetResourceVersion(), writtenFor)
+}
+
+// over is true when this version is the one that the end was written over.
+func (w written) over(object client.Object) bool {
+	version, known := w.versions.Get(object.GetUID())
+	return known && version == object.GetResourceVersion()
+}
