@@ -4,6 +4,8 @@
 package controllers
 
 import (
+	"unique"
+
 	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	certificatesv1 "k8s.io/api/certificates/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -16,8 +18,10 @@ import (
 // finished. A change in the cluster brings the whole object again.
 func Slim(object any) (any, error) {
 	switch o := object.(type) {
-	case *metav1.PartialObjectMetadata: // a Secret's
-		o.ObjectMeta = identity(o)
+	case *metav1.PartialObjectMetadata: // a Secret's, of which there are the most
+		*o = metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
+			Namespace: unique.Make(o.Namespace).Value(), Name: o.Name, ResourceVersion: o.ResourceVersion,
+		}}
 	case *cmapi.CertificateRequest:
 		if r := (certificateRequest{o}); unneeded(r) {
 			o.ObjectMeta = identity(o)
