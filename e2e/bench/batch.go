@@ -120,9 +120,13 @@ func (b *batch) armWebhook(ctx context.Context, namespace *corev1.Namespace) err
 // delete deletes the requests, their keys and their events. The empty namespace stays:
 // deleting it would take kube-controller-manager.
 func (b *batch) delete(ctx context.Context) error {
-	for _, kind := range []client.Object{&cmapi.CertificateRequest{}, &corev1.Secret{}, &eventsv1.Event{}} {
+	return b.deleteAll(ctx, b.namespace, &cmapi.CertificateRequest{}, &corev1.Secret{}, &eventsv1.Event{})
+}
+
+func (b *bench) deleteAll(ctx context.Context, namespace string, kinds ...client.Object) error {
+	for _, kind := range kinds {
 		err := wait.PollUntilContextTimeout(ctx, poll, patience, true, func(ctx context.Context) (bool, error) {
-			err := b.client.DeleteAllOf(ctx, kind, client.InNamespace(b.namespace))
+			err := b.client.DeleteAllOf(ctx, kind, client.InNamespace(namespace))
 			if apierrors.IsTimeout(err) { // there were too many for one request
 				return false, nil
 			}

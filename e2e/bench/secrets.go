@@ -66,14 +66,14 @@ func newCertificate(name string) ([]byte, error) {
 // foreignSecretSize is what many Helm releases and service account tokens have.
 const foreignSecretSize = 8 << 10
 
-// createForeignSecrets makes Secrets that no request names.
-func (b *bench) createForeignSecrets(ctx context.Context) error {
+// createForeignSecrets makes Secrets that no request names, and returns their namespace.
+func (b *bench) createForeignSecrets(ctx context.Context) (string, error) {
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "foreign-"}}
 	if err := b.client.Create(ctx, namespace); err != nil {
-		return err
+		return "", err
 	}
 	content := make([]byte, foreignSecretSize)
-	return concurrently(ctx, b.ForeignSecrets, func(ctx context.Context, i int) error {
+	return namespace.Name, concurrently(ctx, b.ForeignSecrets, func(ctx context.Context, i int) error {
 		return b.client.Create(ctx, &corev1.Secret{
 			ObjectMeta: metav1.ObjectMeta{Namespace: namespace.Name, Name: fmt.Sprintf("foreign-%05d", i)},
 			Data:       map[string][]byte{"content": content},
