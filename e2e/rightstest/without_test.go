@@ -56,7 +56,6 @@ var missingRights = []missing{
 	{what: "a CSR cannot be written", see: seeUnsigned, rights: []string{"patch " + csrs + "/status"}},
 	// The API server refuses the certificate in that status.
 	{what: "a CSR cannot be signed", see: seeUnsigned, rights: []string{"sign certificates.k8s.io/signers", "patch " + csrs + "/status"}, unasked: []string{"sign certificates.k8s.io/signers"}},
-	{what: "events cannot be counted up", see: seeEventOnce, rights: []string{"patch events.k8s.io/events"}},
 }
 
 // TestWithoutRight takes each rule away from the roles of the process, and looks at what a
@@ -221,14 +220,6 @@ func seeUnsigned(t *testing.T) func() {
 			t.Errorf("something was written: %+v", csr.Status)
 		}
 	}
-}
-
-// seeEventOnce: an event that comes again is not counted up.
-func seeEventOnce(t *testing.T) func() {
-	newIssuerAndRequest(t)
-	csr, _ := newKubernetesCSR(t)
-	loseKeyAgain(t, csr)
-	return nil
 }
 
 // loseKeyAgain makes the CSR wait for its Secret a second time.
