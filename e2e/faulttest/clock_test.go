@@ -104,9 +104,10 @@ func runInProcess(t *testing.T, clock *jumpingClock) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := controllers.Add(mgr, controllers.Options{
+	flush, err := controllers.Add(mgr, controllers.Options{
 		ClusterResourceNamespace: "cert-manager", Concurrency: 20, KubernetesCSRs: true, KeyMismatchGrace: shortGrace, Clock: clock,
-	}); err != nil {
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -117,6 +118,7 @@ func runInProcess(t *testing.T, clock *jumpingClock) {
 		if err := <-stopped; err != nil {
 			t.Error(err)
 		}
+		flush()
 		_ = log.Close()
 	})
 }
