@@ -84,7 +84,7 @@ func (o Options) defaultFlagsRequests() int { return max(o.Requests/10, 5) }
 // What one request costs on 2 cores, in all that is done with it, and what one measurement
 // costs beside its requests.
 const (
-	timePerRequest = 22 * time.Millisecond
+	timePerRequest = 14 * time.Millisecond
 	timePerRun     = 7 * time.Second
 	timePerSecret  = 3 * time.Millisecond
 	timeToStart    = 30 * time.Second
