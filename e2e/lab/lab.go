@@ -78,7 +78,7 @@ type Lab struct {
 func Start(ctx context.Context, options Options) (*Lab, error) {
 	l := &Lab{}
 	if err := l.start(ctx, options); err != nil {
-		return nil, errors.Join(err, l.Stop()) //nolint:contextcheck // stopping has a time of its own
+		return nil, errors.Join(err, l.Stop())
 	}
 	return l, nil
 }
