@@ -5,12 +5,14 @@ package e2e_test
 
 import (
 	"context"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/faultproxy"
 )
@@ -66,11 +68,12 @@ func edit(t *testing.T, request *cmapi.CertificateRequest) {
 	})
 }
 
-// deposeLeader starts a second replica and takes the Lease from the first one, which can no
-// longer renew it and ends.
+// deposeLeader starts a second replica and takes the Lease from the first one: the API server
+// does not let it renew, and it ends.
 func deposeLeader(t *testing.T) {
 	t.Helper()
-	rule := env.Proxy.Inject(faultproxy.On("PUT", "/apis/coordination.k8s.io/v1/.*/leases/.*"), faultproxy.Reset())
+	rule := env.Proxy.Inject(faultproxy.On("PUT", "/apis/coordination.k8s.io/v1/.*/leases/.*"),
+		faultproxy.Status(http.StatusConflict, metav1.StatusReasonConflict, "somebody else has written the Lease"))
 	t.Cleanup(rule.Remove)
 	replica, err := env.Installation.Start(t.Context(), env.Binary, "second", pluginArgs...)
 	if err != nil {
