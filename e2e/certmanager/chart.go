@@ -5,12 +5,16 @@ package certmanager
 
 import (
 	"fmt"
+	"io/fs"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 
 	"helm.sh/helm/v4/pkg/chart/common"
 	chartutil "helm.sh/helm/v4/pkg/chart/common/util"
+	"helm.sh/helm/v4/pkg/chart/loader/archive"
+	chartv2 "helm.sh/helm/v4/pkg/chart/v2"
 	"helm.sh/helm/v4/pkg/chart/v2/loader"
 	"helm.sh/helm/v4/pkg/engine"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -35,12 +39,10 @@ const (
 // that do not run here and for the webhook, which listens on webhookAddress (host:port)
 // instead of behind a Service.
 func (s source) render(webhookAddress string) ([]*unstructured.Unstructured, error) {
-	chart, err := loader.LoadDir(filepath.Join(s.Dir, "deploy", "charts", "cert-manager"))
+	chart, err := s.chart()
 	if err != nil {
 		return nil, fmt.Errorf("cannot load cert-manager's chart: %w", err)
 	}
-	// Their release process fills this in; in the repository it is v0.0.0.
-	chart.Metadata.AppVersion = s.Version
 	values, err := chartutil.ToRenderValues(chart, map[string]any{
 		"cainjector":      map[string]any{"enabled": false},
 		"startupapicheck": map[string]any{"enabled": false},
@@ -54,6 +56,32 @@ func (s source) render(webhookAddress string) ([]*unstructured.Unstructured, err
 		return nil, fmt.Errorf("cannot render cert-manager's chart: %w", err)
 	}
 	return decodeTemplates(files)
+}
+
+// chart loads the Helm chart as their release process would publish it.
+func (s source) chart() (*chartv2.Chart, error) {
+	folder := os.DirFS(filepath.Join(s.Dir, "deploy", "charts", "cert-manager"))
+	var files []*archive.BufferedFile
+	err := fs.WalkDir(folder, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		content, err := fs.ReadFile(folder, name)
+		if name == "Chart.template.yaml" { // its name in v1.20
+			name = "Chart.yaml"
+		}
+		files = append(files, &archive.BufferedFile{Name: name, Data: content})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	loaded, err := loader.LoadFiles(files)
+	if err != nil {
+		return nil, err
+	}
+	loaded.Metadata.AppVersion = s.Version // v0.0.0 in the repository
+	return loaded, nil
 }
 
 func decodeTemplates(files map[string]string) ([]*unstructured.Unstructured, error) {

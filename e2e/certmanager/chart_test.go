@@ -27,6 +27,16 @@ func renderChart(t *testing.T, address string) []*unstructured.Unstructured {
 
 // The programs are told which ServiceAccounts to use; the chart must agree.
 func TestChartCreatesTheServiceAccounts(t *testing.T) {
+	for _, minor := range []string{"v1.21", "v1.20"} {
+		t.Run(minor, func(t *testing.T) {
+			t.Setenv("CERT_MANAGER", minor)
+			checkServiceAccounts(t)
+		})
+	}
+}
+
+func checkServiceAccounts(t *testing.T) {
+	t.Helper()
 	names := map[string]bool{}
 	for _, account := range ofKind(renderChart(t, "127.0.0.1:1"), "ServiceAccount") {
 		names[account.GetNamespace()+"/"+account.GetName()] = true
