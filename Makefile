@@ -88,6 +88,18 @@ test: ## Run all tests, those on the real control plane included.
 	done; \
 	test -z "$$failed" || { echo "failed in:$$failed"; exit 1; }
 
+# The previous minor version of cert-manager, and what is run on it in every change: a
+# Certificate's life, what a request goes through, and approval.
+PREVIOUS_CERT_MANAGER = v1.20
+PREVIOUS_TESTS = ^Test(Certificate(Life|Fields|Extras)|SwitchOfIssuer|KeySwapped|EmptySubject|Outcomes|Approval|Denied)
+
+.PHONY: test-previous
+test-previous: ## Test the core on the previous minor version of cert-manager.
+	@echo "preparing cert-manager $(PREVIOUS_CERT_MANAGER)"; \
+		cd e2e && CERT_MANAGER=$(PREVIOUS_CERT_MANAGER) go run ./cmd/prepare
+	cd e2e && CERT_MANAGER=$(PREVIOUS_CERT_MANAGER) $(call tool,tools) gotestsum --format=$(TEST_FORMAT) -- \
+		-race -count=1 -run='$(PREVIOUS_TESTS)' .
+
 .PHONY: test-fips
 test-fips: ## Test the program and the image with Go's validated FIPS 140-3 module built in.
 	GOFIPS140=v1.0.0 $(MAKE) build BIN=bin/fips

@@ -45,7 +45,7 @@ func run(m *testing.M) (code int) {
 		fmt.Fprintln(os.Stderr, "the environment did not start:", err)
 		return 1
 	}
-	say("the environment is ready")
+	say("the environment is ready, with cert-manager %s", env.CertManager.Version())
 	defer func() {
 		if code != 0 {
 			env.Cluster.MarkFailed()
