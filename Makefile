@@ -68,6 +68,9 @@ lint: ## Check the code against .golangci.yml, go.mod for tidiness, and the work
 		echo "linting $$module"; \
 		(cd $$module && $(call tool,lint) golangci-lint run --allow-parallel-runners && go mod tidy -diff) || exit 1; \
 	done
+	@echo "linting e2e/modules/trustmanager" # with the flags of its build: nothing is compiled twice
+	@linter=$$($(call tool,lint) -n golangci-lint) && cd e2e/modules/trustmanager && go mod tidy -diff && \
+		CGO_ENABLED=0 GOFLAGS=-trimpath $$linter run --allow-parallel-runners
 	cd e2e/modules/lint && go test -count=1 ./...
 	$(call tool,tools) actionlint
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/manifest"
@@ -18,28 +19,9 @@ import (
 // TestExamples applies every example, one after the other into the same cluster as a reader
 // does, and waits for its Certificates. deploytest checks that each stands on its own.
 func TestExamples(t *testing.T) {
-	root, err := toolchain.Root()
-	if err != nil {
-		t.Fatal(err)
-	}
-	paths, err := filepath.Glob(filepath.Join(root, "deploy/examples/*.yaml"))
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("no examples, %v", err)
-	}
-	for _, path := range paths {
+	for _, path := range exampleFiles(t, "*.yaml") {
 		t.Run(filepath.Base(path), func(t *testing.T) {
-			stream, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			objects, err := manifest.Decode(stream)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := manifest.Apply(t.Context(), env.Cluster.AdminConfig(), objects...); err != nil {
-				t.Fatal(err)
-			}
-			for _, object := range objects {
+			for _, object := range applyFile(t, path) {
 				if object.GetKind() != cmapi.CertificateKind {
 					continue
 				}
@@ -51,4 +33,35 @@ func TestExamples(t *testing.T) {
 			}
 		})
 	}
+}
+
+// exampleFiles returns the files of deploy/examples that match the pattern.
+func exampleFiles(t *testing.T, pattern string) []string {
+	t.Helper()
+	root, err := toolchain.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	paths, err := filepath.Glob(filepath.Join(root, "deploy/examples", pattern))
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no examples, %v", err)
+	}
+	return paths
+}
+
+// applyFile applies a manifest and returns what is in it.
+func applyFile(t *testing.T, path string) []*unstructured.Unstructured {
+	t.Helper()
+	stream, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	objects, err := manifest.Decode(stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := manifest.Apply(t.Context(), env.Cluster.AdminConfig(), objects...); err != nil {
+		t.Fatal(err)
+	}
+	return objects
 }

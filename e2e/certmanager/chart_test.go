@@ -10,6 +10,8 @@ import (
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/chart"
 )
 
 func renderChart(t *testing.T, address string) []*unstructured.Unstructured {
@@ -18,7 +20,7 @@ func renderChart(t *testing.T, address string) []*unstructured.Unstructured {
 	if err != nil {
 		t.Fatal(err)
 	}
-	objects, err := source.render(address)
+	objects, err := render(source, address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +40,7 @@ func TestChartCreatesTheServiceAccounts(t *testing.T) {
 func checkServiceAccounts(t *testing.T) {
 	t.Helper()
 	names := map[string]bool{}
-	for _, account := range ofKind(renderChart(t, "127.0.0.1:1"), "ServiceAccount") {
+	for _, account := range chart.OfKind(renderChart(t, "127.0.0.1:1"), "ServiceAccount") {
 		names[account.GetNamespace()+"/"+account.GetName()] = true
 	}
 	want := []string{Namespace + "/" + ControllerServiceAccount, Namespace + "/" + WebhookServiceAccount}
@@ -54,12 +56,12 @@ func checkServiceAccounts(t *testing.T) {
 
 func TestWebhooksPointAtTheProgram(t *testing.T) {
 	objects := renderChart(t, "127.0.0.1:12345")
-	configurations := ofKind(objects, "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
+	configurations := chart.OfKind(objects, "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
 	if len(configurations) != 2 {
 		t.Fatalf("got %d webhook configurations, want 2", len(configurations))
 	}
 	for i, path := range []string{"/mutate", "/validate"} {
-		if err := setCABundle(configurations[i], []byte("bundle")); err != nil {
+		if err := chart.SetCABundle(configurations[i], []byte("bundle")); err != nil {
 			t.Fatal(err)
 		}
 		webhooks, _, _ := unstructured.NestedSlice(configurations[i].Object, "webhooks")
@@ -76,7 +78,7 @@ func TestWebhooksPointAtTheProgram(t *testing.T) {
 // Users opt a namespace out of validation by this label; tests that need an object that the
 // webhook would refuse do the same.
 func TestValidationHasTheNamespaceOptOut(t *testing.T) {
-	for _, object := range ofKind(renderChart(t, "127.0.0.1:1"), "ValidatingWebhookConfiguration") {
+	for _, object := range chart.OfKind(renderChart(t, "127.0.0.1:1"), "ValidatingWebhookConfiguration") {
 		var configuration admissionv1.ValidatingWebhookConfiguration
 		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &configuration); err != nil {
 			t.Fatal(err)

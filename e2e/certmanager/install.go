@@ -14,8 +14,10 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/cert-manager/selfsigned-issuer/e2e/chart"
 	"github.com/cert-manager/selfsigned-issuer/e2e/cluster"
 	"github.com/cert-manager/selfsigned-issuer/e2e/manifest"
+	"github.com/cert-manager/selfsigned-issuer/e2e/toolchain"
 )
 
 // Installation is cert-manager in one cluster. Its methods must not be called at the same
@@ -23,12 +25,12 @@ import (
 type Installation struct {
 	cluster *cluster.Cluster
 	options Options
-	source  source
+	source  toolchain.Module
 	// of the chart, by kind
 	objects []*unstructured.Unstructured
 
 	webhookAddress string
-	serving        servingFiles
+	serving        chart.ServingFiles
 	children       []child
 	started        atomic.Bool // Start has returned without an error
 }
@@ -60,15 +62,15 @@ func New(ctx context.Context, c *cluster.Cluster, options Options) (*Installatio
 		return nil, err
 	}
 	address := loopback(port)
-	objects, err := source.render(address)
+	objects, err := render(source, address)
 	if err != nil {
 		return nil, err
 	}
 	return &Installation{
 		cluster: c, options: options, source: source, objects: objects, webhookAddress: address,
-		serving: servingFiles{
-			cert: filepath.Join(c.Dir(), "cert-manager-webhook.crt"),
-			key:  filepath.Join(c.Dir(), "cert-manager-webhook.key"),
+		serving: chart.ServingFiles{
+			Cert: filepath.Join(c.Dir(), "cert-manager-webhook.crt"),
+			Key:  filepath.Join(c.Dir(), "cert-manager-webhook.key"),
 		},
 	}, nil
 }
@@ -89,7 +91,7 @@ func (i *Installation) InstallCRDs(ctx context.Context) error {
 }
 
 func (i *Installation) crds(ctx context.Context) ([]*unstructured.Unstructured, error) {
-	crds, err := i.source.crds("deploy/crds")
+	crds, err := readCRDs(i.source, "deploy/crds")
 	if err != nil || !slices.Contains(i.options.Controllers, "gateway-shim") {
 		return crds, err
 	}
@@ -97,33 +99,25 @@ func (i *Installation) crds(ctx context.Context) ([]*unstructured.Unstructured, 
 	if err != nil {
 		return nil, err
 	}
-	more, err := gateway.crds("config/crd/standard")
+	more, err := readCRDs(gateway, "config/crd/standard")
 	return append(crds, more...), err
 }
 
 // InstallRBAC creates Namespace, the ServiceAccounts and their rights.
 func (i *Installation) InstallRBAC(ctx context.Context) error {
-	return manifest.Apply(ctx, i.cluster.AdminConfig(), i.rights()...)
-}
-
-func (i *Installation) rights() []*unstructured.Unstructured {
-	namespace := &unstructured.Unstructured{Object: map[string]any{
-		"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": Namespace},
-	}}
-	rights := ofKind(i.objects, "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
-	return append([]*unstructured.Unstructured{namespace}, rights...)
+	return manifest.Apply(ctx, i.cluster.AdminConfig(), chart.RBAC(Namespace, i.objects)...)
 }
 
 // InstallWebhooks registers the webhook with the API server. From then until Start, cert-manager
 // objects can neither be created nor changed, as in a user's cluster.
 func (i *Installation) InstallWebhooks(ctx context.Context) error {
-	caBundle, err := writeServingCertificate(i.webhookAddress, i.serving)
+	caBundle, err := i.serving.Write(i.webhookAddress)
 	if err != nil {
 		return err
 	}
-	configurations := ofKind(i.objects, "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
+	configurations := chart.OfKind(i.objects, "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
 	for _, configuration := range configurations {
-		if err := setCABundle(configuration, caBundle); err != nil {
+		if err := chart.SetCABundle(configuration, caBundle); err != nil {
 			return fmt.Errorf("cannot set the CA bundle: %w", err)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/cert-manager/selfsigned-issuer/e2e/chart"
 	"github.com/cert-manager/selfsigned-issuer/e2e/manifest"
 	"github.com/cert-manager/selfsigned-issuer/e2e/toolchain"
 )
@@ -20,17 +21,14 @@ const (
 	gatewayPath = "sigs.k8s.io/gateway-api" // the version that cert-manager is built with
 )
 
-// source is a module that the program is built from.
-type source toolchain.Module
-
-func findSource(ctx context.Context, path string) (source, error) {
-	found, err := toolchain.FindModule(ctx, "certmanager", path, toolchain.CertManager().ModfileFlags()...)
-	return source(found), err
+// findSource returns a module that the program is built from.
+func findSource(ctx context.Context, path string) (toolchain.Module, error) {
+	return toolchain.FindModule(ctx, "certmanager", path, toolchain.CertManager().ModfileFlags()...)
 }
 
-// crds returns the CustomResourceDefinitions in a folder of the module.
-func (s source) crds(folder string) ([]*unstructured.Unstructured, error) {
-	files, err := filepath.Glob(filepath.Join(s.Dir, folder, "*.yaml"))
+// readCRDs returns the CustomResourceDefinitions in a folder of the module.
+func readCRDs(source toolchain.Module, folder string) ([]*unstructured.Unstructured, error) {
+	files, err := filepath.Glob(filepath.Join(source.Dir, folder, "*.yaml"))
 	if err != nil {
 		return nil, err
 	}
@@ -44,10 +42,10 @@ func (s source) crds(folder string) ([]*unstructured.Unstructured, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
-		objects = append(objects, ofKind(decoded, "CustomResourceDefinition")...)
+		objects = append(objects, chart.OfKind(decoded, "CustomResourceDefinition")...)
 	}
 	if len(objects) == 0 {
-		return nil, fmt.Errorf("no CustomResourceDefinitions in %s", filepath.Join(s.Dir, folder))
+		return nil, fmt.Errorf("no CustomResourceDefinitions in %s", filepath.Join(source.Dir, folder))
 	}
 	return objects, nil
 }

@@ -105,7 +105,7 @@ func (i *Installation) identityFlags(ctx context.Context) ([]string, error) {
 	return []string{
 		"--kubeconfig=" + controller, "--webhook-kubeconfig=" + webhook,
 		"--webhook-address=" + i.webhookAddress,
-		"--tls-cert-file=" + i.serving.cert, "--tls-private-key-file=" + i.serving.key,
+		"--tls-cert-file=" + i.serving.Cert, "--tls-private-key-file=" + i.serving.Key,
 	}, nil
 }
 

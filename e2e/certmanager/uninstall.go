@@ -9,6 +9,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/chart"
 )
 
 // Uninstall stops the processes and removes what Install installed, for a cluster that goes
@@ -26,9 +28,9 @@ func (i *Installation) Uninstall(ctx context.Context) error {
 		return err
 	}
 	// Webhooks that nobody serves any more would refuse the rest.
-	objects := ofKind(i.objects, "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
+	objects := chart.OfKind(i.objects, "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
 	objects = append(objects, crds...)
-	objects = append(objects, i.rights()...)
+	objects = append(objects, chart.RBAC(Namespace, i.objects)...)
 	for _, object := range objects {
 		if err := remove(ctx, c, object); err != nil {
 			return fmt.Errorf("cannot remove %s %s: %w", object.GetKind(), object.GetName(), err)

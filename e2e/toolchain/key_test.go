@@ -62,7 +62,7 @@ func TestPinnedModulesTakeNothingFromTheWorkingTree(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range []Program{Etcd(), KubeAPIServer(), KubeControllerManager(), Kubectl(), CertManager()} {
+	for _, p := range []Program{Etcd(), KubeAPIServer(), KubeControllerManager(), Kubectl(), CertManager(), TrustManager()} {
 		goMod, err := os.ReadFile(filepath.Join(root, p.folder, "go.mod"))
 		if err != nil {
 			t.Fatal(err)

@@ -103,6 +103,15 @@ func (p Program) ModfileFlags() []string {
 	return []string{"-modfile=" + p.modfile}
 }
 
+// TrustManager is trust-manager, its controllers and its webhook.
+func TrustManager() Program {
+	return Program{
+		Name: "trust-manager", folder: "e2e/modules/trustmanager", pkg: ".",
+		versionModule: "github.com/cert-manager/trust-manager",
+		coldBuild:     "3 minutes",
+	}
+}
+
 // Plugin is this project's own program, stamped with the version that git knows.
 func Plugin() Program {
 	return Program{

@@ -33,6 +33,7 @@ func run(ctx context.Context, c *console.Console) error {
 		toolchain.KubeControllerManager(),
 		toolchain.CertManager(),
 		toolchain.PluginRace(),
+		toolchain.TrustManager(),
 	} {
 		if _, err := toolchain.Build(ctx, program, c.Say); err != nil {
 			return err
