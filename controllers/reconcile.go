@@ -66,8 +66,10 @@ func (r *requestReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 		return ctrl.Result{}, nil // the process is being stopped: another one does it
 	default:
 	}
-	// What has begun is finished, within the time that the manager gives it to stop.
-	ctx = context.WithoutCancel(ctx)
+	// What has begun is finished, within the time that the manager gives it to stop, and does
+	// not wait for an answer for ever.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerWithin)
+	defer cancel()
 	run := &run{requestReconciler: r, ctx: ctx, log: log.FromContext(ctx)}
 	flow := &libcontrollers.RequestController{
 		FieldOwner:               Name,

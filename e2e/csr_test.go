@@ -31,11 +31,21 @@ const (
 	namespacedSigner   = "selfsignedissuers.selfsigned.cert-manager.io/"
 )
 
-// newClusterIssuer creates a ClusterSelfSignedIssuer of its own for the test.
+// newClusterIssuer creates a ClusterSelfSignedIssuer of its own for the test, and returns when
+// it is Ready: nothing waits for it.
 func newClusterIssuer(t *testing.T) string {
 	t.Helper()
 	issuer := &selfsigned.ClusterSelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{GenerateName: "e2e-"}}
 	create(t, issuer)
+	await(t, "ClusterSelfSignedIssuer "+issuer.Name, func(context.Context) string {
+		get(t, issuer)
+		for _, condition := range issuer.Status.Conditions {
+			if condition.Type == "Ready" && condition.Status == metav1.ConditionTrue {
+				return ""
+			}
+		}
+		return "is not Ready"
+	})
 	return issuer.Name
 }
 

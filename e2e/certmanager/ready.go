@@ -58,10 +58,14 @@ func (c child) checks(api client.Client) []func(context.Context) error {
 func poll(ctx context.Context, fatal func() error, check func(context.Context) error) error {
 	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
+	var last error
 	for {
-		last := check(ctx)
-		if last == nil {
+		err := check(ctx)
+		if err == nil {
 			return nil
+		}
+		if last == nil || ctx.Err() == nil { // what the end of the time cut off says less
+			last = err
 		}
 		if err := fatal(); err != nil {
 			return err

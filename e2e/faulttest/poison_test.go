@@ -108,7 +108,8 @@ func withKey(data func(*testing.T, crypto.Signer) []byte) func(*testing.T, *trac
 }
 
 // TestPoisonedObjects hands out every poison several times at once, while a neighbour makes
-// ordinary requests: those take at most a second longer than without.
+// ordinary requests: those take at most a second longer than without. In `make test`, with the
+// race detector and other tests beside it, ten seconds are let pass.
 func TestPoisonedObjects(t *testing.T) {
 	p := startReady(t, env.Installation, alone)
 	quiet := watchNeighbour(t)
@@ -131,9 +132,13 @@ func TestPoisonedObjects(t *testing.T) {
 	after := consumed(t, p)
 	worked := after.CPU - before.CPU
 	t.Logf("slowest neighbour: %s without poison, %s with; the plugin worked for %s", slowest, disturbed, worked)
-	// On a busy machine everybody waits. The plugin makes nobody wait for longer than it works.
-	if delay := disturbed - slowest; delay > time.Second && worked > delay {
-		t.Errorf("a neighbour's request took %s longer than without poison", delay)
+	// On a busy machine, and with the race detector, everybody waits for the processor.
+	limit := 10 * time.Second
+	if full() {
+		limit = time.Second
+	}
+	if delay := disturbed - slowest; delay > limit {
+		t.Errorf("a neighbour's request took %s longer than without poison, want at most %s", delay, limit)
 	}
 	t.Logf("most memory: %d MiB before, %d MiB after", before.PeakRSS>>20, after.PeakRSS>>20)
 	if slack := memorySlack() * (1 << 20) * raceFactor(); float64(after.PeakRSS-before.PeakRSS) > slack {
