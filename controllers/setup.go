@@ -60,18 +60,20 @@ func Scheme() *runtime.Scheme {
 // must know their kinds by now.
 func (o Options) setup(ctx context.Context, mgr ctrl.Manager) (*gauges, error) {
 	g := &gauges{cache: mgr.GetCache(), elected: mgr.Elected()}
-	for _, kind := range o.issuerKinds() {
-		if err := o.setupIssuers(ctx, mgr, issuerRef{kind: kind}.newObject()); err != nil {
-			return nil, fmt.Errorf("setting up the controller for %s: %w", kind, err)
-		}
-		g.issuers = append(g.issuers, kind)
-	}
+	// Requests first: the manager runs already, so that each controller waits for its cache
+	// before the next one is set up, and signing needs no controller of issuers.
 	for _, kind := range o.requestKinds(mgr) {
 		waits := newWaits()
 		if err := o.setupRequests(ctx, mgr, kind, waits); err != nil {
 			return nil, fmt.Errorf("setting up the controller for %s: %w", kind.name, err)
 		}
 		g.requests = append(g.requests, waitingRequests{kind, waits})
+	}
+	for _, kind := range o.issuerKinds() {
+		if err := o.setupIssuers(ctx, mgr, issuerRef{kind: kind}.newObject()); err != nil {
+			return nil, fmt.Errorf("setting up the controller for %s: %w", kind, err)
+		}
+		g.issuers = append(g.issuers, kind)
 	}
 	return g, nil
 }

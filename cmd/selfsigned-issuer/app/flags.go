@@ -34,7 +34,7 @@ func (o *options) addFlags(flags *pflag.FlagSet) {
 }
 
 func (o *options) addSigningFlags(flags *pflag.FlagSet) {
-	flags.IntVar(&o.concurrency, "concurrency", 20, "how many requests of a kind are handled at the same time")
+	flags.IntVar(&o.concurrency, "concurrency", 100, "how many requests of a kind are handled at the same time")
 	flags.DurationVar(&o.keyMismatchGrace, "key-mismatch-grace", time.Minute, "how long a request waits for its Secret to hold its private key when the Secret holds another one")
 	flags.StringSliceVar(&o.namespaces, "namespaces", nil, "serve these namespaces alone, with rights in them alone: no cluster issuers, no Kubernetes CSRs; empty: serve all namespaces")
 	flags.BoolVar(&o.watchSecrets, "watch-secrets", true, "notice a changed Secret at once, for which all Secrets' metadata are listed and watched; false: look at the Secrets that requests wait for every 1 to 30 seconds, which takes the verb get alone")
