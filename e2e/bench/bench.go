@@ -113,8 +113,9 @@ func (b *bench) plan() []measurement {
 	var plan []measurement
 	if b.runs(Online) {
 		plan = append(plan,
+			measurement{Online, b.approved(b.approvalAlone()), b.Requests, b.online},
 			measurement{Online, b.inTreeTuned(), b.Requests, b.online},
-			measurement{Online, b.plugin(), b.Requests, b.online})
+			measurement{Online, b.approved(b.plugin()), b.Requests, b.online})
 	}
 	if b.runs(Backlog) {
 		plan = append(plan,
@@ -126,7 +127,7 @@ func (b *bench) plan() []measurement {
 	if b.runs(Trickle) {
 		plan = append(plan,
 			measurement{Trickle, b.inTreeTuned(), b.trickleRequests(), b.trickle},
-			measurement{Trickle, b.plugin(), b.trickleRequests(), b.trickle})
+			measurement{Trickle, b.approved(b.plugin()), b.trickleRequests(), b.trickle})
 	}
 	return plan
 }

@@ -5,6 +5,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
@@ -19,6 +20,7 @@ import (
 const (
 	Floor         = "floor"
 	WriteAlone    = "write alone"
+	ApprovalAlone = "approval alone"
 	InTreeDefault = "in-tree, default flags"
 	InTreeTuned   = "in-tree, tuned"
 	Plugin        = "selfsigned-issuer"
@@ -37,13 +39,16 @@ type contestant interface {
 type signer struct {
 	started time.Time
 	process *process.Process // nil when it is the benchmark itself
+	beside  *process.Process // cert-manager, where it approves and the signer is another process
 }
 
-func signerIn(p *process.Process) signer { return signer{p.Started(), p} }
+func signerIn(p *process.Process) signer { return signer{started: p.Started(), process: p} }
 
 const stopTimeout = 20 * time.Second
 
-// inTree is cert-manager's SelfSigned issuer in a process of its own.
+// inTree is cert-manager's SelfSigned issuer as users have it: in one process with the other
+// controllers that cert-manager runs for CertificateRequests. Each of them looks at every
+// request for an in-tree issuer, also at those that are for another one's type.
 type inTree struct {
 	*bench
 	title   string
@@ -51,14 +56,18 @@ type inTree struct {
 	running *certmanager.Installation
 }
 
-const inTreeController = "certificaterequests-issuer-selfsigned"
+// requestControllers are the approver and the issuers.
+const requestControllers = "certificaterequests-*"
+
+// tuned is how cert-manager is set up for bursts.
+var tuned = certmanager.Options{QPS: 5000, Burst: 5000, Workers: 20}
 
 func (b *bench) inTreeDefault() contestant {
 	return &inTree{bench: b, title: InTreeDefault}
 }
 
 func (b *bench) inTreeTuned() contestant {
-	return &inTree{bench: b, title: InTreeTuned, options: certmanager.Options{QPS: 5000, Burst: 5000, Workers: 20}}
+	return &inTree{bench: b, title: InTreeTuned, options: tuned}
 }
 
 func (s *inTree) name() string { return s.title }
@@ -68,18 +77,23 @@ func (s *inTree) issuer() cmmeta.IssuerReference {
 }
 
 func (s *inTree) start(ctx context.Context, _ *batch) (signer, error) {
-	options := s.options
-	options.Report = s.Report
-	options.WebhookElsewhere = true
-	options.Controllers = []string{inTreeController}
 	var err error
-	if s.running, err = certmanager.New(ctx, s.cluster, options); err != nil {
-		return signer{}, err
-	}
-	if err := s.running.Start(ctx); err != nil {
+	if s.running, err = s.startCertManager(ctx, s.options, requestControllers); err != nil {
 		return signer{}, err
 	}
 	return signerIn(s.running.Process("cert-manager")), nil
+}
+
+// startCertManager starts controllers of cert-manager; the webhook runs already.
+func (b *bench) startCertManager(ctx context.Context, options certmanager.Options, controllers string) (*certmanager.Installation, error) {
+	options.Report = b.Report
+	options.WebhookElsewhere = true
+	options.Controllers = []string{controllers}
+	installation, err := certmanager.New(ctx, b.cluster, options)
+	if err != nil {
+		return nil, err
+	}
+	return installation, installation.Start(ctx)
 }
 
 func (s *inTree) stop() error {
@@ -87,6 +101,34 @@ func (s *inTree) stop() error {
 		return nil
 	}
 	return s.running.Stop()
+}
+
+// approved is a contestant with cert-manager running beside it, which approves. In-tree
+// SelfSigned needs none: it approves itself.
+type approved struct {
+	contestant
+	*bench
+	certManager *certmanager.Installation
+}
+
+func (b *bench) approved(c contestant) contestant { return &approved{contestant: c, bench: b} }
+
+func (s *approved) start(ctx context.Context, batch *batch) (signer, error) {
+	var err error
+	if s.certManager, err = s.startCertManager(ctx, tuned, requestControllers); err != nil {
+		return signer{}, err
+	}
+	started, err := s.contestant.start(ctx, batch)
+	started.beside = s.certManager.Process("cert-manager")
+	return started, err
+}
+
+func (s *approved) stop() error {
+	err := s.contestant.stop()
+	if s.certManager != nil {
+		err = errors.Join(err, s.certManager.Stop())
+	}
+	return err
 }
 
 // ours is the plugin's real binary with the arguments that the default overlay gives it.

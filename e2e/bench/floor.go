@@ -42,6 +42,7 @@ func (f *floor) issuer() cmmeta.IssuerReference {
 
 func (f *floor) stop() error { return nil }
 
+// start returns when all requests are signed, which are there already.
 func (f *floor) start(ctx context.Context, batch *batch) (signer, error) {
 	status, err := sampleStatus(batch.requests[0])
 	if err != nil {

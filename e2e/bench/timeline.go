@@ -19,8 +19,8 @@ import (
 
 // timeline records when a watch saw each request approved and ready.
 type timeline struct {
+	batch    *batch
 	watch    watch.Interface
-	wanted   int
 	progress chan struct{}
 	done     chan error
 
@@ -28,19 +28,24 @@ type timeline struct {
 	approved, ready map[string]time.Time
 }
 
-// observe watches the requests of a batch, from what they are now.
-func (b *batch) observe(ctx context.Context) (*timeline, error) {
+// watch brings what happens to the requests of a batch from now on. It begins again where it
+// was when the API server ends the watch of a slow reader.
+func (b *batch) watch(ctx context.Context) (watch.Interface, error) {
 	var list cmapi.CertificateRequestList
 	if err := b.client.List(ctx, &list, client.InNamespace(b.namespace), client.Limit(1)); err != nil {
 		return nil, err
 	}
-	// It begins again where it was when the API server ends the watch of a slow reader.
-	watcher, err := watchtools.NewRetryWatcherWithContext(ctx, list.ResourceVersion, b)
+	return watchtools.NewRetryWatcherWithContext(ctx, list.ResourceVersion, b)
+}
+
+// observe records what happens to the requests of a batch from now on.
+func (b *batch) observe(ctx context.Context) (*timeline, error) {
+	watcher, err := b.watch(ctx)
 	if err != nil {
 		return nil, err
 	}
 	t := &timeline{
-		watch: watcher, wanted: len(b.requests),
+		batch: b, watch: watcher,
 		progress: make(chan struct{}, 1), done: make(chan error, 1),
 		approved: map[string]time.Time{}, ready: map[string]time.Time{},
 	}
@@ -63,6 +68,9 @@ func (t *timeline) record() error {
 		now := time.Now()
 		if cmutil.CertificateRequestIsApproved(request) {
 			note(t.approved, request.Name, now)
+			if t.batch.untilApproved {
+				note(t.ready, request.Name, now)
+			}
 		}
 		switch cmutil.CertificateRequestReadyReason(request) {
 		case cmapi.CertificateRequestReasonFailed, cmapi.CertificateRequestReasonDenied:
@@ -70,7 +78,7 @@ func (t *timeline) record() error {
 		case cmapi.CertificateRequestReasonIssued:
 			note(t.ready, request.Name, now)
 		}
-		if len(t.ready) == t.wanted {
+		if len(t.ready) == len(t.batch.requests) {
 			return nil
 		}
 		select {

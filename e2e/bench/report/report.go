@@ -12,19 +12,20 @@ import (
 // The metrics of a run. Times are in seconds, sizes in MiB. Requests to the API server are
 // metrics of their own, see APIRequest.
 const (
-	Requests     = "requests"                   // how many were signed
-	Rate         = "rate per second"            // requests signed a second
-	P50          = "p50 s"                      // from approved to ready, the median
-	P99          = "p99 s"                      // the same, 99 of 100
-	First        = "first certificate s"        // from the start of the process
-	SignerCPU    = "signer CPU s"               // of the signing process
-	APIServerCPU = "API server CPU s"           // of kube-apiserver
-	CostCPU      = "CPU ms a certificate"       // both, for each certificate
-	PeakRSS      = "peak RSS MiB"               // of the signing process
-	Events       = "events a certificate"       // that were there in the end
-	Reads        = "reads a certificate"        // requests to the API server that read
-	Writes       = "writes a certificate"       // requests to the API server that write
-	SecretReads  = "Secret reads a certificate" // the reads of Secrets among them
+	Requests       = "requests"                   // how many were signed
+	Rate           = "rate per second"            // requests signed a second
+	P50            = "p50 s"                      // from approved to ready, the median
+	P99            = "p99 s"                      // the same, 99 of 100
+	First          = "first certificate s"        // from the start of the process
+	SignerCPU      = "signer CPU s"               // of the signing process
+	CertManagerCPU = "cert-manager CPU s"         // of cert-manager, where it approves beside the signer
+	APIServerCPU   = "API server CPU s"           // of kube-apiserver
+	CostCPU        = "CPU ms a certificate"       // all of them, for each certificate
+	PeakRSS        = "peak RSS MiB"               // of the signing process
+	Events         = "events a certificate"       // that were there in the end
+	Reads          = "reads a certificate"        // requests to the API server that read
+	Writes         = "writes a certificate"       // requests to the API server that write
+	SecretReads    = "Secret reads a certificate" // the reads of Secrets among them
 )
 
 const apiRequestPrefix = "request: "

@@ -24,6 +24,7 @@ var columns = []struct {
 	{"writes", Writes, 2},
 	{"events", Events, 2},
 	{"signer CPU s", SignerCPU, 2},
+	{"cert-manager CPU s", CertManagerCPU, 2},
 	{"API server CPU s", APIServerCPU, 2},
 	{"CPU ms each", CostCPU, 2},
 	{"peak RSS MiB", PeakRSS, 1},
