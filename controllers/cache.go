@@ -4,11 +4,14 @@
 package controllers
 
 import (
+	"context"
 	"unique"
 
 	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	certificatesv1 "k8s.io/api/certificates/v1"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -70,3 +73,15 @@ func mark(certificate []byte) []byte {
 }
 
 var certificateMark = []byte("left out")
+
+// eachItem calls do with each object of a list in the cache, which must not be changed.
+func eachItem(ctx context.Context, cache client.Reader, list client.ObjectList, do func(client.Object), options ...client.ListOption) error {
+	options = append(options, client.UnsafeDisableDeepCopy)
+	if err := cache.List(ctx, list, options...); err != nil {
+		return err
+	}
+	return apimeta.EachListItem(list, func(item runtime.Object) error {
+		do(item.(client.Object))
+		return nil
+	})
+}

@@ -65,14 +65,22 @@ func newEventWriter(c client.Client, log logr.Logger) *eventWriter {
 	return w
 }
 
-// Eventf implements client-go's events.EventRecorder.
+// maxNote is the longest note, in bytes, that the API server takes in an event.
+// Source: validation of events.k8s.io/v1.
+const maxNote = 1024
+
+// Eventf implements client-go's events.EventRecorder. issuer-lib passes finished texts where a
+// format string is expected: without arguments, a "%" is a "%".
 func (w *eventWriter) Eventf(regarding, _ runtime.Object, eventType, reason, action, note string, args ...any) {
 	about, err := reference.GetReference(w.client.Scheme(), regarding)
 	if err != nil {
 		w.log.Error(err, "An event is lost", "reason", reason)
 		return
 	}
-	w.queue.Add(w.event(about, eventType, reason, action, fmt.Sprintf(note, args...)))
+	if len(args) > 0 {
+		note = fmt.Sprintf(note, args...)
+	}
+	w.queue.Add(w.event(about, eventType, reason, action, truncate(note, maxNote)))
 }
 
 func (w *eventWriter) event(about *corev1.ObjectReference, eventType, reason, action, note string) *eventsv1.Event {

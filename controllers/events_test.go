@@ -48,7 +48,7 @@ func newTestWriter(answer func(attempt int) (stored bool, err error)) (*eventWri
 func (w *eventWriter) send(n int) {
 	for i := range n {
 		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "sandbox", Name: "about", UID: "uid"}}
-		plainRecorder{w}.Eventf(secret, nil, corev1.EventTypeNormal, "Reason", eventAction, fmt.Sprintf("100%% of number %d", i))
+		w.Eventf(secret, nil, corev1.EventTypeNormal, "Reason", eventAction, fmt.Sprintf("100%% of number %d", i))
 	}
 }
 

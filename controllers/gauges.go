@@ -9,15 +9,13 @@ import (
 
 	libapi "github.com/cert-manager/issuer-lib/api/v1alpha1"
 	"github.com/prometheus/client_golang/prometheus"
-	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 var (
 	waitingDesc = prometheus.NewDesc(metricsPrefix+"requests_waiting",
-		"Requests that wait, by kind and reason: a pending one of docs/outcomes.md, NotApproved while nobody has approved or denied the request, or InProgress before anything is found to wait for. Only the leader reports it.",
+		"Requests that wait, by kind and reason: the reason of a pending situation in docs/outcomes.md, NotApproved while nobody has approved or denied the request, or InProgress before anything is found to wait for. Only the leader reports it.",
 		[]string{"kind", "reason"}, nil)
 	oldestDesc = prometheus.NewDesc(metricsPrefix+"requests_waiting_oldest_timestamp_seconds",
 		"Since when the oldest of these requests has waited, in Unix time: since its approval, or since its creation without one. Absent when none waits. Only the leader reports it.",
@@ -39,12 +37,12 @@ const (
 type gauges struct {
 	cache    client.Reader
 	elected  <-chan struct{}
-	requests []waitingRequests
+	requests []requestGauges
 	issuers  []string // their kinds
 }
 
-// waitingRequests are those of one kind.
-type waitingRequests struct {
+// requestGauges are those of one kind.
+type requestGauges struct {
 	kind  requestKind
 	waits *waits
 }
@@ -74,23 +72,22 @@ type group struct {
 	oldest time.Time
 }
 
-func (r waitingRequests) collect(cache client.Reader, values chan<- prometheus.Metric) {
+func (r requestGauges) collect(cache client.Reader, values chan<- prometheus.Metric) {
 	groups := map[situation]*group{notApproved: {}, inProgress: {}}
 	for situation, outcome := range outcomes {
 		if outcome.state == pending {
 			groups[situation] = &group{}
 		}
 	}
-	list := r.kind.newList()
-	ok := eachItem(cache, list, func(object client.Object) {
+	err := eachItem(context.Background(), cache, r.kind.newList(), func(object client.Object) {
 		request := r.kind.wrap(object)
 		group := groups[r.reason(request)]
 		group.size++
 		if since := request.waitingSince(); group.oldest.IsZero() || since.Before(group.oldest) {
 			group.oldest = since
 		}
-	}, client.MatchingFields{unfinished: "true"})
-	if !ok {
+	}, client.MatchingFields{byUnfinished: "true"})
+	if err != nil { // the cache is being stopped
 		return
 	}
 	for reason, group := range groups {
@@ -102,7 +99,7 @@ func (r waitingRequests) collect(cache client.Reader, values chan<- prometheus.M
 	}
 }
 
-func (r waitingRequests) reason(request request) situation {
+func (r requestGauges) reason(request request) situation {
 	if !request.approved() && !request.denied() {
 		return notApproved
 	}
@@ -116,14 +113,14 @@ func (r waitingRequests) reason(request request) situation {
 
 func collectIssuers(cache client.Reader, kind string, values chan<- prometheus.Metric) {
 	var ready, unready int
-	ok := eachItem(cache, issuerRef{kind: kind}.newList(), func(object client.Object) {
+	err := eachItem(context.Background(), cache, issuerRef{kind: kind}.newList(), func(object client.Object) {
 		if isReady(object.(libapi.Issuer)) {
 			ready++
 		} else {
 			unready++
 		}
 	})
-	if !ok {
+	if err != nil { // the cache is being stopped
 		return
 	}
 	values <- prometheus.MustNewConstMetric(issuersDesc, prometheus.GaugeValue, float64(ready), kind, "true")
@@ -137,18 +134,4 @@ func isReady(issuer libapi.Issuer) bool {
 		}
 	}
 	return false
-}
-
-// eachItem calls do with each object of a list, which must not be changed. It returns false
-// when the cache gives none because it is being stopped.
-func eachItem(cache client.Reader, list client.ObjectList, do func(client.Object), options ...client.ListOption) bool {
-	options = append(options, client.UnsafeDisableDeepCopy)
-	if err := cache.List(context.Background(), list, options...); err != nil {
-		return false
-	}
-	_ = apimeta.EachListItem(list, func(item runtime.Object) error { // the function never fails
-		do(item.(client.Object))
-		return nil
-	})
-	return true
 }

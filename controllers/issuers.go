@@ -39,7 +39,7 @@ func (o Options) setupIssuers(ctx context.Context, mgr ctrl.Manager, issuer liba
 		EventSource:       noEvents{},
 		Client:            mgr.GetClient(),
 		Check:             check,
-		EventRecorder:     o.recorder(),
+		EventRecorder:     o.events,
 		Clock:             o.Clock,
 		ControllerOptions: o.controllerOptions(),
 		PreSetupWithManager: func(_ context.Context, gvk schema.GroupVersionKind, _ ctrl.Manager, build *builder.Builder) error {

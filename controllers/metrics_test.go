@@ -43,13 +43,13 @@ func measured(t *testing.T) (*metrics, client.Client) {
 		issuerAt("good", 1, 1), issuerAt("changed", 2, 1), issuerAt("good-as-well", 3, 3),
 	)
 	for _, kind := range kinds {
-		builder = builder.WithIndex(kind.newObject(), unfinished, kind.unfinished)
+		builder = builder.WithIndex(kind.newObject(), byUnfinished, kind.unfinished)
 	}
 	elected := make(chan struct{})
 	close(elected)
 	g := &gauges{cache: builder.Build(), elected: elected, issuers: []string{issuerKind, clusterIssuerKind}}
 	for _, kind := range kinds {
-		g.requests = append(g.requests, waitingRequests{kind, newWaits()})
+		g.requests = append(g.requests, requestGauges{kind, newWaits()})
 	}
 	for _, name := range []string{"approved-late", "approved-early"} {
 		g.requests[0].waits.tell(types.NamespacedName{Namespace: "sandbox", Name: name}, types.UID(name), missingSecret)
@@ -135,7 +135,7 @@ selfsigned_issuer_ready 1
 # TYPE selfsigned_issuer_requests_total counter
 selfsigned_issuer_requests_total{kind="CertificateRequest",reason="CertificateIssued",result="issued"} 2
 selfsigned_issuer_requests_total{kind="CertificateSigningRequest",reason="DeniedReference",result="failed"} 1
-# HELP selfsigned_issuer_requests_waiting Requests that wait, by kind and reason: a pending one of docs/outcomes.md, NotApproved while nobody has approved or denied the request, or InProgress before anything is found to wait for. Only the leader reports it.
+# HELP selfsigned_issuer_requests_waiting Requests that wait, by kind and reason: the reason of a pending situation in docs/outcomes.md, NotApproved while nobody has approved or denied the request, or InProgress before anything is found to wait for. Only the leader reports it.
 # TYPE selfsigned_issuer_requests_waiting gauge
 selfsigned_issuer_requests_waiting{kind="CertificateRequest",reason="InProgress"} 2
 selfsigned_issuer_requests_waiting{kind="CertificateRequest",reason="MissingSecret"} 2

@@ -4,25 +4,32 @@
 package controllers
 
 import (
-	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
-	"github.com/cert-manager/selfsigned-issuer/signer"
+	"time"
+
+	"k8s.io/utils/clock"
 )
 
-// signerOptions translates the spec of an issuer. The values of its enumerations are the
-// signer's own.
-func signerOptions(spec *selfsigned.SelfSignedIssuerSpec) signer.Options {
-	options := signer.Options{
-		CRLDistributionPoints: spec.CRLDistributionPoints,
-		EmptySubject:          signer.EmptySubject(spec.EmptySubject),
-		SignatureAlgorithm:    signer.SignatureAlgorithm(spec.SignatureAlgorithm),
-		SubjectKeyIdentifier:  signer.KeyIdentifier(spec.SubjectKeyIdentifier),
-	}
-	if spec.MaxPathLength != nil {
-		length := int(*spec.MaxPathLength)
-		options.MaxPathLength = &length
-	}
-	if spec.Backdate != nil {
-		options.Backdate = spec.Backdate.Duration
-	}
-	return options
+// Options are what a user can set on the controllers; see the flags for their meaning.
+type Options struct {
+	// ClusterResourceNamespace is where the keys of Kubernetes CSRs for a cluster issuer are.
+	ClusterResourceNamespace string
+	// Namespaces are served alone; all are when it is empty. With a list, neither cluster
+	// issuers nor Kubernetes CSRs are served, and the manager's cache has to have these
+	// namespaces alone.
+	Namespaces []string
+	// PollSecrets looks again and again at the Secrets that requests wait for, where there is
+	// no right to watch them.
+	PollSecrets bool
+	// Concurrency is how many requests of a kind are handled at the same time.
+	Concurrency int
+	// KubernetesCSRs turns on the signing of Kubernetes CertificateSigningRequests.
+	KubernetesCSRs bool
+	// KeyMismatchGrace is how long a Secret may hold another key than the request's.
+	KeyMismatchGrace time.Duration
+	// Version is what the metrics say of the build.
+	Version string
+	// Clock is the source of validity periods and graces.
+	Clock clock.PassiveClock
+
+	events *eventWriter // set by Add
 }

@@ -77,7 +77,7 @@ var outcomes = map[situation]outcome{
 	deniedReference: {failed, corev1.EventTypeWarning,
 		"User {user} may not use {issuer}: grant the verb \"reference\" on resource \"signers\" in apiGroup \"selfsigned.cert-manager.io\" for the issuer's name in its namespace, and create the {kind} again."},
 	wrongKey: {failed, corev1.EventTypeWarning,
-		"Secret {secret} does not hold the private key of this request, and did not for {grace}. cert-manager requests again by itself for a Certificate; otherwise correct the annotation {annotation} and create the {kind} again."},
+		"Secret {secret} has held another private key than that of this request for {grace}. cert-manager requests again by itself for a Certificate; otherwise correct the annotation {annotation} and create the {kind} again."},
 	unsignable: {failed, corev1.EventTypeWarning,
 		"The certificate cannot be signed by {issuer}: {detail}. Correct the Certificate or the issuer, then request it again."},
 

@@ -69,7 +69,7 @@ func newFixture(t *testing.T, intercepted interceptor.Funcs) fixture {
 		kind:     certificateRequests(),
 		client:   c,
 		keys:     keyReader{c},
-		recorder: plainRecorder{recorder},
+		recorder: recorder,
 		clock:    clocktesting.NewFakePassiveClock(now),
 		grace:    time.Minute,
 		waits:    newWaits(),

@@ -12,40 +12,13 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
-	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
 )
-
-// Options are what a user can set on the controllers; see the flags for their meaning.
-type Options struct {
-	// ClusterResourceNamespace is where the keys of Kubernetes CSRs for a cluster issuer are.
-	ClusterResourceNamespace string
-	// Namespaces are served alone; all are when it is empty. With a list, neither cluster
-	// issuers nor Kubernetes CSRs are served, and the manager's cache has to have these
-	// namespaces alone.
-	Namespaces []string
-	// PollSecrets looks again and again at the Secrets that requests wait for, where there is
-	// no right to watch them.
-	PollSecrets bool
-	// Concurrency is how many requests of a kind are handled at the same time.
-	Concurrency int
-	// KubernetesCSRs turns on the signing of Kubernetes CertificateSigningRequests.
-	KubernetesCSRs bool
-	// KeyMismatchGrace is how long a Secret may hold another key than the request's.
-	KeyMismatchGrace time.Duration
-	// Version is what the metrics say of the build.
-	Version string
-	// Clock is the source of validity periods and graces.
-	Clock clock.PassiveClock
-
-	events *eventWriter // set by Add
-}
 
 // Scheme returns a scheme with every type that the controllers use.
 func Scheme() *runtime.Scheme {
@@ -67,7 +40,7 @@ func (o Options) setup(ctx context.Context, mgr ctrl.Manager) (*gauges, error) {
 		if err := o.setupRequests(ctx, mgr, kind, waits); err != nil {
 			return nil, fmt.Errorf("setting up the controller for %s: %w", kind.name, err)
 		}
-		g.requests = append(g.requests, waitingRequests{kind, waits})
+		g.requests = append(g.requests, requestGauges{kind, waits})
 	}
 	for _, kind := range o.issuerKinds() {
 		if err := o.setupIssuers(ctx, mgr, issuerRef{kind: kind}.newObject()); err != nil {
@@ -118,5 +91,3 @@ func (o Options) controllerOptions() controller.Options {
 		EnableWarmup: &warm,
 	}
 }
-
-func (o Options) recorder() events.EventRecorder { return plainRecorder{o.events} }

@@ -9,7 +9,6 @@ import (
 
 	libapi "github.com/cert-manager/issuer-lib/api/v1alpha1"
 	libsigner "github.com/cert-manager/issuer-lib/controllers/signer"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/cert-manager/selfsigned-issuer/signer"
@@ -47,7 +46,7 @@ func (r *run) trySign(ctx context.Context, object libsigner.CertificateRequestOb
 	}
 	key, v := r.keys.read(ctx, r.request.keySecret(), candidate)
 	if v != nil {
-		return r.lookAgain(r.limitGrace(v))
+		return r.pollSecret(r.limitGrace(v))
 	}
 	certificate, err := signer.SelfSign(candidate, key, signerOptions(specOf(issuer)), r.clock.Now())
 	if err != nil {
@@ -64,8 +63,7 @@ func (r *run) limitGrace(v *verdict) *verdict {
 		return v
 	}
 	object := r.request.object()
-	key := types.NamespacedName{Namespace: object.GetNamespace(), Name: object.GetName()}
-	waited := r.clock.Since(r.waits.mismatchSince(key, object.GetUID(), r.clock.Now()))
+	waited := r.clock.Since(r.waits.mismatchSince(client.ObjectKeyFromObject(object), object.GetUID(), r.clock.Now()))
 	if waited >= r.grace {
 		return &verdict{situation: wrongKey}
 	}
@@ -74,9 +72,9 @@ func (r *run) limitGrace(v *verdict) *verdict {
 	return v
 }
 
-// lookAgain makes a request that waits for its Secret look at it again where nobody tells of
+// pollSecret makes a request that waits for its Secret look at it again where nobody tells of
 // a change. A failure of the API server is retried anyway.
-func (r *run) lookAgain(v *verdict) *verdict {
+func (r *run) pollSecret(v *verdict) *verdict {
 	if !r.pollSecrets || v.state() != pending || v.cause != nil {
 		return v
 	}

@@ -15,10 +15,10 @@ import (
 // repeats an event.
 type waits struct {
 	mu   sync.Mutex
-	byID map[types.NamespacedName]*waitingRequest
+	byID map[types.NamespacedName]*remembered
 }
 
-type waitingRequest struct {
+type remembered struct {
 	uid        types.UID
 	told       situation     // the last one that an event was sent for
 	said       string        // the last message that was to be written to the object
@@ -27,7 +27,7 @@ type waitingRequest struct {
 }
 
 func newWaits() *waits {
-	return &waits{byID: map[types.NamespacedName]*waitingRequest{}}
+	return &waits{byID: map[types.NamespacedName]*remembered{}}
 }
 
 // tell reports whether s is news for the user of the request, and takes it for told.
@@ -98,11 +98,11 @@ func (w *waits) forget(key types.NamespacedName) {
 }
 
 // entry returns what is known of a request; a successor of the same name starts anew.
-func (w *waits) entry(key types.NamespacedName, uid types.UID) *waitingRequest {
+func (w *waits) entry(key types.NamespacedName, uid types.UID) *remembered {
 	if entry := w.byID[key]; entry != nil && entry.uid == uid {
 		return entry
 	}
-	entry := &waitingRequest{uid: uid}
+	entry := &remembered{uid: uid}
 	w.byID[key] = entry
 	return entry
 }

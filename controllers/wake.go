@@ -8,8 +8,6 @@ import (
 	"maps"
 	"time"
 
-	apimeta "k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -23,9 +21,9 @@ import (
 // as much as there are requests that wait for it, however many have been signed before. The
 // last one is for the gauges, and holds those that nobody has approved yet as well.
 const (
-	bySecret   = "waitingForSecret"
-	byIssuer   = "waitingForIssuer"
-	unfinished = "unfinished"
+	bySecret     = "waitingForSecret"
+	byIssuer     = "waitingForIssuer"
+	byUnfinished = "unfinished"
 )
 
 // indexWaiting registers the indexes for a kind of request.
@@ -37,7 +35,7 @@ func indexWaiting(ctx context.Context, indexer client.FieldIndexer, kind request
 	if err := indexer.IndexField(ctx, object, byIssuer, kind.issuersWaitedFor); err != nil {
 		return err
 	}
-	return indexer.IndexField(ctx, object, unfinished, kind.unfinished)
+	return indexer.IndexField(ctx, object, byUnfinished, kind.unfinished)
 }
 
 func (k requestKind) secretsWaitedFor(object client.Object) []string {
@@ -82,17 +80,14 @@ func wakeByIssuer(reader client.Reader, kind requestKind, issuerKind string) han
 }
 
 func listWaiting(ctx context.Context, reader client.Reader, kind requestKind, index, value string) []ctrl.Request {
-	list := kind.newList()
-	// UnsafeDisableDeepCopy: only names are taken from the objects.
-	if err := reader.List(ctx, list, client.MatchingFields{index: value}, client.UnsafeDisableDeepCopy); err != nil {
+	var requests []ctrl.Request
+	err := eachItem(ctx, reader, kind.newList(), func(object client.Object) {
+		requests = append(requests, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(object)})
+	}, client.MatchingFields{index: value})
+	if err != nil {
 		log.FromContext(ctx).Error(err, "Listing the requests that wait failed", "index", index, "value", value)
 		return nil
 	}
-	var requests []ctrl.Request
-	_ = apimeta.EachListItem(list, func(item runtime.Object) error { // the function never fails
-		requests = append(requests, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(item.(client.Object))})
-		return nil
-	})
 	return requests
 }
 
@@ -135,8 +130,8 @@ func foreignWrites(kind requestKind, waits *waits) predicate.Predicate {
 // other without end and pause.
 const foreignDelay = time.Second
 
-// lookAgain enqueues an updated request after a while.
-func lookAgain() handler.EventHandler {
+// enqueueLater enqueues an updated request after a while.
+func enqueueLater() handler.EventHandler {
 	return handler.Funcs{UpdateFunc: func(_ context.Context, e event.UpdateEvent, queue workqueue.TypedRateLimitingInterface[ctrl.Request]) {
 		queue.AddAfter(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(e.ObjectNew)}, foreignDelay)
 	}}

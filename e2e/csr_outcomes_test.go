@@ -141,7 +141,7 @@ func TestCSRWithAWrongKeyFailsAfterTheGrace(t *testing.T) {
 	csr := newCSR(t, namespacedSigner+namespace+".issuer", "key", key)
 	create(t, csr)
 	approve(t, csr)
-	awaitCSRFailed(t, csr, "ErrorKeyMatch", inNamespace("Secret {ns}/key does not hold the private key of this request, and did not for 5s. cert-manager requests again by itself for a Certificate; otherwise correct the annotation experimental.cert-manager.io/private-key-secret-name and create the CertificateSigningRequest again.", namespace), "WaitingForMatchingKey")
+	awaitCSRFailed(t, csr, "ErrorKeyMatch", inNamespace("Secret {ns}/key has held another private key than that of this request for 5s. cert-manager requests again by itself for a Certificate; otherwise correct the annotation experimental.cert-manager.io/private-key-secret-name and create the CertificateSigningRequest again.", namespace), "WaitingForMatchingKey")
 }
 
 // TestMalformedCSR has usages in its PKCS#10 request that the spec contradicts, which the API

@@ -13,6 +13,8 @@ import (
 	"flag"
 	"strings"
 	"testing"
+
+	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
 )
 
 // `make test-fips` gives a program that has the validated module built in. Without it the
@@ -31,17 +33,23 @@ func TestFIPS(t *testing.T) {
 	if log := env.Plugin.Tail(1000); !strings.Contains(log, ", FIPS 140-3 module ") {
 		t.Errorf("the plugin does not say that it runs in FIPS mode:\n%s", log)
 	}
-	for name, generate := range map[string]func() (crypto.Signer, error){
-		"RSA":     func() (crypto.Signer, error) { return rsa.GenerateKey(rand.Reader, 2048) },
-		"ECDSA":   func() (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P384(), rand.Reader) },
-		"Ed25519": func() (crypto.Signer, error) { _, key, err := ed25519.GenerateKey(rand.Reader); return key, err },
+	newRSA := func() (crypto.Signer, error) { return rsa.GenerateKey(rand.Reader, 2048) }
+	for _, test := range []struct {
+		name       string
+		generate   func() (crypto.Signer, error)
+		identifier selfsigned.SubjectKeyIdentifierMethod
+	}{
+		{"RSA", newRSA, ""},
+		{"ECDSA", func() (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P384(), rand.Reader) }, ""},
+		{"Ed25519", func() (crypto.Signer, error) { _, key, err := ed25519.GenerateKey(rand.Reader); return key, err }, ""},
+		{"SHA-1 as a name for the key", newRSA, selfsigned.SubjectKeyIdentifierSHA1},
 	} {
-		t.Run(name, func(t *testing.T) {
-			key, err := generate()
+		t.Run(test.name, func(t *testing.T) {
+			key, err := test.generate()
 			if err != nil {
 				t.Fatal(err)
 			}
-			namespace := newNamespace(t)
+			namespace := newNamespaceWith(t, selfsigned.SelfSignedIssuerSpec{SubjectKeyIdentifier: test.identifier})
 			createKeySecret(t, namespace, key)
 			request := newRequest(t, namespace, key)
 			create(t, request)

@@ -217,7 +217,7 @@ func TestWrongKeyFailsAfterTheGrace(t *testing.T) {
 	createKeySecret(t, namespace, newKey(t))
 	request := newRequest(t, namespace, key)
 	create(t, request)
-	message := inNamespace("Secret {ns}/key does not hold the private key of this request, and did not for 5s. cert-manager requests again by itself for a Certificate; otherwise correct the annotation cert-manager.io/private-key-secret-name and create the CertificateRequest again.", namespace)
+	message := inNamespace("Secret {ns}/key has held another private key than that of this request for 5s. cert-manager requests again by itself for a Certificate; otherwise correct the annotation cert-manager.io/private-key-secret-name and create the CertificateRequest again.", namespace)
 	awaitReady(t, request, cmmeta.ConditionFalse, "Failed", message)
 	awaitEvent(t, request, "Warning", "ErrorKeyMatch", message)
 	if waited := request.Status.FailureTime.Sub(request.CreationTimestamp.Time); waited < grace {

@@ -23,18 +23,16 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
 	"github.com/cert-manager/selfsigned-issuer/e2e/certtext"
+	"github.com/cert-manager/selfsigned-issuer/e2e/expect"
 )
 
 // patience is how long a test waits for what has to come. It is generous: a slow machine
 // makes a test slow, and not red.
 const patience = 3 * time.Minute
-
-const pollEvery = 20 * time.Millisecond
 
 // unvalidated is the label by which cert-manager's webhooks leave a namespace alone.
 const unvalidated = "cert-manager.io/disable-validation"
@@ -42,28 +40,19 @@ const unvalidated = "cert-manager.io/disable-validation"
 // await polls until done returns an empty string; otherwise it fails with what it returned.
 func await(t *testing.T, what string, done func(ctx context.Context) string) {
 	t.Helper()
-	var last string
-	err := wait.PollUntilContextTimeout(t.Context(), pollEvery, patience, true, func(ctx context.Context) (bool, error) {
-		last = done(ctx)
-		return last == "", nil
-	})
-	if err != nil {
-		t.Fatalf("%s: %s (%v)\nplugin's log:\n%s", what, last, err, env.Plugin.Tail(15))
-	}
+	expect.Soon(t, what, patience, pluginLog, done)
 }
+
+func pluginLog() string { return "plugin's log:\n" + env.Plugin.Tail(15) }
 
 func create(t *testing.T, object client.Object) {
 	t.Helper()
-	if err := env.Client.Create(t.Context(), object); err != nil {
-		t.Fatalf("creating %T %s: %v", object, client.ObjectKeyFromObject(object), err)
-	}
+	expect.Created(t, env.Client, object)
 }
 
 func get(t *testing.T, object client.Object) {
 	t.Helper()
-	if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(object), object); err != nil {
-		t.Fatalf("getting %T %s: %v", object, client.ObjectKeyFromObject(object), err)
-	}
+	expect.There(t, env.Client, object)
 }
 
 // newNamespace creates a namespace with a SelfSignedIssuer called "issuer" in it.

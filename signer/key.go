@@ -46,7 +46,7 @@ func ParsePrivateKey(data []byte) (crypto.Signer, error) {
 }
 
 // onlyBlock refuses further PEM blocks: which of two keys is meant would be a
-// guess, and a certificate chain belongs into tls.crt.
+// guess, and a certificate chain belongs in tls.crt.
 func onlyBlock(data []byte) (*pem.Block, error) {
 	if len(data) > maxKeyPEM {
 		return nil, unusableKey("it is %d bytes long: a PEM-encoded private key has at most %d", len(data), maxKeyPEM)

@@ -76,11 +76,11 @@ type SelfSignedIssuerSpec struct {
 
 	// How far in the past the certificate's notBefore lies, for clients whose
 	// clocks are slow: 0s to 24h, as whole hours (h), minutes (m) and seconds
-	// (s). notAfter does not move. At most a tenth of the duration that was
-	// requested is used, so that renewal, which cert-manager plans by the time
-	// between notBefore and notAfter, is not due at once. (A Certificate that
-	// wants to be renewed with more than 90 in spec.renewBeforePercentage would
-	// still be: do not combine the two.) The default is 0s.
+	// (s). notAfter does not move. At most a tenth of the requested duration is
+	// used: cert-manager plans the renewal by the time between notBefore and
+	// notAfter, and would renew at once if more of that had passed already. Do
+	// not combine it with a spec.renewBeforePercentage above 90: such a
+	// Certificate would be renewed without end. The default is 0s.
 	//
 	// Example: `backdate: 5m`
 	//

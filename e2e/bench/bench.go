@@ -163,7 +163,11 @@ func (b *bench) one(ctx context.Context, round int, m measurement) error {
 	if err != nil {
 		return fmt.Errorf("%s, %s: making %d requests: %w", m.experiment, m.contestant.name(), m.requests, err)
 	}
+	awaitProfile := b.profile(ctx, round, m)
 	values, err := m.measure(ctx, batch, m.contestant)
+	if err == nil {
+		err = awaitProfile()
+	}
 	if err != nil {
 		return fmt.Errorf("%s, %s: %w", m.experiment, m.contestant.name(), err)
 	}

@@ -35,11 +35,11 @@ var targets = []target{
 }
 
 // Targets returns a line for each target that was measured: the value, the bound, and
-// whether it is kept.
+// whether it is kept by the value as it is shown.
 func Targets(summaries []report.Summary) string {
 	var lines strings.Builder
 	for _, t := range targets {
-		value := t.value(summaries)
+		value := math.Round(t.value(summaries)*100) / 100
 		if math.IsNaN(value) {
 			continue
 		}

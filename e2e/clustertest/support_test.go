@@ -10,40 +10,28 @@ import (
 	"testing"
 	"time"
 
-	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/expect"
 )
 
-const (
-	// patience is how long a test waits for what has to come.
-	patience  = 3 * time.Minute
-	pollEvery = 100 * time.Millisecond
-)
+// patience is how long a test waits for what has to come.
+const patience = 3 * time.Minute
 
 // await polls until done returns an empty string; otherwise it fails with what it returned.
 func await(t *testing.T, what string, done func() string) {
 	t.Helper()
-	last := ""
-	if err := wait.PollUntilContextTimeout(t.Context(), pollEvery, patience, true, func(context.Context) (bool, error) {
-		last = done()
-		return last == "", nil
-	}); err != nil {
-		t.Fatalf("%s: %s (%v)", what, last, err)
-	}
+	expect.Soon(t, what, patience, nil, func(context.Context) string { return done() })
 }
 
 func create(t *testing.T, object client.Object) {
 	t.Helper()
-	if err := env.Client.Create(t.Context(), object); err != nil {
-		t.Fatalf("creating %T %s: %v", object, client.ObjectKeyFromObject(object), err)
-	}
+	expect.Created(t, env.Client, object)
 }
 
 func get(t *testing.T, object client.Object) {
 	t.Helper()
-	if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(object), object); err != nil {
-		t.Fatalf("getting %T %s: %v", object, client.ObjectKeyFromObject(object), err)
-	}
+	expect.There(t, env.Client, object)
 }
 
 // run runs kubectl, which has to succeed.

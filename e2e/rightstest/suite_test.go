@@ -15,10 +15,10 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/certmanager"
+	"github.com/cert-manager/selfsigned-issuer/e2e/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/lab"
 	"github.com/cert-manager/selfsigned-issuer/e2e/manifest"
 	"github.com/cert-manager/selfsigned-issuer/e2e/toolchain"
@@ -115,26 +115,17 @@ const patience = time.Minute
 // await polls until done returns an empty string; otherwise it fails with what it returned.
 func await(t *testing.T, what string, done func(ctx context.Context) string) {
 	t.Helper()
-	var last string
-	err := wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) {
-		last = done(ctx)
-		return last == "", nil
-	})
-	if err != nil {
-		t.Fatalf("%s: %s (%v)\nplugin's log:\n%s", what, last, err, env.Plugin.Tail(15))
-	}
+	expect.Soon(t, what, patience, pluginLog, done)
 }
+
+func pluginLog() string { return "plugin's log:\n" + env.Plugin.Tail(15) }
 
 func create(t *testing.T, object client.Object) {
 	t.Helper()
-	if err := env.Client.Create(t.Context(), object); err != nil {
-		t.Fatalf("creating %T %s: %v", object, client.ObjectKeyFromObject(object), err)
-	}
+	expect.Created(t, env.Client, object)
 }
 
 func get(t *testing.T, object client.Object) {
 	t.Helper()
-	if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(object), object); err != nil {
-		t.Fatalf("getting %T %s: %v", object, client.ObjectKeyFromObject(object), err)
-	}
+	expect.There(t, env.Client, object)
 }

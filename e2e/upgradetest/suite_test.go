@@ -11,18 +11,15 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	"github.com/cert-manager/selfsigned-issuer/e2e/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/lab"
 	"github.com/cert-manager/selfsigned-issuer/e2e/plugin"
 )
 
-const (
-	patience  = 3 * time.Minute
-	pollEvery = 20 * time.Millisecond
-)
+const patience = 3 * time.Minute
 
 // life is an environment that goes through the steps, one after the other.
 type life struct {
@@ -91,27 +88,17 @@ func (l *life) startPlugin(t *testing.T) {
 
 func await(t *testing.T, what string, done func() string) {
 	t.Helper()
-	last := ""
-	if err := wait.PollUntilContextTimeout(t.Context(), pollEvery, patience, true, func(context.Context) (bool, error) {
-		last = done()
-		return last == "", nil
-	}); err != nil {
-		t.Fatalf("%s: %s (%v)", what, last, err)
-	}
+	expect.Soon(t, what, patience, nil, func(context.Context) string { return done() })
 }
 
 func (l *life) create(t *testing.T, object client.Object) {
 	t.Helper()
-	if err := l.Client.Create(t.Context(), object); err != nil {
-		t.Fatal(err)
-	}
+	expect.Created(t, l.Client, object)
 }
 
 func (l *life) get(t *testing.T, object client.Object) {
 	t.Helper()
-	if err := l.Client.Get(t.Context(), client.ObjectKeyFromObject(object), object); err != nil {
-		t.Fatal(err)
-	}
+	expect.There(t, l.Client, object)
 }
 
 func (l *life) run(t *testing.T, args ...string) {

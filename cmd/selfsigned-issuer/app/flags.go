@@ -37,7 +37,7 @@ func (o *options) addSigningFlags(flags *pflag.FlagSet) {
 	flags.IntVar(&o.concurrency, "concurrency", 100, "how many requests of a kind are handled at the same time")
 	flags.DurationVar(&o.keyMismatchGrace, "key-mismatch-grace", time.Minute, "how long a request waits for its Secret to hold its private key when the Secret holds another one")
 	flags.StringSliceVar(&o.namespaces, "namespaces", nil, "serve these namespaces alone, with rights in them alone: no cluster issuers, no Kubernetes CSRs; empty: serve all namespaces")
-	flags.BoolVar(&o.watchSecrets, "watch-secrets", true, "notice a changed Secret at once, for which all Secrets' metadata are listed and watched; false: look at the Secrets that requests wait for every 1 to 30 seconds, which takes the verb get alone")
+	flags.BoolVar(&o.watchSecrets, "watch-secrets", true, "wake requests as soon as their Secret changes, for which the metadata of all Secrets are listed and watched; false: look at awaited Secrets every 1 to 30 seconds, which takes the verb get alone")
 	flags.BoolVar(&o.kubernetesCSRs, "kubernetes-csrs", false, "also sign Kubernetes CertificateSigningRequests; needs the rights of deploy/components/kubernetes-csrs")
 	flags.StringVar(&o.clusterResourceNamespace, "cluster-resource-namespace", "cert-manager", "namespace of the private keys for Kubernetes CSRs that name a ClusterSelfSignedIssuer")
 }

@@ -104,10 +104,11 @@ func controllerOptions(o options) controllers.Options {
 
 // restConfig reads --kubeconfig, or the Pod's ServiceAccount where there is none.
 func restConfig(o options) (*rest.Config, error) {
-	config, err := rest.InClusterConfig()
+	load := rest.InClusterConfig
 	if o.kubeconfig != "" {
-		config, err = clientcmd.BuildConfigFromFlags("", o.kubeconfig)
+		load = func() (*rest.Config, error) { return clientcmd.BuildConfigFromFlags("", o.kubeconfig) }
 	}
+	config, err := load()
 	if err != nil {
 		return nil, fmt.Errorf("no access to an API server: %w; set --kubeconfig, or run in a Pod", err)
 	}

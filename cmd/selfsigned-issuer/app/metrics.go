@@ -16,9 +16,11 @@ import (
 // validateMetrics finds what would leave the metrics open, or with a certificate that was not
 // meant: controller-runtime makes one up where it finds none.
 func (o *options) validateMetrics() error {
-	for flag, value := range map[string]string{"metrics-cert-dir": o.metricsCertDir, "metrics-client-ca-file": o.metricsClientCA} {
-		if value != "" && !o.metricsSecure {
-			return fmt.Errorf("--%s=%q: has no effect without --metrics-secure", flag, value)
+	for _, flag := range []struct{ name, value string }{
+		{"metrics-cert-dir", o.metricsCertDir}, {"metrics-client-ca-file", o.metricsClientCA},
+	} {
+		if flag.value != "" && !o.metricsSecure {
+			return fmt.Errorf("--%s=%q: has no effect without --metrics-secure", flag.name, flag.value)
 		}
 	}
 	if o.metricsCertDir != "" {

@@ -99,7 +99,7 @@ func (r reviewer) authenticate(ctx context.Context, token string) (*authenticati
 		return nil, fmt.Errorf("creating a TokenReview: %w", err)
 	}
 	if !review.Status.Authenticated {
-		return nil, nil //nolint:nilnil // nobody, and no failure
+		return nil, nil // nobody, and no failure
 	}
 	return &review.Status.User, nil
 }

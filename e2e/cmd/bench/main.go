@@ -60,6 +60,7 @@ func parse(args []string) (options bench.Options, out string, err error) {
 	flags.IntVar(&options.ForeignSecrets, "foreign", 10000, "foreign Secrets in the experiment secrets")
 	only := flags.String("only", strings.Join(bench.Experiments(), ","), "the experiments")
 	sizes := flags.String("scale", "100,1000,10000", "requests in the experiment scale")
+	flags.StringVar(&options.Profiles, "profiles", "", "existing folder for CPU profiles of the API server, which slow it down; empty: none")
 	flags.StringVar(&out, "out", "../bin", "folder for benchmark.csv and benchmark.svg")
 	if err := flags.Parse(args); err != nil {
 		return options, out, err

@@ -27,7 +27,7 @@ func (o Options) setupRequests(ctx context.Context, mgr ctrl.Manager, kind reque
 	build := ctrl.NewControllerManagedBy(mgr).
 		Named(controllerName(kind.name)).
 		For(kind.newObject(), builder.WithPredicates(changed, wakingEvents(kind))).
-		Watches(kind.newObject(), lookAgain(), builder.WithPredicates(changed, foreignWrites(kind, waits))).
+		Watches(kind.newObject(), enqueueLater(), builder.WithPredicates(changed, foreignWrites(kind, waits))).
 		WithOptions(o.controllerOptions()).
 		WithLogConstructor(logAbout(mgr.GetLogger(), kind.name)) // after the options, which have one too
 	if !o.PollSecrets {
@@ -41,7 +41,7 @@ func (o Options) setupRequests(ctx context.Context, mgr ctrl.Manager, kind reque
 		kind:     kind,
 		client:   mgr.GetClient(),
 		keys:     keyReader{live: mgr.GetAPIReader()},
-		recorder: o.recorder(),
+		recorder: o.events,
 		clock:    o.Clock,
 		grace:    o.KeyMismatchGrace,
 		waits:    waits,

@@ -1,0 +1,28 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+	"github.com/cert-manager/selfsigned-issuer/signer"
+)
+
+// signerOptions translates the spec of an issuer. The values of its enumerations are the
+// signer's own.
+func signerOptions(spec *selfsigned.SelfSignedIssuerSpec) signer.Options {
+	options := signer.Options{
+		CRLDistributionPoints: spec.CRLDistributionPoints,
+		EmptySubject:          signer.EmptySubject(spec.EmptySubject),
+		SignatureAlgorithm:    signer.SignatureAlgorithm(spec.SignatureAlgorithm),
+		SubjectKeyIdentifier:  signer.KeyIdentifier(spec.SubjectKeyIdentifier),
+	}
+	if spec.MaxPathLength != nil {
+		length := int(*spec.MaxPathLength)
+		options.MaxPathLength = &length
+	}
+	if spec.Backdate != nil {
+		options.Backdate = spec.Backdate.Duration
+	}
+	return options
+}
