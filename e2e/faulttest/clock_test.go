@@ -50,7 +50,7 @@ func TestClockJumps(t *testing.T) {
 				jumping.set(offset)
 			})
 			took := b.settle(t)
-			awaitReason(t, wrong, "Failed", "Secret "+b.namespace+"/"+wrong.name+" does not hold the private key")
+			awaitReason(t, wrong, "Failed", "Secret "+b.namespace+"/"+wrong.name+" has held another private key")
 			waited := time.Since(begin)
 			t.Logf("%s: settled after %s, a wrong key failed after %s", offset, took, waited)
 			if waited < shortGrace-time.Second {
