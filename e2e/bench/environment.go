@@ -51,8 +51,11 @@ func (b *bench) start(ctx context.Context) error {
 		return err
 	}
 	b.cluster, err = cluster.Start(ctx, cluster.Options{
-		Report:        b.Report,
-		APIServerArgs: []string{"--delete-collection-workers=8"}, // tidying up
+		Report: b.Report,
+		APIServerArgs: []string{
+			"--delete-collection-workers=8", // tidying up
+			fmt.Sprintf("--profiling=%t", b.Profiles != ""),
+		},
 	})
 	if err != nil {
 		return err
