@@ -101,37 +101,36 @@ func TestCSROutcomes(t *testing.T) {
 
 func TestCSRSecretReadFails(t *testing.T) {
 	t.Parallel()
-	namespace, key := newNamespace(t), newKey(t)
-	createKeySecret(t, namespace, key)
-	rule := env.Proxy.Inject(faultproxy.On("GET", "/api/v1/namespaces/"+namespace+"/secrets/key"),
-		faultproxy.Status(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, "etcd is down"))
-	t.Cleanup(rule.Remove)
-	csr := newCSR(t, namespacedSigner+namespace+".issuer", "key", key)
-	create(t, csr)
-	approve(t, csr)
-	awaitEvent(t, csr, "Warning", "ErrorGettingSecret", inNamespace("Waiting for the API server: reading Secret {ns}/key failed and is tried again, nothing is lost: etcd is down.", namespace))
-	checkWrites(t, csr, writesNothing)
-	rule.Remove()
-	awaitCSRIssued(t, csr, namespace+"/key")
-	checkEvents(t, csr, "ErrorGettingSecret", "CertificateIssued")
+	namespace := newNamespace(t)
+	checkCSROutlives(t, namespace, faultproxy.On("GET", "/api/v1/namespaces/"+namespace+"/secrets/key"),
+		faultproxy.Status(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, "etcd is down"),
+		"ErrorGettingSecret", "Waiting for the API server: reading Secret {ns}/key failed and is tried again, nothing is lost: etcd is down.")
 }
 
 // TestCSRReviewFails disturbs the SubjectAccessReview of a namespaced issuer. It must not run
 // beside other tests, whose reviews would fail as well.
 func TestCSRReviewFails(t *testing.T) {
-	namespace, key := newNamespace(t), newKey(t)
+	checkCSROutlives(t, newNamespace(t), faultproxy.On("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews"),
+		faultproxy.Status(http.StatusInternalServerError, metav1.StatusReasonInternalError, "the authorizer is down"),
+		"ErrorReviewingReference", "Waiting for the API server: whether user admin may use SelfSignedIssuer {ns}/issuer could not be reviewed and is tried again: the authorizer is down. selfsigned-issuer needs the verb \"create\" on subjectaccessreviews in apiGroup \"authorization.k8s.io\", which deploy/components/kubernetes-csrs grants.")
+}
+
+// checkCSROutlives lets a request of the plugin to the API server fail until a CSR of the
+// namespace says so, and then succeed.
+func checkCSROutlives(t *testing.T, namespace string, match faultproxy.Match, fault faultproxy.Fault, reason, message string) {
+	t.Helper()
+	key := newKey(t)
 	createKeySecret(t, namespace, key)
-	rule := env.Proxy.Inject(faultproxy.On("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews"),
-		faultproxy.Status(http.StatusInternalServerError, metav1.StatusReasonInternalError, "the authorizer is down"))
+	rule := env.Proxy.Inject(match, fault)
 	t.Cleanup(rule.Remove)
 	csr := newCSR(t, namespacedSigner+namespace+".issuer", "key", key)
 	create(t, csr)
 	approve(t, csr)
-	awaitEvent(t, csr, "Warning", "ErrorReviewingReference", inNamespace("Waiting for the API server: whether user admin may use SelfSignedIssuer {ns}/issuer could not be reviewed and is tried again: the authorizer is down. selfsigned-issuer needs the verb \"create\" on subjectaccessreviews in apiGroup \"authorization.k8s.io\", which deploy/components/kubernetes-csrs grants.", namespace))
+	awaitEvent(t, csr, "Warning", reason, inNamespace(message, namespace))
 	checkWrites(t, csr, writesNothing)
 	rule.Remove()
 	awaitCSRIssued(t, csr, namespace+"/key")
-	checkEvents(t, csr, "ErrorReviewingReference", "CertificateIssued")
+	checkEvents(t, csr, reason, "CertificateIssued")
 }
 
 func TestCSRWithAWrongKeyFailsAfterTheGrace(t *testing.T) {
