@@ -348,3 +348,24 @@ func TestStaleCacheCostsNothing(t *testing.T) {
 		t.Errorf("after a change: %d writes, %v; want a second one", writes, err)
 	}
 }
+
+// TestOwnWriteThatTheCacheLacks: the answer to a write was lost, and the next reconcile sees the
+// version before it, which says what is true again. Once the write shows in the cache it is one
+// of this process's own, which wakes nothing.
+func TestOwnWriteThatTheCacheLacks(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, interceptor.Funcs{})
+	if err := f.client.Delete(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "sandbox", Name: "key"}}); err != nil {
+		t.Fatal(err)
+	}
+	if result, err := f.reconcile(); err != nil || result.RequeueAfter != 0 {
+		t.Fatalf("the first look: %+v, %v: want a wait for the Secret", result, err)
+	}
+	f.reconciler.waits.say(requestKey, "the-uid", "Waiting for the API server.")
+	if result, err := f.reconcile(); err != nil || result.RequeueAfter != foreignDelay {
+		t.Errorf("beside a write of its own that it does not see: %+v, %v: want another look after %s", result, err, foreignDelay)
+	}
+	if result, err := f.reconcile(); err != nil || result.RequeueAfter != 0 {
+		t.Errorf("another look: %+v, %v: want a wait for the Secret, and no polling", result, err)
+	}
+}

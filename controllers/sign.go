@@ -79,10 +79,7 @@ func (r *run) pollSecret(v *verdict) *verdict {
 		return v
 	}
 	object := r.request.object()
-	delay := r.waits.nextLook(client.ObjectKeyFromObject(object), object.GetUID())
-	if v.retryAfter == 0 || delay < v.retryAfter {
-		v.retryAfter = delay
-	}
+	v.retryWithin(r.waits.nextLook(client.ObjectKeyFromObject(object), object.GetUID()))
 	return v
 }
 

@@ -38,14 +38,17 @@ type applyMetadata struct {
 
 // Patch is issuer-lib's last question: what to write.
 func (h helper) Patch() (client.Object, client.Patch, error) {
+	object := h.request.object()
+	another := h.verdict.state() == pending &&
+		h.waits.say(client.ObjectKeyFromObject(object), object.GetUID(), h.verdict.message)
 	status, stated := h.request.status(h.verdict, metav1.NewTime(h.clock.Now()))
 	if !stated {
 		h.unstated = true
+		if another && h.request.said() != "" {
+			// The cache does not show the last write yet, whose answer may have been lost.
+			h.verdict.retryWithin(foreignDelay)
+		}
 		return nil, nil, errUnstated
-	}
-	object := h.request.object()
-	if h.verdict.state() == pending {
-		h.waits.say(client.ObjectKeyFromObject(object), object.GetUID(), h.verdict.message)
 	}
 	gvk, err := apiutil.GVKForObject(object, h.client.Scheme())
 	if err != nil {

@@ -30,6 +30,13 @@ type verdict struct {
 
 func (v *verdict) Error() string { return v.message }
 
+// retryWithin brings the next look forward.
+func (v *verdict) retryWithin(delay time.Duration) {
+	if v.retryAfter == 0 || delay < v.retryAfter {
+		v.retryAfter = delay
+	}
+}
+
 func (v *verdict) state() state { return outcomes[v.situation].state }
 
 // isVerdict tells the part of issuer-lib's answer that is our own verdict from what went

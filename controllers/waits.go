@@ -50,11 +50,15 @@ func (w *waits) told(key types.NamespacedName, uid types.UID) situation {
 	return ""
 }
 
-// say notes the message that is about to be written to the request.
-func (w *waits) say(key types.NamespacedName, uid types.UID, message string) {
+// say notes the message that the request is to carry, and reports whether this process had
+// another one for it before.
+func (w *waits) say(key types.NamespacedName, uid types.UID, message string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.entry(key, uid).said = message
+	entry := w.entry(key, uid)
+	another := entry.said != "" && entry.said != message
+	entry.said = message
+	return another
 }
 
 // said reports whether message is the last one that this process had for the request.
