@@ -115,7 +115,7 @@ FAULT_ROUNDS ?= 3
 SOAK ?= 30m
 
 .PHONY: test-faults
-test-faults: ## Let everything go wrong with $$FAULT_REQUESTS requests in flight, $$FAULT_ROUNDS times (hours).
+test-faults: ## Let everything go wrong with $$FAULT_REQUESTS requests in flight, $$FAULT_ROUNDS times (45 minutes).
 	cd e2e && go test ./faulttest -v -count=1 -timeout=0 -requests=$(FAULT_REQUESTS) -rounds=$(FAULT_ROUNDS)
 
 .PHONY: soak
