@@ -44,7 +44,8 @@ func (b *bench) newBatch(ctx context.Context, m measurement) (*batch, error) {
 	}
 	made := &batch{
 		bench: b, namespace: namespace.Name,
-		requests: make([]*cmapi.CertificateRequest, m.requests),
+		requests:      make([]*cmapi.CertificateRequest, m.requests),
+		untilApproved: m.contestant.name() == ApprovalAlone,
 	}
 	err := concurrently(ctx, m.requests, func(ctx context.Context, i int) error {
 		if err := made.prepare(ctx, i, m.contestant.issuer()); err != nil || m.online() {

@@ -78,17 +78,17 @@ func (s *inTree) issuer() cmmeta.IssuerReference {
 
 func (s *inTree) start(ctx context.Context, _ *batch) (signer, error) {
 	var err error
-	if s.running, err = s.startCertManager(ctx, s.options, requestControllers); err != nil {
+	if s.running, err = s.startCertManager(ctx, s.options); err != nil {
 		return signer{}, err
 	}
 	return signerIn(s.running.Process("cert-manager")), nil
 }
 
-// startCertManager starts controllers of cert-manager; the webhook runs already.
-func (b *bench) startCertManager(ctx context.Context, options certmanager.Options, controllers string) (*certmanager.Installation, error) {
+// startCertManager starts what cert-manager runs for requests; the webhook runs already.
+func (b *bench) startCertManager(ctx context.Context, options certmanager.Options) (*certmanager.Installation, error) {
 	options.Report = b.Report
 	options.WebhookElsewhere = true
-	options.Controllers = []string{controllers}
+	options.Controllers = []string{requestControllers}
 	installation, err := certmanager.New(ctx, b.cluster, options)
 	if err != nil {
 		return nil, err
@@ -115,7 +115,7 @@ func (b *bench) approved(c contestant) contestant { return &approved{contestant:
 
 func (s *approved) start(ctx context.Context, batch *batch) (signer, error) {
 	var err error
-	if s.certManager, err = s.startCertManager(ctx, tuned, requestControllers); err != nil {
+	if s.certManager, err = s.startCertManager(ctx, tuned); err != nil {
 		return signer{}, err
 	}
 	started, err := s.contestant.start(ctx, batch)

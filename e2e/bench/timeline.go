@@ -28,19 +28,14 @@ type timeline struct {
 	approved, ready map[string]time.Time
 }
 
-// watch brings what happens to the requests of a batch from now on. It begins again where it
-// was when the API server ends the watch of a slow reader.
-func (b *batch) watch(ctx context.Context) (watch.Interface, error) {
+// observe watches the requests of a batch, from what they are now.
+func (b *batch) observe(ctx context.Context) (*timeline, error) {
 	var list cmapi.CertificateRequestList
 	if err := b.client.List(ctx, &list, client.InNamespace(b.namespace), client.Limit(1)); err != nil {
 		return nil, err
 	}
-	return watchtools.NewRetryWatcherWithContext(ctx, list.ResourceVersion, b)
-}
-
-// observe records what happens to the requests of a batch from now on.
-func (b *batch) observe(ctx context.Context) (*timeline, error) {
-	watcher, err := b.watch(ctx)
+	// It begins again where it was when the API server ends the watch of a slow reader.
+	watcher, err := watchtools.NewRetryWatcherWithContext(ctx, list.ResourceVersion, b)
 	if err != nil {
 		return nil, err
 	}
