@@ -83,7 +83,8 @@ func (r *run) outOfReach() bool {
 func (h helper) SetInitializing() bool { return h.verdict != nil }
 
 func (h helper) SetWaitingForIssuerExist(error) {
-	h.decide(&verdict{situation: missingIssuer})
+	ref, _ := h.request.issuer()
+	h.decide(h.issuers.missing(h.ctx, ref))
 }
 
 func (h helper) SetWaitingForIssuerReadyNoCondition() {

@@ -43,6 +43,7 @@ const (
 	wrongKey            situation = "ErrorKeyMatch"
 	unsignable          situation = "ErrorSigning"
 	missingIssuer       situation = "IssuerNotFound"
+	unreadableIssuer    situation = "ErrorGettingIssuer"
 	uncheckedIssuer     situation = "IssuerNotChecked"
 	outdatedIssuer      situation = "IssuerOutdated"
 	unreadyIssuer       situation = "IssuerNotReady"
@@ -96,6 +97,8 @@ var outcomes = map[situation]outcome{
 
 	missingIssuer: {pending, corev1.EventTypeWarning,
 		"Waiting for {issuer}: it does not exist. Create it, or correct {reference}."},
+	unreadableIssuer: {pending, corev1.EventTypeWarning,
+		"Waiting for the API server: reading {issuer} failed and is tried again, nothing is lost: {detail}."},
 	uncheckedIssuer: {pending, corev1.EventTypeNormal,
 		"Waiting for {issuer}: it is new and has not been checked yet, which takes a moment."},
 	outdatedIssuer: {pending, corev1.EventTypeNormal,

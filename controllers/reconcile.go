@@ -28,6 +28,7 @@ type requestReconciler struct {
 	kind     requestKind
 	client   client.Client
 	keys     keyReader
+	issuers  issuerReader
 	recorder events.EventRecorder
 	clock    clock.PassiveClock
 	grace    time.Duration

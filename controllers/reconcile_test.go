@@ -69,6 +69,7 @@ func newFixture(t *testing.T, intercepted interceptor.Funcs) fixture {
 		kind:     certificateRequests(),
 		client:   c,
 		keys:     keyReader{c},
+		issuers:  issuerReader{c},
 		recorder: recorder,
 		clock:    clocktesting.NewFakePassiveClock(now),
 		grace:    time.Minute,

@@ -41,6 +41,7 @@ func (o Options) setupRequests(ctx context.Context, mgr ctrl.Manager, kind reque
 		kind:     kind,
 		client:   mgr.GetClient(),
 		keys:     keyReader{live: mgr.GetAPIReader()},
+		issuers:  issuerReader{live: mgr.GetAPIReader()},
 		recorder: o.events,
 		clock:    o.Clock,
 		grace:    o.KeyMismatchGrace,

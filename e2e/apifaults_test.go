@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
@@ -99,6 +101,39 @@ func TestIssuerNotChecked(t *testing.T) {
 	checkLogsNoError(t, namespace)
 }
 
+// TestIssuerNotSeen keeps the plugin from noticing new issuers. An issuer that is there is not
+// said to be missing, whatever the cache knows.
+func TestIssuerNotSeen(t *testing.T) {
+	namespace, key := newNamespace(t), newKey(t)
+	createKeySecret(t, namespace, key)
+	watch := env.Proxy.Inject(faultproxy.On("GET", "/apis/selfsigned.cert-manager.io/v1alpha1/selfsignedissuers"), faultproxy.Silence())
+	t.Cleanup(func() {
+		watch.Remove()
+		env.Proxy.CutConnections()
+	})
+	env.Proxy.CutConnections()
+	await(t, "a watch without answer", func(context.Context) string {
+		if watch.Hits() == 0 {
+			return "not yet"
+		}
+		return ""
+	})
+	create(t, newIssuer(namespace, "unseen"))
+	request := newRequest(t, namespace, key)
+	request.Spec.IssuerRef.Name = "unseen"
+	lookup := env.Proxy.Inject(faultproxy.On("GET", "/apis/selfsigned.cert-manager.io/v1alpha1/namespaces/"+namespace+"/selfsignedissuers"),
+		faultproxy.Status(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, "etcd is down"))
+	t.Cleanup(lookup.Remove)
+	create(t, request)
+	awaitPending(t, request, "Warning", "ErrorGettingIssuer", inNamespace("Waiting for the API server: reading SelfSignedIssuer {ns}/unseen failed and is tried again, nothing is lost: etcd is down.", namespace))
+	lookup.Remove()
+	awaitReady(t, request, cmmeta.ConditionFalse, "Pending", inNamespace("Waiting for SelfSignedIssuer {ns}/unseen: it is new and has not been checked yet, which takes a moment.", namespace))
+	watch.Remove()
+	env.Proxy.CutConnections()
+	checkIssued(t, request)
+	checkEvents(t, request, "ErrorGettingIssuer", "IssuerNotChecked", "CertificateIssued")
+}
+
 // TestIssuerReadyForAnOlderGeneration holds back what the plugin says about a changed issuer:
 // nothing is signed by what the issuer said before.
 func TestIssuerReadyForAnOlderGeneration(t *testing.T) {
@@ -123,6 +158,19 @@ func TestIssuerReadyForAnOlderGeneration(t *testing.T) {
 	}
 	checkEvents(t, request, "IssuerOutdated", "CertificateIssued")
 	checkLogsNoError(t, namespace)
+}
+
+// awaitChecked waits until the plugin has seen the present spec of a namespace's issuer.
+func awaitChecked(t *testing.T, namespace string) {
+	t.Helper()
+	await(t, "the check of the issuer", func(context.Context) string {
+		issuer := newIssuer(namespace, "issuer")
+		get(t, issuer)
+		if !apimeta.IsStatusConditionTrue(issuer.Status.Conditions, "Ready") || issuer.Status.Conditions[0].ObservedGeneration != issuer.Generation {
+			return fmt.Sprintf("generation %d: %+v", issuer.Generation, issuer.Status)
+		}
+		return ""
+	})
 }
 
 // changeIssuer changes the spec of a namespace's issuer.

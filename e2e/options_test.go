@@ -26,8 +26,10 @@ import (
 // newNamespaceWith creates a namespace whose SelfSignedIssuer "issuer" has this spec.
 func newNamespaceWith(t *testing.T, spec selfsigned.SelfSignedIssuerSpec) string {
 	t.Helper()
-	namespace := newNamespace(t)
-	changeIssuer(t, namespace, func(s *selfsigned.SelfSignedIssuerSpec) { *s = spec })
+	namespace := newEmptyNamespace(t)
+	issuer := newIssuer(namespace, "issuer")
+	issuer.Spec = spec
+	create(t, issuer)
 	return namespace
 }
 

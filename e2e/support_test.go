@@ -58,12 +58,18 @@ func get(t *testing.T, object client.Object) {
 // newNamespace creates a namespace with a SelfSignedIssuer called "issuer" in it.
 func newNamespace(t *testing.T, labels ...string) string {
 	t.Helper()
+	namespace := newEmptyNamespace(t, labels...)
+	create(t, newIssuer(namespace, "issuer"))
+	return namespace
+}
+
+func newEmptyNamespace(t *testing.T, labels ...string) string {
+	t.Helper()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "e2e-", Labels: map[string]string{}}}
 	for _, label := range labels {
 		namespace.Labels[label] = "true"
 	}
 	create(t, namespace)
-	create(t, newIssuer(namespace.Name, "issuer"))
 	return namespace.Name
 }
 

@@ -308,6 +308,7 @@ func TestSpecChangeTakesEffect(t *testing.T) {
 
 	points := []string{"http://example.com/a.crl", "ldap://example.com/b"}
 	changeIssuer(t, namespace, func(spec *selfsigned.SelfSignedIssuerSpec) { spec.CRLDistributionPoints = points })
+	awaitChecked(t, namespace)
 	second := newRequest(t, namespace, key)
 	create(t, second)
 	checkIssued(t, second)
