@@ -102,7 +102,7 @@ func TestIssuerNotChecked(t *testing.T) {
 }
 
 // TestIssuerNotSeen keeps the plugin from noticing new issuers. An issuer that is there is not
-// said to be missing, whatever the cache knows.
+// said to be missing, whatever the cache knows. It must not run beside other tests.
 func TestIssuerNotSeen(t *testing.T) {
 	namespace, key := newNamespace(t), newKey(t)
 	createKeySecret(t, namespace, key)
@@ -128,6 +128,7 @@ func TestIssuerNotSeen(t *testing.T) {
 	awaitPending(t, request, "Warning", "ErrorGettingIssuer", inNamespace("Waiting for the API server: reading SelfSignedIssuer {ns}/unseen failed and is tried again, nothing is lost: etcd is down.", namespace))
 	lookup.Remove()
 	awaitReady(t, request, cmmeta.ConditionFalse, "Pending", inNamespace("Waiting for SelfSignedIssuer {ns}/unseen: it is new and has not been checked yet, which takes a moment.", namespace))
+	awaitEventReason(t, request, "IssuerNotChecked") // which the next cut could lose
 	watch.Remove()
 	env.Proxy.CutConnections()
 	checkIssued(t, request)

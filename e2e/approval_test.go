@@ -12,6 +12,7 @@ import (
 	cmutil "github.com/cert-manager/cert-manager/pkg/api/util"
 	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -57,6 +58,9 @@ func withoutApproverRight(t *testing.T) (restore func()) {
 	if err := env.Client.Delete(t.Context(), binding.DeepCopy()); err != nil {
 		t.Fatal(err)
 	}
+	awaitRights(t, "system:serviceaccount:cert-manager:cert-manager", false, authorizationv1.ResourceAttributes{
+		Group: "cert-manager.io", Resource: "signers", Verb: "approve", Name: "selfsignedissuers.selfsigned.cert-manager.io/*",
+	})
 	binding.ObjectMeta = metav1.ObjectMeta{Name: binding.Name, Labels: binding.Labels}
 	restored := false
 	restore = func() {

@@ -12,6 +12,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -39,29 +40,29 @@ func newCertificate(namespace string) *cmapi.Certificate {
 	}
 }
 
-// anyRevision is for tests that do not ask how often a Certificate was issued.
-const anyRevision = 0
-
-// awaitRevision waits until a Certificate is Ready with that revision, signed by itself, and
-// returns what its Secret holds.
-func awaitRevision(t *testing.T, certificate *cmapi.Certificate, revision int) (*x509.Certificate, *corev1.Secret) {
+// awaitIssued waits until a Certificate has been issued since the test last looked at it, and
+// is Ready and signed by itself. It returns what the Secret holds.
+//
+// Nobody asks for a certain revision: cert-manager issues a second time when its cache of
+// Secrets is behind that of Certificates, whoever signs.
+func awaitIssued(t *testing.T, certificate *cmapi.Certificate) (*x509.Certificate, *corev1.Secret) {
 	t.Helper()
-	secret := awaitSecret(t, certificate, revision)
+	secret := awaitSecret(t, certificate)
 	if !bytes.Equal(secret.Data["ca.crt"], secret.Data["tls.crt"]) {
 		t.Error("ca.crt is not the certificate itself")
 	}
 	return mustParse(t, secret.Data["tls.crt"]), secret
 }
 
-// awaitSecret waits until a Certificate is Ready with that revision, by whichever issuer.
-func awaitSecret(t *testing.T, certificate *cmapi.Certificate, revision int) *corev1.Secret {
+// awaitSecret is awaitIssued for whichever issuer.
+func awaitSecret(t *testing.T, certificate *cmapi.Certificate) *corev1.Secret {
 	t.Helper()
-	await(t, fmt.Sprintf("revision %d of %s", revision, certificate.Name), func(context.Context) string {
+	before := revision(certificate)
+	await(t, fmt.Sprintf("a revision of %s after %d", certificate.Name, before), func(context.Context) string {
 		get(t, certificate)
 		isReady := cmutil.CertificateHasCondition(certificate, cmapi.CertificateCondition{Type: cmapi.CertificateConditionReady, Status: cmmeta.ConditionTrue})
 		issuing := cmutil.CertificateHasCondition(certificate, cmapi.CertificateCondition{Type: cmapi.CertificateConditionIssuing, Status: cmmeta.ConditionTrue})
-		reached := certificate.Status.Revision != nil && (revision == anyRevision || *certificate.Status.Revision == revision)
-		if isReady && !issuing && reached {
+		if isReady && !issuing && revision(certificate) > before {
 			return ""
 		}
 		return fmt.Sprintf("%+v", certificate.Status)
@@ -72,6 +73,14 @@ func awaitSecret(t *testing.T, certificate *cmapi.Certificate, revision int) *co
 	secret := keySecret(certificate.Namespace, certificate.Spec.SecretName, nil)
 	get(t, secret)
 	return secret
+}
+
+// revision says how often a Certificate had been issued when the test last looked at it.
+func revision(certificate *cmapi.Certificate) int {
+	if certificate.Status.Revision == nil {
+		return 0
+	}
+	return *certificate.Status.Revision
 }
 
 // change updates a Certificate until it is accepted.
@@ -124,9 +133,7 @@ func TestCertificateKeyAlgorithms(t *testing.T) {
 				certificate := newCertificate(newNamespace(t))
 				certificate.Spec.PrivateKey = &cmapi.CertificatePrivateKey{Algorithm: test.algorithm, Size: test.size, Encoding: encoding}
 				create(t, certificate)
-				// cert-manager issues a second time when its cache of Secrets is behind that of
-				// Certificates, as can happen while it makes all of these keys.
-				got, _ := awaitRevision(t, certificate, anyRevision)
+				got, _ := awaitIssued(t, certificate)
 				if got.SignatureAlgorithm != test.signature {
 					t.Errorf("signed with %s, want %s", got.SignatureAlgorithm, test.signature)
 				}
@@ -139,23 +146,23 @@ func TestCertificateLife(t *testing.T) {
 	t.Parallel()
 	certificate := newCertificate(newNamespace(t))
 	create(t, certificate)
-	first, _ := awaitRevision(t, certificate, 1)
+	first, _ := awaitIssued(t, certificate)
 
 	renew(t, certificate) // with a new key
-	second, _ := awaitRevision(t, certificate, 2)
+	second, _ := awaitIssued(t, certificate)
 	if bytes.Equal(first.SubjectKeyId, second.SubjectKeyId) {
 		t.Error("rotationPolicy Always kept the key")
 	}
 
 	change(t, certificate, func() { certificate.Spec.PrivateKey.RotationPolicy = cmapi.RotationPolicyNever })
 	renew(t, certificate) // with the same key
-	third, secret := awaitRevision(t, certificate, 3)
+	third, secret := awaitIssued(t, certificate)
 	if !bytes.Equal(second.SubjectKeyId, third.SubjectKeyId) || second.SerialNumber.Cmp(third.SerialNumber) == 0 {
 		t.Error("rotationPolicy Never: want the same key and another serial number")
 	}
 
 	change(t, certificate, func() { certificate.Spec.DNSNames = []string{"example.com", "www.example.com"} })
-	fourth, _ := awaitRevision(t, certificate, 4)
+	fourth, _ := awaitIssued(t, certificate)
 	if !slices.Equal(fourth.DNSNames, []string{"example.com", "www.example.com"}) {
 		t.Errorf("DNS names %q after the change", fourth.DNSNames)
 	}
@@ -163,7 +170,7 @@ func TestCertificateLife(t *testing.T) {
 	if err := env.Client.Delete(t.Context(), secret); err != nil {
 		t.Fatal(err)
 	}
-	awaitRevision(t, certificate, 5)
+	awaitIssued(t, certificate)
 }
 
 // TestSwitchOfIssuer goes from the in-tree issuer to ours and back with the same key.
@@ -178,11 +185,11 @@ func TestSwitchOfIssuer(t *testing.T) {
 	certificate.Spec.PrivateKey.RotationPolicy = cmapi.RotationPolicyNever
 	certificate.Spec.IssuerRef = inTree
 	create(t, certificate)
-	first, _ := awaitRevision(t, certificate, 1)
+	first, _ := awaitIssued(t, certificate)
 	change(t, certificate, func() { certificate.Spec.IssuerRef = ours })
-	second, _ := awaitRevision(t, certificate, 2)
+	second, _ := awaitIssued(t, certificate)
 	change(t, certificate, func() { certificate.Spec.IssuerRef = inTree })
-	third, _ := awaitRevision(t, certificate, 3)
+	third, _ := awaitIssued(t, certificate)
 	for _, other := range []*x509.Certificate{second, third} {
 		if !bytes.Equal(first.SubjectKeyId, other.SubjectKeyId) {
 			t.Errorf("the subject key identifier changed from %X to %X", first.SubjectKeyId, other.SubjectKeyId)
@@ -205,7 +212,7 @@ func TestCertificateFields(t *testing.T) {
 	certificate.Spec.Usages = []cmapi.KeyUsage{cmapi.UsageCertSign, cmapi.UsageCRLSign, cmapi.UsageServerAuth, cmapi.UsageClientAuth}
 	certificate.Spec.Subject = &cmapi.X509Subject{Organizations: []string{"Example"}, Countries: []string{"DE"}}
 	create(t, certificate)
-	got, _ := awaitRevision(t, certificate, 1)
+	got, _ := awaitIssued(t, certificate)
 	if duration := got.NotAfter.Sub(got.NotBefore); duration != 1000*time.Hour {
 		t.Errorf("valid for %s, want 1000h", duration)
 	}
@@ -240,7 +247,7 @@ func TestCertificateExtras(t *testing.T) {
 		PKCS12: &cmapi.PKCS12Keystore{Create: true, PasswordSecretRef: cmmeta.SecretKeySelector{LocalObjectReference: cmmeta.LocalObjectReference{Name: "password"}, Key: "password"}},
 	}
 	create(t, certificate)
-	got, secret := awaitRevision(t, certificate, 1)
+	got, secret := awaitIssued(t, certificate)
 
 	csr, _ := pem.Decode(requestOf(t, certificate).Spec.Request)
 	request, err := x509.ParseCertificateRequest(csr.Bytes)
@@ -263,14 +270,21 @@ func TestCertificateExtras(t *testing.T) {
 	}
 }
 
-// requestOf returns the one CertificateRequest of a Certificate's namespace.
+// requestOf returns the CertificateRequest of a Certificate's present revision.
 func requestOf(t *testing.T, certificate *cmapi.Certificate) *cmapi.CertificateRequest {
 	t.Helper()
 	var list cmapi.CertificateRequestList
-	if err := env.Client.List(t.Context(), &list, client.InNamespace(certificate.Namespace)); err != nil || len(list.Items) != 1 {
-		t.Fatalf("%d requests, %v", len(list.Items), err)
+	if err := env.Client.List(t.Context(), &list, client.InNamespace(certificate.Namespace)); err != nil {
+		t.Fatal(err)
 	}
-	return &list.Items[0]
+	want := strconv.Itoa(max(1, revision(certificate))) // none has been reached when it failed
+	for _, request := range list.Items {
+		if metav1.IsControlledBy(&request, certificate) && request.Annotations[cmapi.CertificateRequestRevisionAnnotationKey] == want {
+			return &request
+		}
+	}
+	t.Fatalf("no request of revision %s among %d", want, len(list.Items))
+	return nil
 }
 
 // extension returns the value of the extension with the OID 2.5.29.last.
@@ -308,7 +322,7 @@ func TestKeySwappedDuringIssuance(t *testing.T) {
 		t.Fatal(err)
 	}
 	create(t, newIssuer(certificate.Namespace, "later"))
-	awaitRevision(t, certificate, 1) // with no failed attempt
+	awaitIssued(t, certificate) // with no failed attempt
 }
 
 // TestEmptySubject checks the warning that cert-manager's documentation promises.
@@ -317,7 +331,7 @@ func TestEmptySubject(t *testing.T) {
 	certificate := newCertificate(newNamespace(t))
 	certificate.Spec.CommonName = ""
 	create(t, certificate)
-	got, _ := awaitRevision(t, certificate, 1)
+	got, _ := awaitIssued(t, certificate)
 	if got.Issuer.String() != "" {
 		t.Errorf("issuer %s, want none", got.Issuer)
 	}

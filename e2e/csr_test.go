@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -20,6 +21,7 @@ import (
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
 	"github.com/cert-manager/selfsigned-issuer/e2e/certtext"
+	"github.com/cert-manager/selfsigned-issuer/e2e/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/lab"
 )
 
@@ -254,6 +256,7 @@ func grant(t *testing.T, namespace, user, group, resource string) {
 	}}})
 	create(t, &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: user}, Subjects: subjects,
 		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: user}})
+	awaitRights(t, user, true, authorizationv1.ResourceAttributes{Group: "certificates.k8s.io", Resource: "certificatesigningrequests", Verb: "create"})
 	if group == "" {
 		return
 	}
@@ -262,6 +265,7 @@ func grant(t *testing.T, namespace, user, group, resource string) {
 	}}})
 	create(t, &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "reference"}, Subjects: subjects,
 		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "reference"}})
+	awaitRights(t, user, true, authorizationv1.ResourceAttributes{Group: group, Resource: "signers", Verb: "reference", Namespace: namespace, Name: resource})
 }
 
 // createAs creates a CSR as a user, who thereby becomes its author.
@@ -273,12 +277,7 @@ func createAs(t *testing.T, user string, csr *certificatesv1.CertificateSigningR
 	if err != nil {
 		t.Fatal(err)
 	}
-	await(t, "creating a CSR as "+user, func(ctx context.Context) string {
-		if err := c.Create(ctx, csr); err != nil { // the right is new: the API server may not know yet
-			return err.Error()
-		}
-		return ""
-	})
+	expect.Created(t, c, csr)
 }
 
 func TestCSRWithAnEmptySubject(t *testing.T) {

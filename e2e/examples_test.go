@@ -29,7 +29,7 @@ func TestExamples(t *testing.T) {
 				if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, certificate); err != nil {
 					t.Fatal(err)
 				}
-				awaitSecret(t, certificate, 1)
+				awaitSecret(t, certificate)
 			}
 		})
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apiextensions "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
@@ -47,6 +48,7 @@ func withoutSecretGet(t *testing.T, role *rbacv1.ClusterRole) (restore func()) {
 	if err := env.Client.Update(t.Context(), role); err != nil {
 		t.Fatal(err)
 	}
+	awaitRights(t, "system:serviceaccount:selfsigned-issuer-system:selfsigned-issuer", false, authorizationv1.ResourceAttributes{Resource: "secrets", Verb: "get", Namespace: "default"})
 	put := func() {
 		current := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: role.Name}}
 		if err := env.Client.Get(context.Background(), client.ObjectKeyFromObject(current), current); err != nil {

@@ -20,6 +20,7 @@ import (
 
 	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -53,6 +54,11 @@ func create(t *testing.T, object client.Object) {
 func get(t *testing.T, object client.Object) {
 	t.Helper()
 	expect.There(t, env.Client, object)
+}
+
+func awaitRights(t *testing.T, user string, allowed bool, what authorizationv1.ResourceAttributes) {
+	t.Helper()
+	expect.Rights(t, env.Client, patience, user, allowed, what)
 }
 
 // newNamespace creates a namespace with a SelfSignedIssuer called "issuer" in it.

@@ -33,15 +33,15 @@ func TestLeavesOutliveTheirRoot(t *testing.T) {
 	create(t, root)
 
 	roots, leaves := map[string]*x509.Certificate{}, map[string]*x509.Certificate{}
-	roots["in-tree"], _ = awaitRevision(t, root, 1)
+	roots["in-tree"], _ = awaitIssued(t, root)
 	leaves["of the in-tree root"] = issueLeaf(t, namespace, "first")
 
 	change(t, root, func() { root.Spec.IssuerRef = ours })
-	roots["ours"], _ = awaitRevision(t, root, 2)
+	roots["ours"], _ = awaitIssued(t, root)
 	leaves["of our root"] = issueLeaf(t, namespace, "second")
 
 	renew(t, root)
-	roots["renewed"], _ = awaitRevision(t, root, 3)
+	roots["renewed"], _ = awaitIssued(t, root)
 
 	for rootName, root := range roots {
 		for leafName, leaf := range leaves {
@@ -75,7 +75,7 @@ func issueLeaf(t *testing.T, namespace, name string) *x509.Certificate {
 	leaf.Spec.CommonName, leaf.Spec.DNSNames = "", []string{"leaf.example.com"}
 	leaf.Spec.IssuerRef = inTreeRef("ca")
 	create(t, leaf)
-	secret := awaitSecret(t, leaf, 1)
+	secret := awaitSecret(t, leaf)
 	block, _ := pem.Decode(secret.Data["tls.crt"])
 	certificate, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
