@@ -17,12 +17,10 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
 	"github.com/cert-manager/selfsigned-issuer/e2e/certtext"
 	"github.com/cert-manager/selfsigned-issuer/e2e/expect"
-	"github.com/cert-manager/selfsigned-issuer/e2e/lab"
 )
 
 const (
@@ -271,13 +269,7 @@ func grant(t *testing.T, namespace, user, group, resource string) {
 // createAs creates a CSR as a user, who thereby becomes its author.
 func createAs(t *testing.T, user string, csr *certificatesv1.CertificateSigningRequest) {
 	t.Helper()
-	config := rest.CopyConfig(env.Cluster.AdminConfig())
-	config.Impersonate = rest.ImpersonationConfig{UserName: user}
-	c, err := lab.Client(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	expect.Created(t, c, csr)
+	expect.Created(t, clientAs(t, user), csr)
 }
 
 func TestCSRWithAnEmptySubject(t *testing.T) {

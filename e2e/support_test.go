@@ -24,11 +24,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
 	"github.com/cert-manager/selfsigned-issuer/e2e/certtext"
 	"github.com/cert-manager/selfsigned-issuer/e2e/expect"
+	"github.com/cert-manager/selfsigned-issuer/e2e/lab"
 )
 
 // patience is how long a test waits for what has to come. It is generous: a slow machine
@@ -54,6 +56,18 @@ func create(t *testing.T, object client.Object) {
 func get(t *testing.T, object client.Object) {
 	t.Helper()
 	expect.There(t, env.Client, object)
+}
+
+// clientAs returns a client that is taken for a user.
+func clientAs(t *testing.T, user string) client.Client {
+	t.Helper()
+	config := rest.CopyConfig(env.Cluster.AdminConfig())
+	config.Impersonate = rest.ImpersonationConfig{UserName: user}
+	c, err := lab.Client(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 func awaitRights(t *testing.T, user string, allowed bool, what authorizationv1.ResourceAttributes) {
