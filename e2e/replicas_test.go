@@ -62,8 +62,8 @@ func TestStoppedLeaderHandsOver(t *testing.T) {
 		awaitReady(t, request, cmmeta.ConditionTrue, "Issued", inNamespace("Signed with its own private key from Secret {ns}/key.", namespace))
 	}
 	checkLeading(t, standby, true)
-	if log := leader.Tail(1000); strings.Contains(log, "Reconciler error") {
-		t.Errorf("a request was broken off:\n%s", log)
+	for _, line := range loggedLines(t, leader.LogPath(), namespace, isError) {
+		t.Errorf("a request was broken off: %s", line)
 	}
 }
 

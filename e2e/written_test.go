@@ -125,15 +125,24 @@ func checkLogsNoError(t *testing.T, namespace string) {
 	}
 }
 
-// loggedErrors returns the errors in the plugin's log, which is in JSON, about a namespace.
-func loggedErrors(t *testing.T, namespace string) (lines []string) {
+// isError is in each line of the plugin's log that is about an error.
+const isError = `"level":"ERROR"`
+
+// loggedErrors returns the errors in the plugin's log about a namespace.
+func loggedErrors(t *testing.T, namespace string) []string {
 	t.Helper()
-	log, err := os.ReadFile(env.Plugin.LogPath())
+	return loggedLines(t, env.Plugin.LogPath(), namespace, isError)
+}
+
+// loggedLines returns the lines of a log that have all the parts.
+func loggedLines(t *testing.T, path string, parts ...string) (lines []string) {
+	t.Helper()
+	log, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for line := range strings.SplitSeq(string(log), "\n") {
-		if strings.Contains(line, `"level":"ERROR"`) && strings.Contains(line, namespace) {
+		if !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(line, part) }) {
 			lines = append(lines, line)
 		}
 	}

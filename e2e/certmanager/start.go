@@ -109,7 +109,7 @@ func (i *Installation) identityFlags(ctx context.Context) ([]string, error) {
 	}, nil
 }
 
-// Process returns a running process by its name, for a test that pauses or kills it: the name
+// Process returns a running process by its name, for a test that pauses it, kills it or reads its log: the name
 // is "cert-manager", with Options.WebhookApart also "cert-manager-webhook", and
 // "cert-manager-" with the name of the controller for each of Options.OwnProcess. It is nil
 // when there is none.
