@@ -87,8 +87,8 @@ func (s *starter) awaitKinds(ctx context.Context) error {
 	return wait.PollUntilContextCancel(ctx, crdPoll, true, func(context.Context) (bool, error) {
 		waiting := describeMissing(s.mgr.GetRESTMapper(), s.options.issuerKinds())
 		if waiting != "" && waiting != reported {
-			s.mgr.GetLogger().Info("Not ready: " + waiting)
 			s.state.Store(&starterState{errors.New(waiting)})
+			s.mgr.GetLogger().Info("Not ready: " + waiting)
 			reported = waiting
 		}
 		return waiting == "", nil

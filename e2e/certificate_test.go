@@ -62,7 +62,8 @@ func awaitSecret(t *testing.T, certificate *cmapi.Certificate) *corev1.Secret {
 		get(t, certificate)
 		isReady := cmutil.CertificateHasCondition(certificate, cmapi.CertificateCondition{Type: cmapi.CertificateConditionReady, Status: cmmeta.ConditionTrue})
 		issuing := cmutil.CertificateHasCondition(certificate, cmapi.CertificateCondition{Type: cmapi.CertificateConditionIssuing, Status: cmmeta.ConditionTrue})
-		if isReady && !issuing && revision(certificate) > before {
+		cleanedUp := certificate.Status.NextPrivateKeySecretName == nil // else the next renewal has the same key
+		if isReady && !issuing && cleanedUp && revision(certificate) > before {
 			return ""
 		}
 		return fmt.Sprintf("%+v", certificate.Status)

@@ -207,6 +207,12 @@ func TestFinishedRequestsSleep(t *testing.T) {
 	// Secret, the changes have been delivered as well. That is the only reconcile.
 	create(t, keySecret(namespace, "later", map[string][]byte{"tls.key": keyPEM(t, key)}))
 	awaitReady(t, waits, cmmeta.ConditionTrue, "Issued", inNamespace("Signed with its own private key from Secret {ns}/later.", namespace))
+	await(t, "the count of that reconcile", func(context.Context) string { // the write is seen before it
+		if metric(t, reconcileTotal) <= before {
+			return "not yet"
+		}
+		return ""
+	})
 	if got := metric(t, reconcileTotal) - before - 1; got != 0 {
 		t.Errorf("%d changes of a Secret that %d finished requests name led to %v reconciles, want none", changes, count, got)
 	}

@@ -56,7 +56,8 @@ func TestLeaderPaused(t *testing.T) {
 		t.Cleanup(gate.Open)
 		b := newBurst(t, *requests)
 		b.awaitIssuer(t) // its status is no result, and carries no version
-		results := faultproxy.On("PATCH", ".*/(certificaterequests|certificatesigningrequests)/.*/status")
+		// Of this burst alone: one of an earlier test may still be on its way out.
+		results := faultproxy.On("PATCH", ".*/("+b.namespace+"/certificaterequests/|certificatesigningrequests/"+b.namespace+"-).*/status")
 		writes := proxy.Inject(results, held.record)
 		hold := proxy.Inject(results, gate.Hold)
 		b.storm(t, 0, func() {
