@@ -167,7 +167,8 @@ func awaitChecked(t *testing.T, namespace string) {
 	await(t, "the check of the issuer", func(context.Context) string {
 		issuer := newIssuer(namespace, "issuer")
 		get(t, issuer)
-		if !apimeta.IsStatusConditionTrue(issuer.Status.Conditions, "Ready") || issuer.Status.Conditions[0].ObservedGeneration != issuer.Generation {
+		ready := apimeta.FindStatusCondition(issuer.Status.Conditions, "Ready")
+		if ready == nil || ready.Status != metav1.ConditionTrue || ready.ObservedGeneration != issuer.Generation {
 			return fmt.Sprintf("generation %d: %+v", issuer.Generation, issuer.Status)
 		}
 		return ""

@@ -271,7 +271,7 @@ func TestCertificateExtras(t *testing.T) {
 	}
 }
 
-// requestOf returns the CertificateRequest of a Certificate's present revision.
+// requestOf returns the one CertificateRequest of a Certificate's present revision.
 func requestOf(t *testing.T, certificate *cmapi.Certificate) *cmapi.CertificateRequest {
 	t.Helper()
 	var list cmapi.CertificateRequestList
@@ -279,13 +279,13 @@ func requestOf(t *testing.T, certificate *cmapi.Certificate) *cmapi.CertificateR
 		t.Fatal(err)
 	}
 	want := strconv.Itoa(max(1, revision(certificate))) // none has been reached when it failed
-	for _, request := range list.Items {
-		if metav1.IsControlledBy(&request, certificate) && request.Annotations[cmapi.CertificateRequestRevisionAnnotationKey] == want {
-			return &request
-		}
+	requests := slices.DeleteFunc(list.Items, func(request cmapi.CertificateRequest) bool {
+		return !metav1.IsControlledBy(&request, certificate) || request.Annotations[cmapi.CertificateRequestRevisionAnnotationKey] != want
+	})
+	if len(requests) != 1 {
+		t.Fatalf("%d requests of revision %s", len(requests), want)
 	}
-	t.Fatalf("no request of revision %s among %d", want, len(list.Items))
-	return nil
+	return &requests[0]
 }
 
 // extension returns the value of the extension with the OID 2.5.29.last.

@@ -234,7 +234,7 @@ func TestCSROfANamespacedIssuer(t *testing.T) {
 			user := "alice-" + namespace
 			grant(t, namespace, user, test.group, test.resource)
 			csr := newCSR(t, namespacedSigner+namespace+".issuer", "key", key)
-			createAs(t, user, csr)
+			expect.Created(t, clientAs(t, user), csr) // who creates it is its author
 			approve(t, csr)
 			if test.allowed {
 				awaitCSRIssued(t, csr, namespace+"/key")
@@ -264,12 +264,6 @@ func grant(t *testing.T, namespace, user, group, resource string) {
 	create(t, &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "reference"}, Subjects: subjects,
 		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "reference"}})
 	awaitRights(t, user, true, authorizationv1.ResourceAttributes{Group: group, Resource: "signers", Verb: "reference", Namespace: namespace, Name: resource})
-}
-
-// createAs creates a CSR as a user, who thereby becomes its author.
-func createAs(t *testing.T, user string, csr *certificatesv1.CertificateSigningRequest) {
-	t.Helper()
-	expect.Created(t, clientAs(t, user), csr)
 }
 
 func TestCSRWithAnEmptySubject(t *testing.T) {

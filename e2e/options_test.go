@@ -132,8 +132,8 @@ func pathLength(c *x509.Certificate) string { return fmt.Sprint(c.MaxPathLen, c.
 // not matter to its content, and checks that it is content with what is there.
 func checkNotRenewed(t *testing.T, certificate *cmapi.Certificate) {
 	t.Helper()
-	change(t, certificate, func() { certificate.Spec.RevisionHistoryLimit = new(int32(7)) })
 	before := revision(certificate)
+	change(t, certificate, func() { certificate.Spec.RevisionHistoryLimit = new(int32(7)) })
 	await(t, "another look of cert-manager at "+certificate.Name, func(context.Context) string {
 		get(t, certificate)
 		if c := cmutil.GetCertificateCondition(certificate, cmapi.CertificateConditionReady); c.ObservedGeneration != certificate.Generation {

@@ -24,7 +24,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
@@ -58,21 +57,29 @@ func get(t *testing.T, object client.Object) {
 	expect.There(t, env.Client, object)
 }
 
-// clientAs returns a client that is taken for a user.
 func clientAs(t *testing.T, user string) client.Client {
 	t.Helper()
-	config := rest.CopyConfig(env.Cluster.AdminConfig())
-	config.Impersonate = rest.ImpersonationConfig{UserName: user}
-	c, err := lab.Client(config)
+	c, err := lab.ClientAs(env.Cluster.AdminConfig(), user)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
 }
 
+// awaitRights waits until the API server goes by a role or binding that the test has changed,
+// which it learns of as late as every other watcher: allowed says what a user may now.
 func awaitRights(t *testing.T, user string, allowed bool, what authorizationv1.ResourceAttributes) {
 	t.Helper()
-	expect.Rights(t, env.Client, patience, user, allowed, what)
+	await(t, fmt.Sprintf("%s: %s %s: %t", user, what.Verb, what.Resource, allowed), func(ctx context.Context) string {
+		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{User: user, ResourceAttributes: &what}}
+		if err := env.Client.Create(ctx, review); err != nil {
+			return err.Error()
+		}
+		if review.Status.Allowed != allowed {
+			return fmt.Sprintf("allowed: %t, %s", review.Status.Allowed, review.Status.Reason)
+		}
+		return ""
+	})
 }
 
 // newNamespace creates a namespace with a SelfSignedIssuer called "issuer" in it.

@@ -18,7 +18,6 @@ import (
 	eventsv1 "k8s.io/api/events/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
@@ -116,10 +115,8 @@ func TestCSRReachesNamespaceOfRules(t *testing.T) {
 	awaitNote(t, csr, "MissingSecret", "Waiting for Secret cert-manager/"+theirs.secret.Name+" ")
 
 	// Mallory may not use the issuer: whether issuer and Secret are there makes no difference.
-	config := rest.CopyConfig(env.Cluster.AdminConfig())
-	config.Impersonate = rest.ImpersonationConfig{UserName: "mallory"}
 	grantCSRs(t, "mallory")
-	mallory, err := lab.Client(config)
+	mallory, err := lab.ClientAs(env.Cluster.AdminConfig(), "mallory")
 	if err != nil {
 		t.Fatal(err)
 	}

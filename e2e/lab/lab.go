@@ -177,6 +177,13 @@ func Client(config *rest.Config) (client.WithWatch, error) {
 	return client.NewWithWatch(config, client.Options{Scheme: Scheme()})
 }
 
+// ClientAs returns such a client of somebody who may impersonate, taken for a user.
+func ClientAs(config *rest.Config, user string) (client.WithWatch, error) {
+	config = rest.CopyConfig(config)
+	config.Impersonate = rest.ImpersonationConfig{UserName: user}
+	return Client(config)
+}
+
 // Scheme returns the scheme of those kinds.
 func Scheme() *runtime.Scheme {
 	scheme := runtime.NewScheme()
