@@ -53,6 +53,7 @@ func unneeded(r request) bool {
 func identity(o client.Object) metav1.ObjectMeta {
 	return metav1.ObjectMeta{
 		Namespace: o.GetNamespace(), Name: o.GetName(), UID: o.GetUID(), ResourceVersion: o.GetResourceVersion(),
+		CreationTimestamp: o.GetCreationTimestamp(), // for hints about unknown issuer kinds
 	}
 }
 

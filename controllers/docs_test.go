@@ -23,6 +23,11 @@ func TestOutcomesPage(t *testing.T) {
 			t.Errorf("docs/outcomes.md lacks this, followed by what the user can do:\n\n%s", entry)
 		}
 	}
+	for _, hint := range []hint{approvalHint, csrApprovalHint, kindHint, signerNameHint} {
+		if entry := fmt.Sprintf("### %s\n", hint.reason); !strings.Contains(page, entry) || !strings.Contains(page, "\n> "+hint.message+"\n") {
+			t.Errorf("docs/outcomes.md lacks this:\n\n%s\n> %s\n", entry, hint.message)
+		}
+	}
 	if entry := fmt.Sprintf("### %s\n\n> %s\n", badConfig, badConfigMessage); !strings.Contains(page, entry) {
 		t.Errorf("docs/outcomes.md lacks this:\n\n%s", entry)
 	}
@@ -30,7 +35,7 @@ func TestOutcomesPage(t *testing.T) {
 
 // TestOutcomesPageIsNotStale finds what was described and has gone or changed its name.
 func TestOutcomesPageIsNotStale(t *testing.T) {
-	want := []string{badConfig, adjusted}
+	want := []string{badConfig, adjusted, string(waitingForApproval), string(issuerKindUnknown), string(signerNameInvalid)}
 	for situation := range outcomes {
 		want = append(want, string(situation))
 	}

@@ -125,12 +125,15 @@ type facts map[string]string
 
 // fill returns the message of s with the facts put in. Facts come from other people's
 // objects: they are made printable and kept short, so that a message stays one sentence.
-func (f facts) fill(s situation) string {
+func (f facts) fill(s situation) string { return f.render(outcomes[s].message) }
+
+// render returns a message with the facts put in.
+func (f facts) render(message string) string {
 	pairs := make([]string, 0, 2*len(f))
 	for word, value := range f {
 		pairs = append(pairs, "{"+word+"}", printable(value))
 	}
-	return strings.NewReplacer(pairs...).Replace(outcomes[s].message)
+	return strings.NewReplacer(pairs...).Replace(message)
 }
 
 // maxFact is the longest fact, in bytes, that is put into a message.

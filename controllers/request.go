@@ -33,6 +33,10 @@ type request interface {
 	finished() bool // nothing is ever written to it again
 	deniedAlready() bool
 
+	// hint returns what its user should know although the request is not processed; nil if
+	// there is nothing.
+	hint() *hint
+
 	// waitingSince is when the request was approved, or made when nobody has approved it or
 	// said when.
 	waitingSince() time.Time

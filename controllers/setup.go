@@ -40,6 +40,9 @@ func (o Options) setup(ctx context.Context, mgr ctrl.Manager) (*gauges, error) {
 		if err := o.setupRequests(ctx, mgr, kind, waits); err != nil {
 			return nil, fmt.Errorf("setting up the controller for %s: %w", kind.name, err)
 		}
+		if err := o.setupHints(mgr, kind); err != nil {
+			return nil, fmt.Errorf("setting up the controller for %s: %w", kind.name+" hints", err)
+		}
 		g.requests = append(g.requests, requestGauges{kind, waits})
 	}
 	for _, kind := range o.issuerKinds() {

@@ -6,6 +6,7 @@ package e2e_test
 import (
 	"context"
 	"crypto"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -19,7 +20,10 @@ import (
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
 )
 
-const deniedMessage = "The CertificateRequest was denied by an approver and will not be signed."
+const (
+	deniedMessage      = "The CertificateRequest was denied by an approver and will not be signed."
+	notApprovedMessage = "This CertificateRequest was neither approved nor denied within 30s of its creation. To approve it automatically, cert-manager needs the verb \"approve\" on resource \"signers\" in apiGroup \"cert-manager.io\" for resourceName \"selfsignedissuers.selfsigned.cert-manager.io/*\", which deploy/admin/approver.yaml grants. To approve it manually, run: cmctl approve -n %s %s"
+)
 
 // TestApprovalIsNeeded takes the approver's right away that the default overlay ships. It
 // must not run beside other tests.
@@ -34,6 +38,9 @@ func TestApprovalIsNeeded(t *testing.T) {
 	create(t, denied)
 	passApprover(t, namespace, key)
 	for _, request := range []*cmapi.CertificateRequest{waits, denied} {
+		awaitEvent(t, request, "Warning", "WaitingForApproval", fmt.Sprintf(notApprovedMessage, namespace, request.Name))
+	}
+	for _, request := range []*cmapi.CertificateRequest{waits, denied} {
 		get(t, request)
 		if len(request.Status.Conditions) > 0 || len(request.Status.Certificate) > 0 {
 			t.Errorf("the request that nobody approved has the status %+v", request.Status)
@@ -43,11 +50,11 @@ func TestApprovalIsNeeded(t *testing.T) {
 	setCondition(t, denied, cmapi.CertificateRequestConditionDenied)
 	awaitReady(t, denied, cmmeta.ConditionFalse, "Denied", deniedMessage)
 	checkFailed(t, denied)
-	checkEvents(t, denied)
+	checkEvents(t, denied, "WaitingForApproval")
 
 	restore()
 	checkIssued(t, waits)
-	checkEvents(t, waits, "CertificateIssued")
+	checkEvents(t, waits, "WaitingForApproval", "CertificateIssued")
 }
 
 // withoutApproverRight removes the binding of the approver role until restore is called.

@@ -1,0 +1,173 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+)
+
+// hint is an event about a request that is not processed. Its status is not written: the
+// request is not approved, or it is for no issuer of ours.
+type hint struct {
+	reason    situation
+	eventType string
+	message   string        // words in braces are filled in for each request, see facts
+	delay     time.Duration // after the creation of the request
+	facts     facts
+}
+
+// The reasons of hints. The first one is in-tree's.
+const (
+	waitingForApproval situation = "WaitingForApproval"
+	issuerKindUnknown  situation = "IssuerKindUnknown"
+	signerNameInvalid  situation = "SignerNameInvalid"
+)
+
+const (
+	// approvalDelay is how long an approver may take before its absence is reported.
+	// cert-manager's own approver takes less than a second.
+	approvalDelay = 30 * time.Second
+
+	// maxHintAge is the age from which on requests are not reported, so that a restart beside
+	// many old ones does not report them all again.
+	maxHintAge = 24 * time.Hour
+)
+
+var (
+	approvalHint = hint{
+		reason: waitingForApproval, eventType: corev1.EventTypeWarning, delay: approvalDelay,
+		message: "This CertificateRequest was neither approved nor denied within {delay} of its creation. To approve it automatically, cert-manager needs the verb \"approve\" on resource \"signers\" in apiGroup \"cert-manager.io\" for resourceName \"{signer}/*\", which deploy/admin/approver.yaml grants. To approve it manually, run: cmctl approve -n {namespace} {name}",
+	}
+	csrApprovalHint = hint{
+		reason: waitingForApproval, eventType: corev1.EventTypeNormal, delay: approvalDelay,
+		message: "This CertificateSigningRequest was neither approved nor denied within {delay} of its creation. To approve it, run: kubectl certificate approve {name}",
+	}
+	kindHint = hint{
+		reason: issuerKindUnknown, eventType: corev1.EventTypeWarning,
+		message: "This CertificateRequest will not be signed: apiGroup {group} has no issuer kind \"{kind}\". Set the kind in the issuerRef of the Certificate to SelfSignedIssuer or ClusterSelfSignedIssuer. If you created the CertificateRequest yourself, create it again with the correct kind.",
+	}
+	signerNameHint = hint{
+		reason: signerNameInvalid, eventType: corev1.EventTypeWarning,
+		message: "This CertificateSigningRequest will not be signed: the signer name \"{signer}\" names no issuer. Create it again with a signer name of the form selfsignedissuers.{group}/NAMESPACE.NAME or clusterselfsignedissuers.{group}/NAME.",
+	}
+)
+
+// hint implements request.
+func (r certificateRequest) hint() *hint {
+	if ref, ours := r.issuer(); ours {
+		return approvalHint.unless(r.approved(), facts{"signer": ref.newObject().GetIssuerTypeIdentifier()})
+	}
+	ref := r.cr.Spec.IssuerRef
+	return kindHint.unless(ref.Group != selfsigned.GroupName, facts{"kind": ref.Kind})
+}
+
+// hint implements request. Signer names below our group are taken for ours.
+func (r certificateSigningRequest) hint() *hint {
+	if _, ours := r.issuer(); ours {
+		return csrApprovalHint.unless(r.approved(), facts{})
+	}
+	domain, _, _ := strings.Cut(r.csr.Spec.SignerName, "/")
+	return signerNameHint.unless(!strings.HasSuffix(domain, "."+selfsigned.GroupName), facts{"signer": r.csr.Spec.SignerName})
+}
+
+// unless returns the hint with its facts, or nil where it does not apply.
+func (h hint) unless(unneeded bool, facts facts) *hint {
+	if unneeded {
+		return nil
+	}
+	h.facts = facts
+	return &h
+}
+
+// hinter sends the hints about one kind of request, one for each request. Its queue is not that
+// of the requestReconciler, so that hints never delay a signature, and it is empty on a standby.
+type hinter struct {
+	kind     requestKind
+	cache    client.Reader
+	recorder events.EventRecorder
+	clock    clock.PassiveClock
+}
+
+func (o Options) setupHints(mgr ctrl.Manager, kind requestKind) error {
+	h := &hinter{kind: kind, cache: mgr.GetCache(), recorder: o.events, clock: o.Clock}
+	return ctrl.NewControllerManagedBy(mgr).
+		Named(controllerName(kind.name+"-hints")).
+		Watches(kind.newObject(), h.whenCreated()).
+		WithOptions(controller.Options{MaxConcurrentReconciles: 1}).
+		WithLogConstructor(logAbout(mgr.GetLogger(), kind.name)).
+		Complete(h)
+}
+
+// whenCreated enqueues each request once, for when its hint is due.
+func (h *hinter) whenCreated() handler.EventHandler {
+	type queue = workqueue.TypedRateLimitingInterface[ctrl.Request]
+	enqueue := func(object client.Object, queue queue) {
+		if hint, wait := h.due(h.kind.wrap(object)); hint != nil {
+			queue.AddAfter(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(object)}, wait)
+		}
+	}
+	return handler.Funcs{
+		CreateFunc: func(_ context.Context, e event.CreateEvent, queue queue) { enqueue(e.Object, queue) },
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, queue queue) {
+			if e.ObjectOld.GetUID() != e.ObjectNew.GetUID() { // created again while the watch was interrupted
+				enqueue(e.ObjectNew, queue)
+			}
+		},
+	}
+}
+
+// Reconcile sends the hint about a request that still needs it.
+func (h *hinter) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	object := h.kind.newObject()
+	if err := h.cache.Get(ctx, req.NamespacedName, object); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	hint, wait := h.due(h.kind.wrap(object))
+	switch {
+	case hint == nil:
+	case wait > 0: // another request of the same name
+		return ctrl.Result{RequeueAfter: wait}, nil
+	default:
+		message := hint.about(object)
+		h.recorder.Eventf(object, nil, hint.eventType, string(hint.reason), eventAction, message)
+		log.FromContext(ctx).Info(message, "reason", hint.reason, "uid", object.GetUID())
+	}
+	return ctrl.Result{}, nil
+}
+
+// due returns the hint that a request needs, nil for none, and how long it has time.
+func (h *hinter) due(request request) (_ *hint, wait time.Duration) {
+	age := h.clock.Since(request.object().GetCreationTimestamp().Time)
+	if request.finished() || request.denied() || age > maxHintAge {
+		return nil, 0
+	}
+	hint := request.hint()
+	if hint == nil {
+		return nil, 0
+	}
+	// The clock of the API server may be ahead of this one.
+	return hint, min(max(hint.delay-age, 0), hint.delay)
+}
+
+// about returns the message about an object.
+func (h *hint) about(object client.Object) string {
+	h.facts["delay"], h.facts["group"] = h.delay.String(), selfsigned.GroupName
+	h.facts["namespace"], h.facts["name"] = object.GetNamespace(), object.GetName()
+	return h.facts.render(h.message)
+}

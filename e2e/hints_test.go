@@ -1,0 +1,78 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	certificatesv1 "k8s.io/api/certificates/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+const kindUnknownMessage = "This CertificateRequest will not be signed: apiGroup selfsigned.cert-manager.io has no issuer kind %q. Set the kind in the issuerRef of the Certificate to SelfSignedIssuer or ClusterSelfSignedIssuer. If you created the CertificateRequest yourself, create it again with the correct kind."
+
+// TestUnknownIssuerKind: a Certificate with our group and a kind that is forgotten or misspelled
+// has a request that says so. cert-manager does not approve the request, and its status is left
+// as it is. The corrected Certificate is issued.
+func TestUnknownIssuerKind(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ kind, reported string }{
+		"forgotten":  {"", "Issuer"}, // cert-manager fills it in
+		"lower case": {"SelfsignedIssuer", "SelfsignedIssuer"},
+		"plural":     {"clusterselfsignedissuers", "clusterselfsignedissuers"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			certificate := newCertificate(newNamespace(t))
+			certificate.Spec.IssuerRef.Kind = test.kind
+			create(t, certificate)
+			request := onlyRequest(t, certificate.Namespace)
+			awaitEvent(t, request, "Warning", "IssuerKindUnknown", fmt.Sprintf(kindUnknownMessage, test.reported))
+			get(t, request)
+			if len(request.Status.Conditions) > 0 {
+				t.Errorf("the request has the status %+v", request.Status)
+			}
+			checkEvents(t, request, "IssuerKindUnknown")
+			change(t, certificate, func() { certificate.Spec.IssuerRef.Kind = "SelfSignedIssuer" })
+			awaitIssued(t, certificate)
+		})
+	}
+}
+
+// onlyRequest waits for the first request in a namespace.
+func onlyRequest(t *testing.T, namespace string) *cmapi.CertificateRequest {
+	t.Helper()
+	var list cmapi.CertificateRequestList
+	await(t, "the request", func(ctx context.Context) string {
+		if err := env.Client.List(ctx, &list, client.InNamespace(namespace)); err != nil {
+			return err.Error()
+		}
+		if len(list.Items) == 0 {
+			return "there is none"
+		}
+		return ""
+	})
+	return &list.Items[0]
+}
+
+// TestCSRHints: a malformed signer name is reported at once, and a missing approval after a while.
+func TestCSRHints(t *testing.T) {
+	t.Parallel()
+	malformed := newCSR(t, "selfsignedissuers.selfsigned.cert-manager.io/issuer", "key", newKey(t))
+	waits := newCSR(t, clusterSigner+newClusterIssuer(t), "key", newKey(t))
+	create(t, malformed)
+	create(t, waits)
+	awaitEvent(t, malformed, "Warning", "SignerNameInvalid", "This CertificateSigningRequest will not be signed: the signer name \"selfsignedissuers.selfsigned.cert-manager.io/issuer\" names no issuer. Create it again with a signer name of the form selfsignedissuers.selfsigned.cert-manager.io/NAMESPACE.NAME or clusterselfsignedissuers.selfsigned.cert-manager.io/NAME.")
+	awaitEvent(t, waits, "Normal", "WaitingForApproval", "This CertificateSigningRequest was neither approved nor denied within 30s of its creation. To approve it, run: kubectl certificate approve "+waits.Name)
+	for csr, reason := range map[*certificatesv1.CertificateSigningRequest]string{malformed: "SignerNameInvalid", waits: "WaitingForApproval"} {
+		get(t, csr)
+		if len(csr.Status.Conditions) > 0 {
+			t.Errorf("%s has the status %+v", csr.Name, csr.Status)
+		}
+		checkEvents(t, csr, reason)
+	}
+}
