@@ -10,6 +10,7 @@ import (
 	libapi "github.com/cert-manager/issuer-lib/api/v1alpha1"
 	"github.com/prometheus/client_golang/prometheus"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -37,6 +38,7 @@ const (
 type gauges struct {
 	cache    client.Reader
 	elected  <-chan struct{}
+	clock    clock.PassiveClock
 	requests []requestGauges
 	issuers  []string // their kinds
 }
@@ -59,7 +61,7 @@ func (g *gauges) leading() bool {
 
 func (g *gauges) collect(values chan<- prometheus.Metric) {
 	for _, r := range g.requests {
-		r.collect(g.cache, values)
+		r.collect(g.cache, g.clock.Now(), values)
 	}
 	for _, kind := range g.issuers {
 		collectIssuers(g.cache, kind, values)
@@ -72,7 +74,7 @@ type group struct {
 	oldest time.Time
 }
 
-func (r requestGauges) collect(cache client.Reader, values chan<- prometheus.Metric) {
+func (r requestGauges) collect(cache client.Reader, now time.Time, values chan<- prometheus.Metric) {
 	groups := map[situation]*group{notApproved: {}, inProgress: {}}
 	for situation, outcome := range outcomes {
 		if outcome.state == pending {
@@ -81,7 +83,7 @@ func (r requestGauges) collect(cache client.Reader, values chan<- prometheus.Met
 	}
 	err := eachItem(context.Background(), cache, r.kind.newList(), func(object client.Object) {
 		request := r.kind.wrap(object)
-		group := groups[r.reason(request)]
+		group := groups[r.reason(request, now)]
 		group.size++
 		if since := request.waitingSince(); group.oldest.IsZero() || since.Before(group.oldest) {
 			group.oldest = since
@@ -99,11 +101,14 @@ func (r requestGauges) collect(cache client.Reader, values chan<- prometheus.Met
 	}
 }
 
-func (r requestGauges) reason(request request) situation {
+func (r requestGauges) reason(request request, now time.Time) situation {
+	object := request.object()
+	if unattended(object, now) {
+		return missingOwner
+	}
 	if !request.approved() && !request.denied() {
 		return notApproved
 	}
-	object := request.object()
 	told := r.waits.told(client.ObjectKeyFromObject(object), object.GetUID())
 	if told == "" {
 		return inProgress

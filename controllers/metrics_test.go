@@ -21,6 +21,7 @@ import (
 	certificatesv1 "k8s.io/api/certificates/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -39,6 +40,10 @@ func measured(t *testing.T) (*metrics, client.Client) {
 		requestAt("not-approved", 1700, ""),
 		requestAt("denied", 1800, cmapi.CertificateRequestConditionDenied),
 		requestAt("finished", 1400, cmapi.CertificateRequestConditionReady),
+		withoutOwner(requestAt("restored", 1500, cmapi.CertificateRequestConditionApproved), 1000, true),
+		withoutOwner(requestAt("restored-not-approved", 1500, ""), 1450, true),
+		withoutOwner(requestAt("by-hand", 1700, cmapi.CertificateRequestConditionApproved), 1000, false),
+		withoutOwner(requestAt("by-hand-old", 1500, cmapi.CertificateRequestConditionApproved), -90000, false),
 		csrAt(1650),
 		issuerAt("good", 1, 1), issuerAt("changed", 2, 1), issuerAt("good-as-well", 3, 3),
 	)
@@ -47,7 +52,7 @@ func measured(t *testing.T) (*metrics, client.Client) {
 	}
 	elected := make(chan struct{})
 	close(elected)
-	g := &gauges{cache: builder.Build(), elected: elected, issuers: []string{issuerKind, clusterIssuerKind}}
+	g := &gauges{cache: builder.Build(), elected: elected, clock: clocktesting.NewFakePassiveClock(time.Unix(2000, 0)), issuers: []string{issuerKind, clusterIssuerKind}}
 	for _, kind := range kinds {
 		g.requests = append(g.requests, requestGauges{kind, newWaits()})
 	}
@@ -66,10 +71,20 @@ func measured(t *testing.T) (*metrics, client.Client) {
 	return m, g.cache.(client.Client)
 }
 
-// requestAt returns a request that was made at second 1000 and got its condition later.
+// withoutOwner returns a request as a restore leaves it, or as somebody made it by hand.
+func withoutOwner(request *cmapi.CertificateRequest, created int64, ofCertificate bool) *cmapi.CertificateRequest {
+	request.OwnerReferences, request.CreationTimestamp = nil, metav1.Unix(created, 0)
+	if ofCertificate {
+		request.Annotations = map[string]string{cmapi.CertificateNameKey: "certificate"}
+	}
+	return request
+}
+
+// requestAt returns a Certificate's request that was made at second 1000 and got its condition
+// later.
 func requestAt(name string, second int64, condition cmapi.CertificateRequestConditionType) *cmapi.CertificateRequest {
 	request := &cmapi.CertificateRequest{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "sandbox", Name: name, UID: types.UID(name), CreationTimestamp: metav1.Unix(1000, 0)},
+		ObjectMeta: metav1.ObjectMeta{Namespace: "sandbox", Name: name, UID: types.UID(name), CreationTimestamp: metav1.Unix(1000, 0), OwnerReferences: ownedBy("certificate")},
 		Spec:       cmapi.CertificateRequestSpec{IssuerRef: cmmeta.IssuerReference{Group: selfsigned.GroupName, Kind: issuerKind, Name: "issuer"}},
 	}
 	if condition != "" {
@@ -137,13 +152,15 @@ selfsigned_issuer_requests_total{kind="CertificateRequest",reason="CertificateIs
 selfsigned_issuer_requests_total{kind="CertificateSigningRequest",reason="DeniedReference",result="failed"} 1
 # HELP selfsigned_issuer_requests_waiting Requests that wait, by kind and reason: the reason of a pending situation in docs/outcomes.md, NotApproved while nobody has approved or denied the request, or InProgress before anything is found to wait for. Only the leader reports it.
 # TYPE selfsigned_issuer_requests_waiting gauge
-selfsigned_issuer_requests_waiting{kind="CertificateRequest",reason="InProgress"} 2
+selfsigned_issuer_requests_waiting{kind="CertificateRequest",reason="InProgress"} 3
+selfsigned_issuer_requests_waiting{kind="CertificateRequest",reason="MissingOwner"} 3
 selfsigned_issuer_requests_waiting{kind="CertificateRequest",reason="MissingSecret"} 2
 selfsigned_issuer_requests_waiting{kind="CertificateRequest",reason="NotApproved"} 1
 selfsigned_issuer_requests_waiting{kind="CertificateSigningRequest",reason="IssuerNotFound"} 1
 # HELP selfsigned_issuer_requests_waiting_oldest_timestamp_seconds Since when the oldest of these requests has waited, in Unix time: since its approval, or since its creation without one. Absent when none waits. Only the leader reports it.
 # TYPE selfsigned_issuer_requests_waiting_oldest_timestamp_seconds gauge
 selfsigned_issuer_requests_waiting_oldest_timestamp_seconds{kind="CertificateRequest",reason="InProgress"} 1000
+selfsigned_issuer_requests_waiting_oldest_timestamp_seconds{kind="CertificateRequest",reason="MissingOwner"} 1450
 selfsigned_issuer_requests_waiting_oldest_timestamp_seconds{kind="CertificateRequest",reason="MissingSecret"} 1500
 selfsigned_issuer_requests_waiting_oldest_timestamp_seconds{kind="CertificateRequest",reason="NotApproved"} 1000
 selfsigned_issuer_requests_waiting_oldest_timestamp_seconds{kind="CertificateSigningRequest",reason="IssuerNotFound"} 1650
@@ -195,7 +212,7 @@ func TestGaugesFollowTheCache(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.gauges.Load().requests[0].waits = newWaits()
-	if text := scrape(t, m); !strings.Contains(text, `selfsigned_issuer_requests_waiting{kind="CertificateRequest",reason="InProgress"} 3`) {
+	if text := scrape(t, m); !strings.Contains(text, `selfsigned_issuer_requests_waiting{kind="CertificateRequest",reason="InProgress"} 4`) {
 		t.Errorf("a request of which nothing is known is not in progress:\n%s", text)
 	}
 }

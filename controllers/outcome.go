@@ -34,6 +34,7 @@ const (
 	isIssued            situation = "CertificateIssued"
 	missingAnnotation   situation = "MissingAnnotation"
 	missingSecret       situation = "MissingSecret"
+	missingOwner        situation = "MissingOwner"
 	missingKey          situation = "MissingPrivateKey"
 	unusableKey         situation = "ErrorParsingKey"
 	forbiddenSecret     situation = "ForbiddenSecret"
@@ -84,6 +85,8 @@ var outcomes = map[situation]outcome{
 
 	missingSecret: {pending, corev1.EventTypeNormal,
 		"Waiting for Secret {secret} with the private key of this request: it does not exist. It is named by the annotation {annotation}."},
+	missingOwner: {pending, corev1.EventTypeWarning,
+		"Secret {secret} with the private key of this request does not exist, and no Certificate owns the request, as after a restore from a backup. Delete this {kind}: cert-manager does not use it, and cannot create another one of the same name."},
 	missingKey: {pending, corev1.EventTypeWarning,
 		"Waiting for the private key of this request: Secret {secret} has no data in \"tls.key\". Put the PEM-encoded private key there."},
 	unusableKey: {pending, corev1.EventTypeWarning,

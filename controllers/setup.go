@@ -32,7 +32,7 @@ func Scheme() *runtime.Scheme {
 // setup registers all controllers and returns what the metrics know of them. The API server
 // must know their kinds by now.
 func (o Options) setup(ctx context.Context, mgr ctrl.Manager) (*gauges, error) {
-	g := &gauges{cache: mgr.GetCache(), elected: mgr.Elected()}
+	g := &gauges{cache: mgr.GetCache(), elected: mgr.Elected(), clock: o.Clock}
 	// Requests first: the manager runs already, so that each controller waits for its cache
 	// before the next one is set up, and signing needs no controller of issuers.
 	for _, kind := range o.requestKinds(mgr) {

@@ -46,6 +46,9 @@ func (r *run) trySign(ctx context.Context, object libsigner.CertificateRequestOb
 	}
 	key, v := r.keys.read(ctx, r.request.keySecret(), candidate)
 	if v != nil {
+		if v.situation == missingSecret && lostOwner(r.request.object()) {
+			v.situation = missingOwner
+		}
 		return r.pollSecret(r.limitGrace(v))
 	}
 	certificate, err := signer.SelfSign(candidate, key, signerOptions(specOf(issuer)), r.clock.Now())

@@ -1,0 +1,103 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"testing"
+	"time"
+
+	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+)
+
+// ownedBy returns the owner references that cert-manager gives a request.
+func ownedBy(certificate string) []metav1.OwnerReference {
+	controller := true
+	return []metav1.OwnerReference{{
+		APIVersion: "cert-manager.io/v1", Kind: "Certificate", Name: certificate, UID: types.UID(certificate), Controller: &controller,
+	}}
+}
+
+// TestUnattended: which requests nobody waits for is known of them as they are in the cache.
+func TestUnattended(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		age                    time.Duration
+		owned, fromCertificate bool
+		lost, want             bool
+	}{
+		"a Certificate's":          {age: time.Hour, owned: true, fromCertificate: true},
+		"a Certificate's, old":     {age: 30 * 24 * time.Hour, owned: true, fromCertificate: true},
+		"restored from a backup":   {age: time.Second, fromCertificate: true, lost: true, want: true},
+		"made by hand":             {age: 23 * time.Hour},
+		"made by hand, old":        {age: 25 * time.Hour, want: true},
+		"of another owner, old":    {age: 25 * time.Hour, owned: true},
+		"restored, older than day": {age: 25 * time.Hour, fromCertificate: true, lost: true, want: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			request := hintableRequest(test.age, issuerKind)
+			if test.owned {
+				request.OwnerReferences = ownedBy("certificate")
+			}
+			if test.fromCertificate {
+				request.Annotations = map[string]string{cmapi.CertificateNameKey: "certificate"}
+			}
+			kept, _ := slim(t, request)
+			if lostOwner(kept) != test.lost || unattended(kept, hintTime) != test.want {
+				t.Errorf("lost its owner: %t, unattended: %t; want %t, %t", lostOwner(kept), unattended(kept, hintTime), test.lost, test.want)
+			}
+		})
+	}
+}
+
+// TestRestoredRequest: a request of a Certificate without its owner and without its Secret says
+// what it is and what to do. It is signed nevertheless when the Secret appears.
+func TestRestoredRequest(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, interceptor.Funcs{})
+	var request cmapi.CertificateRequest
+	if err := f.client.Get(t.Context(), requestKey, &request); err != nil {
+		t.Fatal(err)
+	}
+	request.Annotations[cmapi.CertificateNameKey] = "certificate"
+	if err := f.client.Update(t.Context(), &request); err != nil {
+		t.Fatal(err)
+	}
+	var secret corev1.Secret
+	if err := f.client.Get(t.Context(), types.NamespacedName{Namespace: "sandbox", Name: "key"}, &secret); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.client.Delete(t.Context(), secret.DeepCopy()); err != nil {
+		t.Fatal(err)
+	}
+	const message = "Secret sandbox/key with the private key of this request does not exist, and no Certificate owns the request, as after a restore from a backup. Delete this CertificateRequest: cert-manager does not use it, and cannot create another one of the same name."
+	for range 2 {
+		if result, err := f.reconcile(); err != nil || result.RequeueAfter != 0 {
+			t.Fatalf("got %+v, %v: want a wait for the Secret", result, err)
+		}
+	}
+	if got := f.ready(t); got.Reason != cmapi.CertificateRequestReasonPending || got.Message != message {
+		t.Errorf("\n got %s: %s\nwant Pending: %s", got.Reason, got.Message, message)
+	}
+	if sent := len(f.recorder.Events); sent != 1 {
+		t.Fatalf("%d events, want 1", sent)
+	}
+	if got := <-f.recorder.Events; got != "Warning MissingOwner "+message {
+		t.Errorf("event %s", got)
+	}
+	secret.ResourceVersion = ""
+	if err := f.client.Create(t.Context(), &secret); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.reconcile(); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.ready(t); got.Reason != cmapi.CertificateRequestReasonIssued {
+		t.Errorf("with its Secret: %s: %s", got.Reason, got.Message)
+	}
+}
