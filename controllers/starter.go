@@ -28,9 +28,8 @@ const crdPoll = 2 * time.Second
 
 // Add makes the manager run the controllers as soon as the API server knows their kinds:
 // the plugin may be installed before cert-manager. Until then the process is up, not ready,
-// and says what it waits for. The function that it returns is to be called when the manager
-// has stopped: it writes the events that are left.
-func Add(mgr ctrl.Manager, options Options) (flush func(), err error) {
+// and says what it waits for.
+func Add(mgr ctrl.Manager, options Options) (*Added, error) {
 	if err := registerMetrics(); err != nil {
 		return nil, err
 	}
@@ -38,13 +37,16 @@ func Add(mgr ctrl.Manager, options Options) (flush func(), err error) {
 	options.events = newEventWriter(mgr.GetClient(), mgr.GetLogger())
 	s := &starter{mgr: mgr, options: options}
 	s.state.Store(&starterState{errors.New("starting")})
-	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
-		return nil, err
-	}
-	if err := mgr.AddReadyzCheck("controllers", s.ready); err != nil {
-		return nil, err
-	}
-	return func() { options.events.stop(flushTimeout) }, mgr.Add(s)
+	return &Added{Ready: s.ready, Flush: func() { options.events.stop(flushTimeout) }}, mgr.Add(s)
+}
+
+// Added is what Add hands to the process.
+type Added struct {
+	// Ready is the readiness check: it fails with what is waited for.
+	Ready healthz.Checker
+
+	// Flush writes the events that are left. It is for when the manager has stopped.
+	Flush func()
 }
 
 // starter sets the controllers up while the manager runs.

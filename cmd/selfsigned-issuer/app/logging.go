@@ -4,10 +4,12 @@
 package app
 
 import (
+	"context"
 	"flag"
 	"io"
 	"log/slog"
 	"strconv"
+	"strings"
 
 	"github.com/go-logr/logr"
 	"k8s.io/klog/v2"
@@ -28,6 +30,28 @@ func newLogger(out io.Writer, format string, verbosity int) logr.Logger {
 	klogFlags := flag.NewFlagSet("klog", flag.ContinueOnError)
 	klog.InitFlags(klogFlags)
 	_ = klogFlags.Set("v", strconv.Itoa(verbosity)) // an integer is always accepted
-	klog.SetLogger(logger)
+	klog.SetLogger(logr.FromSlogHandler(withoutReviews{handler}))
 	return logger
+}
+
+// withoutReviews drops what the library for metrics clients logs of each one that the API
+// server did not review: metrics_access.go logs it once a minute.
+type withoutReviews struct{ slog.Handler }
+
+// Handle writes a line.
+func (h withoutReviews) Handle(ctx context.Context, line slog.Record) error {
+	if strings.HasPrefix(line.Message, "Failed to make webhook auth") {
+		return nil
+	}
+	return h.Handler.Handle(ctx, line)
+}
+
+// WithAttrs is of slog.Handler, as is WithGroup.
+func (h withoutReviews) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return withoutReviews{h.Handler.WithAttrs(attrs)}
+}
+
+// WithGroup keeps the filter.
+func (h withoutReviews) WithGroup(name string) slog.Handler {
+	return withoutReviews{h.Handler.WithGroup(name)}
 }

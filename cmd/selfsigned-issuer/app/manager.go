@@ -9,21 +9,18 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/cert-manager/selfsigned-issuer/controllers"
 )
 
 const (
-	// firstContact bounds the first request to the API server.
-	firstContact = 10 * time.Second
-
 	// stopTimeout bounds how long writes in flight may take after a signal to stop.
 	stopTimeout = 5 * time.Second
 )
@@ -34,8 +31,19 @@ func runManager(ctx context.Context, o options, logger logr.Logger) error {
 	if err != nil {
 		return err
 	}
-	if err := reachAPIServer(config); err != nil {
+	probes := newProbes()
+	contact, err := newContact(config, probes, logger)
+	if err != nil {
 		return err
+	}
+	logger.Info("Starting selfsigned-issuer", "version", version())
+	stopProbes, err := probes.serve(ctx, o.healthAddress, logger)
+	if err != nil {
+		return fmt.Errorf("setting up: %w", err)
+	}
+	defer stopProbes()
+	if contact.await(ctx); ctx.Err() != nil {
+		return nil
 	}
 	lease, err := newLease(config, o, logger)
 	if err != nil {
@@ -45,12 +53,15 @@ func runManager(ctx context.Context, o options, logger logr.Logger) error {
 	if err != nil {
 		return fmt.Errorf("setting up: %w", err)
 	}
-	flush, err := controllers.Add(mgr, controllerOptions(o))
+	added, err := controllers.Add(mgr, controllerOptions(o))
 	if err != nil {
 		return fmt.Errorf("setting up: %w", err)
 	}
-	defer flush()
-	logger.Info("Starting selfsigned-issuer", "version", version())
+	defer added.Flush()
+	probes.setReadiness(added.Ready)
+	if err := addMetrics(ctx, mgr, o); err != nil {
+		return fmt.Errorf("setting up: %w", err)
+	}
 	if err := mgr.Start(ctx); err != nil {
 		return fmt.Errorf("stopped: %w", err)
 	}
@@ -63,8 +74,8 @@ func managerOptions(o options, lease resourcelock.Interface, logger logr.Logger)
 		Scheme:                 controllers.Scheme(),
 		Logger:                 logger,
 		Cache:                  cacheOptions(o),
-		Metrics:                metricsOptions(o),
-		HealthProbeBindAddress: o.healthAddress,
+		Metrics:                server.Options{BindAddress: noAddress}, // see metrics.go
+		HealthProbeBindAddress: noAddress,                              // see health.go
 
 		LeaderElection:                      o.leaderElect,
 		LeaderElectionID:                    controllers.LeaderElectionID,
@@ -114,19 +125,4 @@ func restConfig(o options) (*rest.Config, error) {
 	}
 	config.QPS, config.Burst = o.kubeAPIQPS, o.kubeAPIBurst
 	return config, nil
-}
-
-// reachAPIServer makes a wrong address or a missing network end the process at once, with
-// a line that says so.
-func reachAPIServer(config *rest.Config) error {
-	probe := rest.CopyConfig(config)
-	probe.Timeout = firstContact
-	client, err := discovery.NewDiscoveryClientForConfig(probe)
-	if err == nil {
-		_, err = client.ServerVersion()
-	}
-	if err != nil {
-		return fmt.Errorf("the API server at %s cannot be reached: %w", config.Host, err)
-	}
-	return nil
 }

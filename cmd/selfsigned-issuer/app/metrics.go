@@ -4,17 +4,25 @@
 package app
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"os"
+	"path/filepath"
 
-	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"github.com/go-logr/logr"
+	"k8s.io/client-go/rest"
+	certutil "k8s.io/client-go/util/cert"
+	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 )
 
-// validateMetrics finds what would leave the metrics open, or with a certificate that was not
-// meant: controller-runtime makes one up where it finds none.
+// validateMetrics finds what would leave the metrics open, or without a usable certificate.
 func (o *options) validateMetrics() error {
 	for _, flag := range []struct{ name, value string }{
 		{"metrics-cert-dir", o.metricsCertDir}, {"metrics-client-ca-file", o.metricsClientCA},
@@ -36,32 +44,80 @@ func (o *options) validateMetrics() error {
 	return nil
 }
 
-func metricsOptions(o options) server.Options {
-	metrics := server.Options{BindAddress: o.metricsAddress, SecureServing: o.metricsSecure, CertDir: o.metricsCertDir}
-	switch {
-	case o.metricsClientCA != "":
-		metrics.TLSOpts = append(metrics.TLSOpts, requireClientCertificate(o.metricsClientCA))
-	case o.metricsSecure:
-		metrics.FilterProvider = reviewClients
+// addMetrics makes the manager serve the metrics, as the leader and as a standby.
+func addMetrics(ctx context.Context, mgr manager.Manager, o options) error {
+	if o.metricsAddress == noAddress {
+		return nil
 	}
-	return metrics
+	server, err := newMetricsServer(ctx, o, mgr.GetConfig(), mgr.GetLogger(), mgr.Add)
+	if err != nil {
+		return err
+	}
+	return mgr.Add(server)
+}
+
+// newMetricsServer returns a server that listens already, and adds what keeps its certificate
+// up to date.
+func newMetricsServer(ctx context.Context, o options, config *rest.Config, logger logr.Logger, add func(manager.Runnable) error) (*manager.Server, error) {
+	var metrics http.Handler = newMetricsPages(ctrlmetrics.Registry)
+	var secure *tls.Config
+	var err error
+	if o.metricsSecure {
+		if secure, err = metricsTLS(o, add); err != nil {
+			return nil, err
+		}
+	}
+	if o.metricsSecure && o.metricsClientCA == "" {
+		if metrics, err = authorizeClients(config, logger, metrics); err != nil {
+			return nil, err
+		}
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/metrics", metrics)
+	return newServer(ctx, "metrics", o.metricsAddress, mux, secure, logger)
+}
+
+// metricsTLS uses the certificate in --metrics-cert-dir and reads it again when it changes.
+func metricsTLS(o options, add func(manager.Runnable) error) (*tls.Config, error) {
+	secure := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}
+	if o.metricsClientCA != "" {
+		requireClientCertificate(secure, o.metricsClientCA)
+	}
+	if o.metricsCertDir == "" {
+		certificate, err := makeUpCertificate()
+		secure.Certificates = []tls.Certificate{certificate}
+		return secure, err
+	}
+	watcher, err := certwatcher.New(filepath.Join(o.metricsCertDir, "tls.crt"), filepath.Join(o.metricsCertDir, "tls.key"))
+	if err != nil {
+		return nil, err
+	}
+	secure.GetCertificate = watcher.GetCertificate
+	return secure, add(watcher)
+}
+
+// makeUpCertificate returns a certificate that encrypts and proves nothing.
+func makeUpCertificate() (tls.Certificate, error) {
+	certificate, key, err := certutil.GenerateSelfSignedCertKeyWithFixtures("localhost", []net.IP{net.IPv4(127, 0, 0, 1)}, nil, "")
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.X509KeyPair(certificate, key)
 }
 
 // requireClientCertificate reads the authorities anew for each connection, of which a scraper
 // makes few: they can be replaced while the process runs.
-func requireClientCertificate(path string) func(*tls.Config) {
-	return func(config *tls.Config) {
-		config.ClientAuth = tls.RequireAndVerifyClientCert
-		config.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
-			authorities, err := readAuthorities(path)
-			if err != nil {
-				return nil, err
-			}
-			// A copy of the configuration as it is by now, with the server's certificate.
-			current := config.Clone()
-			current.ClientCAs = authorities
-			return current, nil
+func requireClientCertificate(config *tls.Config, path string) {
+	config.ClientAuth = tls.RequireAndVerifyClientCert
+	config.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		authorities, err := readAuthorities(path)
+		if err != nil {
+			return nil, err
 		}
+		// A copy of the configuration as it is by now, with the server's certificate.
+		current := config.Clone()
+		current.ClientCAs = authorities
+		return current, nil
 	}
 }
 

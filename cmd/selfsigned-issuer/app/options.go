@@ -123,8 +123,11 @@ func validateNamespace(flag, value string) error {
 	return nil
 }
 
+// noAddress turns a server off.
+const noAddress = "0"
+
 func validateAddress(flag, value string) error {
-	if value == "0" {
+	if value == noAddress {
 		return nil
 	}
 	if _, _, err := net.SplitHostPort(value); err != nil {

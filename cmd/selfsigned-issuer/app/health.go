@@ -1,0 +1,70 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package app
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync/atomic"
+
+	"github.com/go-logr/logr"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+)
+
+// probes answers the probes of the kubelet. It does so before there is a manager: a process
+// that waits for the API server is healthy and not ready.
+type probes struct {
+	ready atomic.Pointer[healthz.Checker]
+}
+
+func newProbes() *probes {
+	p := &probes{}
+	p.setNotReady(errors.New("starting"))
+	return p
+}
+
+// setReadiness replaces the readiness check.
+func (p *probes) setReadiness(check healthz.Checker) { p.ready.Store(&check) }
+
+// setNotReady makes the readiness check fail with a reason.
+func (p *probes) setNotReady(reason error) {
+	p.setReadiness(func(*http.Request) error { return reason })
+}
+
+func (p *probes) checkReadiness(request *http.Request) error { return (*p.ready.Load())(request) }
+
+func (p *probes) handler() http.Handler {
+	mux := http.NewServeMux()
+	for path, checks := range map[string]map[string]healthz.Checker{
+		"/healthz": {"ping": healthz.Ping},
+		"/readyz":  {"controllers": p.checkReadiness},
+	} {
+		handler := http.StripPrefix(path, &healthz.Handler{Checks: checks})
+		mux.Handle(path, handler)
+		mux.Handle(path+"/", handler)
+	}
+	return mux
+}
+
+// serve answers at the address until stop is called.
+func (p *probes) serve(ctx context.Context, address string, logger logr.Logger) (stop func(), err error) {
+	if address == noAddress {
+		return func() {}, nil
+	}
+	server, err := newServer(ctx, "health probe", address, p.handler(), nil, logger)
+	if err != nil {
+		return nil, err
+	}
+	// Until the manager has stopped, which is after the end of ctx.
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		if err := server.Start(ctx); err != nil {
+			logger.Error(err, "The health probe server failed")
+		}
+	}()
+	return func() { cancel(); <-stopped }, nil
+}
