@@ -22,8 +22,8 @@ type Options struct {
 	// section 4.2.1.9). Nil leaves the constraint out, as cert-manager does.
 	MaxPathLength *int
 
-	// Backdate is how long before now notBefore lies. No more than a tenth of the
-	// requested duration is used.
+	// Backdate is how long before now notBefore lies, at most 0.5 percent
+	// of the requested duration.
 	Backdate time.Duration
 
 	// SubjectKeyIdentifier is how the key identifier is derived.

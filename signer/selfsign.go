@@ -84,18 +84,27 @@ func (c *Candidate) certificate(o Options, now time.Time) (*x509.Certificate, []
 	return &template, notes, nil
 }
 
-// settleValidity puts notBefore back by no more than a tenth of the duration:
-// cert-manager renews when two thirds of notAfter - notBefore have passed, which
-// would be before the certificate exists if most of that time were in the past.
+// backdateShare is the part of the requested duration that backdating may use.
+//
+// cert-manager renews a certificate at notAfter - (notAfter-notBefore)*p/100,
+// with p (spec.renewBeforePercentage) from 1 to 99. Signed for the duration d and
+// backdated by b, a certificate is renewed d*(100-p)/100 - b*p/100 after signing.
+// Admission makes the first term five minutes at least. With b of d/200 at most,
+// the second term is 99/200 of the first one at most: the certificate is kept for
+// more than half of the time that it is kept without backdating. A hundredth of d
+// would leave 3 seconds of five minutes. spec.renewBefore does not depend on b.
+const backdateShare = 200
+
+// settleValidity sets the validity period. Backdating does not move notAfter.
 func (c *Candidate) settleValidity(template *x509.Certificate, backdate time.Duration, now time.Time) []string {
-	used := min(backdate, (c.duration / 10).Truncate(time.Second))
+	used := min(backdate, (c.duration / backdateShare).Truncate(time.Second))
 	template.NotBefore = now.Add(-used)
 	template.NotAfter = now.Add(c.duration)
 	if used == backdate {
 		return nil
 	}
 	return []string{fmt.Sprintf(
-		"The certificate is backdated by %s instead of the %s of the issuer's spec.backdate, because no more than a tenth of the requested duration of %s is used for that.",
+		"The certificate is backdated by %s instead of the issuer's spec.backdate of %s, because backdating is limited to 0.5 percent of the requested duration (%s).",
 		used, backdate, c.duration)}
 }
 

@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/cert-manager/cert-manager/pkg/util/pki"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/cert-manager/selfsigned-issuer/signer"
 )
@@ -228,13 +227,15 @@ func TestPathLengthWhereItIsNotAllowed(t *testing.T) {
 func TestBackdate(t *testing.T) {
 	for _, test := range []struct{ duration, backdate, want time.Duration }{
 		{time.Hour, 0, 0},
-		{time.Hour, 5 * time.Minute, 5 * time.Minute},
-		{time.Hour, 6 * time.Minute, 6 * time.Minute},
-		{time.Hour, 6*time.Minute + time.Second, 6 * time.Minute},
-		{time.Hour, 24 * time.Hour, 6 * time.Minute},
-		{90 * 24 * time.Hour, 24 * time.Hour, 24 * time.Hour},
-		{15 * time.Second, time.Minute, time.Second},
-		{5 * time.Second, time.Minute, 0},
+		{time.Hour, 18 * time.Second, 18 * time.Second},
+		{time.Hour, 19 * time.Second, 18 * time.Second},
+		{time.Hour, 24 * time.Hour, 18 * time.Second},
+		{24 * time.Hour, 5 * time.Minute, 5 * time.Minute},
+		{24 * time.Hour, 24 * time.Hour, 7*time.Minute + 12*time.Second},
+		{90 * 24 * time.Hour, 24 * time.Hour, 10*time.Hour + 48*time.Minute},
+		{200 * 24 * time.Hour, 24 * time.Hour, 24 * time.Hour},
+		{399 * time.Second, time.Minute, time.Second},
+		{199 * time.Second, time.Minute, 0},
 	} {
 		t.Run(fmt.Sprintf("%s of %s", test.backdate, test.duration), func(t *testing.T) {
 			request := leafRequest(encodeCSR(t, named, p256()))
@@ -248,40 +249,10 @@ func TestBackdate(t *testing.T) {
 			}
 			note := ""
 			if test.want != test.backdate {
-				note = fmt.Sprintf("backdated by %s instead of the %s of the issuer's spec.backdate", test.want, test.backdate)
+				note = fmt.Sprintf("The certificate is backdated by %s instead of the issuer's spec.backdate of %s, because backdating is limited to 0.5 percent of the requested duration (%s).", test.want, test.backdate, test.duration)
 			}
 			wantNote(t, result, note)
 		})
-	}
-}
-
-// TestBackdatedIsNotDueAtOnce asks cert-manager when it would renew: a moment
-// that is past would make it request again without end.
-func TestBackdatedIsNotDueAtOnce(t *testing.T) {
-	for _, duration := range []time.Duration{time.Hour, 24 * time.Hour, 90 * 24 * time.Hour} {
-		request := leafRequest(encodeCSR(t, named, p256()))
-		request.Duration = duration
-		certificate, _ := selfSign(t, request, p256(), signer.Options{Backdate: 24 * time.Hour})
-		for _, test := range []struct {
-			name       string
-			before     *metav1.Duration
-			percentage *int32
-			atLeast    time.Duration
-		}{
-			{"default", nil, nil, duration * 6 / 10},
-			{"renewBefore of half", &metav1.Duration{Duration: duration / 2}, nil, duration / 2},
-			{"renewBefore of all but a minute", &metav1.Duration{Duration: duration - time.Minute}, nil, time.Minute},
-			{"renewBeforePercentage 50", nil, new(int32(50)), duration * 4 / 10},
-			{"renewBeforePercentage 90, the largest that works", nil, new(int32(90)), duration / 101},
-		} {
-			due, err := pki.RenewalTime(certificate.NotBefore, certificate.NotAfter, test.before, test.percentage, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if wait := due.Sub(now); wait < test.atLeast.Truncate(time.Second) {
-				t.Errorf("%s, %s: renewed after %s, want %s at least", duration, test.name, wait, test.atLeast)
-			}
-		}
 	}
 }
 

@@ -74,13 +74,13 @@ type SelfSignedIssuerSpec struct {
 	// +kubebuilder:validation:Minimum=0
 	MaxPathLength *int32 `json:"maxPathLength,omitempty"`
 
-	// How far in the past the certificate's notBefore lies, for clients whose
-	// clocks are slow: 0s to 24h, as whole hours (h), minutes (m) and seconds
-	// (s). notAfter does not move. At most a tenth of the requested duration is
-	// used: cert-manager plans the renewal by the time between notBefore and
-	// notAfter, and would renew at once if more of that had passed already. Do
-	// not combine it with a spec.renewBeforePercentage above 90: such a
-	// Certificate would be renewed without end. The default is 0s.
+	// backdate is how far before signing time notBefore is set, for clients whose
+	// clocks are slow: 0s to 24h, as whole hours (h), minutes (m) and seconds (s).
+	// The limit is 0.5 percent of the requested duration: 18s for 1h, 7m12s for
+	// 24h, 10h48m for 90 days. A larger value is reduced to the limit, with the
+	// Warning event Adjusted. notAfter is not changed. The limit keeps cert-manager
+	// from renewing a Certificate at once: with spec.renewBeforePercentage, it plans
+	// the renewal by the time between notBefore and notAfter. The default is 0s.
 	//
 	// Example: `backdate: 5m`
 	//
