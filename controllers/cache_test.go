@@ -72,12 +72,16 @@ func TestSlimKeepsTheVerdict(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			request := approvedRequest(t, key, time.Now())
 			request.Spec.Request, request.ResourceVersion = large, "7"
+			request.Annotations[cmapi.CertificateNameKey] = "example"
 			test.change(request)
 			before := certificateRequest{request.DeepCopy()}
 			kept, size := slim(t, request)
 			after := certificateRequest{kept}
 			if before.finished() != after.finished() || before.approved() != after.approved() || before.denied() != after.denied() || before.deniedAlready() != after.deniedAlready() {
 				t.Errorf("concluded from %+v, not the same as before", kept.Status)
+			}
+			if !test.small && !after.fromCertificate() {
+				t.Error("it is no longer known that the request is for a Certificate")
 			}
 			wantRef, wantOurs := before.issuer()
 			if ref, ours := after.issuer(); ref != wantRef || ours != wantOurs {

@@ -81,6 +81,12 @@ func (r certificateRequest) ready() *cmapi.CertificateRequestCondition {
 	return cmutil.GetCertificateRequestCondition(r.cr, cmapi.CertificateRequestConditionReady)
 }
 
+// fromCertificate relies on the annotation that cert-manager sets: the owner reference
+// is lost when a backup is restored.
+func (r certificateRequest) fromCertificate() bool {
+	return r.cr.Annotations[cmapi.CertificateNameKey] != ""
+}
+
 // issuer takes an empty kind for nobody's: cert-manager's webhook makes it "Issuer".
 func (r certificateRequest) issuer() (issuerRef, bool) {
 	ref := r.cr.Spec.IssuerRef

@@ -71,6 +71,8 @@ func (r certificateSigningRequest) finished() bool {
 
 func (r certificateSigningRequest) said() string { return "" }
 
+func (r certificateSigningRequest) fromCertificate() bool { return false }
+
 // issuer reads the signer name as cert-manager writes it: "<plural>.<group>/<name>" for the
 // cluster kind, "<plural>.<group>/<namespace>.<name>" for the namespaced one. A namespace
 // has no dot, a name may have.

@@ -153,7 +153,7 @@ func FuzzCertificateRequest(f *testing.F) {
 			object.Spec.Usages = append(object.Spec.Usages, cmapi.KeyUsage(usage))
 		}
 		r := &run{request: certificateRequest{object}, requestReconciler: &requestReconciler{
-			kind: certificateRequests(), keys: keyReader{oneSecret{data: secret}}, waits: newWaits(),
+			kind: certificateRequests(), keys: keyReader{live: oneSecret{data: secret}}, waits: newWaits(),
 			clock: clocktesting.NewFakePassiveClock(time.Now()), grace: time.Minute,
 		}}
 		v := r.trySign(t.Context(), r.request.details(), readyIssuer())
@@ -190,7 +190,7 @@ func FuzzIssuer(f *testing.F) {
 		}
 		request := approvedRequest(t, key, time.Now())
 		r := &run{request: certificateRequest{request}, requestReconciler: &requestReconciler{
-			kind: certificateRequests(), keys: keyReader{oneSecret{data: secretWith(t, key).Data["tls.key"]}}, waits: newWaits(),
+			kind: certificateRequests(), keys: keyReader{live: oneSecret{data: secretWith(t, key).Data["tls.key"]}}, waits: newWaits(),
 			clock: clocktesting.NewFakePassiveClock(time.Now()), grace: time.Minute,
 		}}
 		v := r.trySign(t.Context(), r.request.details(), issuer)

@@ -20,7 +20,8 @@ import (
 // keyReader reads private keys from the API server at the moment of signing. Nothing is
 // cached: the process holds a key no longer than it takes to sign with it.
 type keyReader struct {
-	live client.Reader // must not be a cache
+	live   client.Reader // must not be a cache
+	limits signer.Limits
 }
 
 // fromWatchCache lets the API server answer from its memory, which is cheaper and may be
@@ -51,7 +52,7 @@ func (k keyReader) readOnce(ctx context.Context, name types.NamespacedName, cand
 	if len(data) == 0 {
 		return nil, &verdict{situation: missingKey}
 	}
-	key, err := signer.ParsePrivateKey(data)
+	key, err := signer.ParsePrivateKey(data, k.limits)
 	if err != nil {
 		return nil, &verdict{situation: unusableKey, detail: err.Error()}
 	}

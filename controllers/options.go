@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"k8s.io/utils/clock"
+
+	"github.com/cert-manager/selfsigned-issuer/signer"
 )
 
 // Options are what a user can set on the controllers; see the flags for their meaning.
@@ -26,10 +28,24 @@ type Options struct {
 	KubernetesCSRs bool
 	// KeyMismatchGrace is how long a Secret may hold another key than the request's.
 	KeyMismatchGrace time.Duration
+	// MaxCertificateSize and MaxPrivateKeySize are the sizes in bytes up to which
+	// PEM-encoded certificate requests and private keys are decoded. Zero is the default.
+	MaxCertificateSize int
+	MaxPrivateKeySize  int
 	// Version is what the metrics say of the build.
 	Version string
 	// Clock is the source of validity periods and graces.
 	Clock clock.PassiveClock
 
 	events *eventWriter // set by Add
+}
+
+// The defaults are cert-manager's.
+const (
+	DefaultMaxCertificateSize = signer.DefaultMaxCertificateSize
+	DefaultMaxPrivateKeySize  = signer.DefaultMaxPrivateKeySize
+)
+
+func (o Options) limits() signer.Limits {
+	return signer.Limits{MaxCertificateSize: o.MaxCertificateSize, MaxPrivateKeySize: o.MaxPrivateKeySize}
 }

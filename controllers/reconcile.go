@@ -19,6 +19,8 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/cert-manager/selfsigned-issuer/signer"
 )
 
 // requestReconciler runs issuer-lib's flow for one kind of request. The flow asks our
@@ -35,6 +37,7 @@ type requestReconciler struct {
 	waits    *waits
 	written  written
 	metrics  *metrics
+	limits   signer.Limits
 
 	namespaced  bool // cluster issuers are out of reach
 	pollSecrets bool // nobody tells when a Secret changes

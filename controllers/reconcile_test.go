@@ -68,7 +68,7 @@ func newFixture(t *testing.T, intercepted interceptor.Funcs) fixture {
 	return fixture{client: c, recorder: recorder, reconciler: &requestReconciler{
 		kind:     certificateRequests(),
 		client:   c,
-		keys:     keyReader{c},
+		keys:     keyReader{live: c},
 		issuers:  issuerReader{c},
 		recorder: recorder,
 		clock:    clocktesting.NewFakePassiveClock(now),

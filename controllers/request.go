@@ -44,6 +44,8 @@ type request interface {
 	// said is what the object says of its wait; empty when it says nothing or has no place.
 	said() string
 
+	// fromCertificate is true if cert-manager made the request for a Certificate.
+	fromCertificate() bool
 	// issuer returns which issuer is asked for, and false when it is not one of ours.
 	issuer() (issuerRef, bool)
 	// keyAnnotation is the annotation that names the Secret with the private key.

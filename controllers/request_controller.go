@@ -40,7 +40,8 @@ func (o Options) setupRequests(ctx context.Context, mgr ctrl.Manager, kind reque
 	return build.Complete(&requestReconciler{
 		kind:     kind,
 		client:   mgr.GetClient(),
-		keys:     keyReader{live: mgr.GetAPIReader()},
+		keys:     keyReader{live: mgr.GetAPIReader(), limits: o.limits()},
+		limits:   o.limits(),
 		issuers:  issuerReader{live: mgr.GetAPIReader()},
 		recorder: o.events,
 		clock:    o.Clock,

@@ -35,12 +35,13 @@ func (r *run) trySign(ctx context.Context, object libsigner.CertificateRequestOb
 		return &verdict{situation: malformedRequest, detail: err.Error()}
 	}
 	candidate, err := signer.Parse(signer.Request{
-		CSR:         details.CSR,
-		Duration:    details.Duration,
-		IsCA:        details.IsCA,
-		KeyUsage:    details.KeyUsage,
-		ExtKeyUsage: details.ExtKeyUsage,
-	})
+		CSR:             details.CSR,
+		Duration:        details.Duration,
+		IsCA:            details.IsCA,
+		KeyUsage:        details.KeyUsage,
+		ExtKeyUsage:     details.ExtKeyUsage,
+		FromCertificate: r.request.fromCertificate(),
+	}, r.limits)
 	if err != nil {
 		return &verdict{situation: malformedRequest, detail: err.Error()}
 	}

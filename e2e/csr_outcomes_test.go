@@ -6,6 +6,11 @@ package e2e_test
 import (
 	"context"
 	"crypto"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
 	"net/http"
 	"testing"
 
@@ -143,16 +148,70 @@ func TestCSRWithAWrongKeyFailsAfterTheGrace(t *testing.T) {
 	awaitCSRFailed(t, csr, "ErrorKeyMatch", inNamespace("Secret {ns}/key has held another private key than that of this request for 5s. cert-manager requests again by itself for a Certificate; otherwise correct the annotation experimental.cert-manager.io/private-key-secret-name and create the CertificateSigningRequest again.", namespace), "WaitingForMatchingKey")
 }
 
-// TestMalformedCSR has usages in its PKCS#10 request that the spec contradicts, which the API
-// server does not check.
+// TestMalformedCSR has usages in its PKCS#10 request that the spec contradicts, or does not
+// name, and more names than are decoded. The API server checks nothing of that.
 func TestMalformedCSR(t *testing.T) {
+	large := csrWithNames(t, newKey(t), 1700)
+	for _, test := range []struct {
+		name    string
+		request []byte
+		usages  []certificatesv1.KeyUsage
+		because string
+	}{
+		{
+			"contradiction", csrWithKeyUsage(t), []certificatesv1.KeyUsage{certificatesv1.UsageCertSign},
+			inconsistent + "encoded CSR error: the KeyUsages [ 'digital signature' ] do not match the expected KeyUsages [ 'cert sign' ]",
+		},
+		{
+			"unnamed usage", smartcardRequest(t), []certificatesv1.KeyUsage{certificatesv1.UsageDigitalSignature, certificatesv1.UsageServerAuth},
+			unnamedUsage,
+		},
+		{
+			"too large", large, []certificatesv1.KeyUsage{certificatesv1.UsageDigitalSignature, certificatesv1.UsageServerAuth},
+			fmt.Sprintf("spec.request is %d bytes long, and the limit is %d: ask for fewer names, or raise --max-certificate-size of selfsigned-issuer", len(large), maxCertificateSize),
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			csr := newCSR(t, namespacedSigner+newNamespace(t)+".issuer", "key", newKey(t))
+			csr.Spec.Request, csr.Spec.Usages = test.request, test.usages
+			create(t, csr)
+			approve(t, csr)
+			awaitCSRFailed(t, csr, "ErrorGenerating", "The request cannot be turned into a certificate: "+test.because+". Correct the Certificate, or create the CertificateSigningRequest again with a correct spec.request.")
+		})
+	}
+}
+
+// TestLargeCSR has more names than cert-manager's limit allows by default, and fewer than
+// the limit of this suite.
+func TestLargeCSR(t *testing.T) {
 	t.Parallel()
-	csr := newCSR(t, namespacedSigner+newNamespace(t)+".issuer", "key", newKey(t))
-	csr.Spec.Request = csrWithKeyUsage(t)
-	csr.Spec.Usages = []certificatesv1.KeyUsage{certificatesv1.UsageCertSign}
+	key := newKey(t)
+	secret := clusterKey(t, key)
+	csr := newCSR(t, clusterSigner+newClusterIssuer(t), secret, key)
+	csr.Spec.Request = csrWithNames(t, key, 1100)
+	if size := len(csr.Spec.Request); size <= 36500 {
+		t.Fatalf("the request has %d bytes, want more than cert-manager's limit", size)
+	}
 	create(t, csr)
 	approve(t, csr)
-	awaitCSRFailed(t, csr, "ErrorGenerating", "The request cannot be turned into a certificate: "+inconsistent+"encoded CSR error: the KeyUsages [ 'digital signature' ] do not match the expected KeyUsages [ 'cert sign' ]. Correct the Certificate, or create the CertificateSigningRequest again with a correct spec.request.")
+	awaitCSRIssued(t, csr, "cert-manager/"+secret)
+	if got := len(mustParse(t, csr.Status.Certificate).DNSNames); got != 1100 {
+		t.Errorf("the certificate has %d DNS names, want 1100", got)
+	}
+}
+
+func csrWithNames(t *testing.T, key crypto.Signer, count int) []byte {
+	t.Helper()
+	template := &x509.CertificateRequest{Subject: pkix.Name{CommonName: "many.example.com"}}
+	for i := range count {
+		template.DNSNames = append(template.DNSNames, fmt.Sprintf("host-%04d.shard.example.com", i))
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, template, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})
 }
 
 // TestCSRUntouched covers what the plugin must leave as it is, also when the key comes.

@@ -19,6 +19,8 @@ import (
 // inconsistent is how a message goes on when the parts of a request contradict each other.
 const inconsistent = "spec.request is inconsistent or does not agree with the rest of the spec: "
 
+const unnamedUsage = "spec.request asks for extended key usages that spec.usages does not name: add them to spec.usages if it has names for them, or remove them from spec.request: 1.3.6.1.4.1.311.20.2.2"
+
 // TestMalformedRequests needs a namespace without cert-manager's webhook, which refuses most
 // of them. No Secret is there: what can never be signed fails without looking for one.
 func TestMalformedRequests(t *testing.T) {
@@ -28,7 +30,7 @@ func TestMalformedRequests(t *testing.T) {
 		because string
 	}{
 		{"not PEM", func(_ *testing.T, r *cmapi.CertificateRequest) { r.Spec.Request = []byte("no PEM at all") },
-			"spec.request is not a PEM-encoded certificate request: error decoding certificate request PEM block: no PEM data was found in given input"},
+			"spec.request is not a PEM-encoded certificate request: no PEM data was found"},
 		{"PEM of something else", func(_ *testing.T, r *cmapi.CertificateRequest) {
 			r.Spec.Request = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: []byte("100 %d %s")})
 		}, "spec.request is not a PEM-encoded certificate request: asn1: structure error: tags don't match (16 vs {class:0 tag:17 length:48 isCompound:true}) {optional:false explicit:false application:false private:false defaultValue:<nil> tag:<nil> stringType:0 timeType:0 set:false omitEmpty:false} certificateRequest @2"},
@@ -38,6 +40,10 @@ func TestMalformedRequests(t *testing.T) {
 			r.Spec.Request = csrWithKeyUsage(t)
 			r.Spec.Usages = []cmapi.KeyUsage{cmapi.UsageCertSign}
 		}, inconsistent + "encoded CSR error: the KeyUsages [ 'digital signature' ] do not match the expected KeyUsages [ 'cert sign' ]"},
+		{"extended key usage that the usages do not name", func(t *testing.T, r *cmapi.CertificateRequest) {
+			r.Spec.Request = smartcardRequest(t)
+			r.Spec.Usages = []cmapi.KeyUsage{cmapi.UsageDigitalSignature, cmapi.UsageServerAuth}
+		}, unnamedUsage},
 		{"CA in the CSR only", func(t *testing.T, r *cmapi.CertificateRequest) {
 			r.Spec.Request = csrWithBasicConstraints(t)
 		}, inconsistent + "encoded CSR error: IsCA true does not match expected value false"},
@@ -70,6 +76,19 @@ func csrWithKeyUsage(t *testing.T) []byte {
 	return csrWithExtension(t, []int{2, 5, 29, 15}, []byte{0x03, 0x02, 0x07, 0x80})
 }
 
+// smartcardRequest asks for "digital signature" and "server auth", and for smart card
+// logon, which cert-manager has no name for.
+func smartcardRequest(t *testing.T) []byte {
+	t.Helper()
+	usages, err := asn1.Marshal([]asn1.ObjectIdentifier{{1, 3, 6, 1, 5, 5, 7, 3, 1}, {1, 3, 6, 1, 4, 1, 311, 20, 2, 2}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return csrOf(t, newKey(t),
+		pkix.Extension{Id: []int{2, 5, 29, 15}, Critical: true, Value: []byte{0x03, 0x02, 0x07, 0x80}},
+		pkix.Extension{Id: []int{2, 5, 29, 37}, Value: usages})
+}
+
 // csrWithBasicConstraints asks for a CA certificate in the CSR itself.
 func csrWithBasicConstraints(t *testing.T) []byte {
 	t.Helper()
@@ -94,11 +113,11 @@ func csrWithExtension(t *testing.T, id asn1.ObjectIdentifier, value []byte) []by
 	return csrOf(t, newKey(t), pkix.Extension{Id: id, Critical: true, Value: value})
 }
 
-func csrOf(t *testing.T, key crypto.Signer, extension pkix.Extension) []byte {
+func csrOf(t *testing.T, key crypto.Signer, extensions ...pkix.Extension) []byte {
 	t.Helper()
 	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{
 		Subject:         pkix.Name{CommonName: "example.com"},
-		ExtraExtensions: []pkix.Extension{extension},
+		ExtraExtensions: extensions,
 	}, key)
 	if err != nil {
 		t.Fatal(err)

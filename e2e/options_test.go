@@ -44,6 +44,7 @@ func TestIssuerOptions(t *testing.T) {
 		ask  func(*cmapi.Certificate)
 		show func(*x509.Certificate) string
 		want string
+		note string // of the event Adjusted; empty: no such event
 	}{
 		{
 			name: "signature algorithm of the Certificate is not followed by default",
@@ -52,6 +53,7 @@ func TestIssuerOptions(t *testing.T) {
 				c.Spec.SignatureAlgorithm = cmapi.SHA512WithRSA
 			},
 			show: signatureAlgorithm, want: "SHA256-RSA",
+			note: "The certificate is signed with SHA256WithRSA, not with the SHA512WithRSA that the Certificate asks for. To follow the Certificate, set spec.signatureAlgorithm of the issuer to FromRequest.",
 		},
 		{
 			name: "signature algorithm FromRequest",
@@ -118,7 +120,12 @@ func TestIssuerOptions(t *testing.T) {
 			if got := test.show(signed); got != test.want {
 				t.Errorf("got %s, want %s", got, test.want)
 			}
-			checkEvents(t, requestOf(t, certificate), "CertificateIssued")
+			request, reasons := requestOf(t, certificate), []string{"CertificateIssued"}
+			if test.note != "" {
+				awaitEvent(t, request, "Warning", "Adjusted", test.note)
+				reasons = append(reasons, "Adjusted")
+			}
+			checkEvents(t, request, reasons...)
 			checkNotRenewed(t, certificate)
 		})
 	}
@@ -234,21 +241,48 @@ func TestRefusedByAnOption(t *testing.T) {
 	}
 }
 
-// TestBackdateIsCut asks for more in the past than cert-manager could stand: it plans the
-// renewal by the time from notBefore to notAfter.
-func TestBackdateIsCut(t *testing.T) {
-	t.Parallel()
-	certificate := newCertificate(newNamespaceWith(t, selfsigned.SelfSignedIssuerSpec{Backdate: &metav1.Duration{Duration: 24 * time.Hour}}))
-	certificate.Spec.Duration = &metav1.Duration{Duration: time.Hour}
-	create(t, certificate)
-	signed, _ := awaitIssued(t, certificate)
-	if got := signed.NotAfter.Sub(signed.NotBefore); got != 66*time.Minute {
-		t.Errorf("from notBefore to notAfter it is %s, want 1h6m", got)
+// TestBackdateIsLimited asks for more than the limit, with renewals as early as
+// cert-manager's webhook admits: cert-manager must keep the certificate.
+func TestBackdateIsLimited(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		duration time.Duration
+		renewal  func(*cmapi.CertificateSpec)
+		used     time.Duration
+	}{
+		{"default renewal of the shortest duration", time.Hour, func(*cmapi.CertificateSpec) {}, 18 * time.Second},
+		{"renewBeforePercentage 91 of the shortest duration", time.Hour, renewBeforePercentage(91), 18 * time.Second},
+		{"renewBeforePercentage 95", 240 * time.Hour, renewBeforePercentage(95), 72 * time.Minute},
+		{"renewBeforePercentage 99", 240 * time.Hour, renewBeforePercentage(99), 72 * time.Minute},
+		{"renewBeforePercentage 99 of the shortest duration for it", 500 * time.Minute, renewBeforePercentage(99), 150 * time.Second},
+		{"renewBefore of all but five minutes", 240 * time.Hour, func(spec *cmapi.CertificateSpec) {
+			spec.RenewBefore = &metav1.Duration{Duration: 240*time.Hour - 5*time.Minute}
+		}, 72 * time.Minute},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			certificate := newCertificate(newNamespaceWith(t, selfsigned.SelfSignedIssuerSpec{Backdate: &metav1.Duration{Duration: 24 * time.Hour}}))
+			certificate.Spec.Duration = &metav1.Duration{Duration: test.duration}
+			test.renewal(&certificate.Spec)
+			create(t, certificate)
+			signed, secret := awaitIssued(t, certificate)
+			if got := signed.NotAfter.Sub(signed.NotBefore); got != test.duration+test.used {
+				t.Errorf("from notBefore to notAfter it is %s, want %s", got, test.duration+test.used)
+			}
+			request := requestOf(t, certificate)
+			awaitEvent(t, request, "Warning", "Adjusted", fmt.Sprintf("The certificate is backdated by %s instead of the issuer's spec.backdate of 24h0m0s, because backdating is limited to 0.5 percent of the requested duration (%s).", test.used, test.duration))
+			checkEvents(t, request, "CertificateIssued", "Adjusted")
+			checkNotRenewed(t, certificate)
+			certificateData := secret.Data["tls.crt"]
+			if get(t, secret); !bytes.Equal(secret.Data["tls.crt"], certificateData) {
+				t.Error("the certificate in the Secret was replaced")
+			}
+		})
 	}
-	request := requestOf(t, certificate)
-	awaitEvent(t, request, "Warning", "Adjusted", "The certificate is backdated by 6m0s instead of the 24h0m0s of the issuer's spec.backdate, because no more than a tenth of the requested duration of 1h0m0s is used for that.")
-	checkEvents(t, request, "CertificateIssued", "Adjusted")
-	checkNotRenewed(t, certificate)
+}
+
+func renewBeforePercentage(percentage int32) func(*cmapi.CertificateSpec) {
+	return func(spec *cmapi.CertificateSpec) { spec.RenewBeforePercentage = &percentage }
 }
 
 // TestSmallerPathLength has a request with a path length of its own, as cert-manager's

@@ -22,8 +22,11 @@ var env *lab.Lab
 // grace is shorter than the default, so that a request with a wrong key fails soon.
 const grace = 5 * time.Second
 
+// maxCertificateSize is larger than the default.
+const maxCertificateSize = 60000
+
 // pluginArgs are added to those of the Deployment.
-var pluginArgs = []string{"--key-mismatch-grace=" + grace.String(), "--log-format=json"}
+var pluginArgs = []string{"--key-mismatch-grace=" + grace.String(), fmt.Sprintf("--max-certificate-size=%d", maxCertificateSize), "--log-format=json"}
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 

@@ -8,6 +8,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/rsa"
 	"crypto/x509"
+	"fmt"
 	"strings"
 
 	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
@@ -44,12 +45,18 @@ func (s SignatureAlgorithm) choose(csr *x509.CertificateRequest) (x509.Signature
 	}
 }
 
-// algorithmOfKey asks cert-manager for its choice rather than repeating it here.
+// algorithmOfKey returns what cert-manager signs certificates with.
 func algorithmOfKey(key crypto.PublicKey) (x509.SignatureAlgorithm, error) {
+	return defaultAlgorithm(key, rsaBits)
+}
+
+// defaultAlgorithm asks cert-manager for its choice rather than repeating it here.
+// The size of an RSA key is counted by bits.
+func defaultAlgorithm(key crypto.PublicKey, bits func(*rsa.PublicKey) int) (x509.SignatureAlgorithm, error) {
 	spec := &cmapi.CertificatePrivateKey{Algorithm: cmapi.Ed25519KeyAlgorithm}
 	switch key := key.(type) {
 	case *rsa.PublicKey:
-		spec = &cmapi.CertificatePrivateKey{Algorithm: cmapi.RSAKeyAlgorithm, Size: rsaBits(key)}
+		spec = &cmapi.CertificatePrivateKey{Algorithm: cmapi.RSAKeyAlgorithm, Size: bits(key)}
 	case *ecdsa.PublicKey:
 		spec = &cmapi.CertificatePrivateKey{Algorithm: cmapi.ECDSAKeyAlgorithm, Size: key.Curve.Params().BitSize}
 	}
@@ -83,6 +90,33 @@ func (s SignatureAlgorithm) forKey(key x509.PublicKeyAlgorithm) (x509.SignatureA
 	return 0, failure(ReasonSignatureAlgorithm,
 		"the issuer's spec.signatureAlgorithm %q does not fit the %s key of the request: use one of %s, or another spec.privateKey.algorithm of the Certificate",
 		s, key, namesFor(key))
+}
+
+// signatureNotes reports that the algorithm which a Certificate names is not used.
+// cert-manager signs the CSR with it, or with a default that depends on
+// spec.privateKey.size, which is the exact size of the key.
+func (c *Candidate) signatureNotes(used x509.SignatureAlgorithm) []string {
+	asked := c.csr.SignatureAlgorithm
+	if !c.fromCertificate || asked == used {
+		return nil
+	}
+	exactBits := func(key *rsa.PublicKey) int { return key.N.BitLen() }
+	if unasked, err := defaultAlgorithm(c.csr.PublicKey, exactBits); err != nil || asked == unasked {
+		return nil
+	}
+	return []string{fmt.Sprintf(
+		"The certificate is signed with %s, not with the %s that the Certificate asks for. To follow the Certificate, set spec.signatureAlgorithm of the issuer to FromRequest.",
+		nameOf(used), nameOf(asked))}
+}
+
+// nameOf returns the name of an algorithm in the API, or Go's where it has none.
+func nameOf(algorithm x509.SignatureAlgorithm) string {
+	for _, known := range algorithms {
+		if known.algorithm == algorithm {
+			return string(known.name)
+		}
+	}
+	return algorithm.String()
 }
 
 // namesFor lists what an issuer can name for a type of key.

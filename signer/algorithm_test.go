@@ -5,10 +5,15 @@ package signer_test
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/x509"
 	"encoding/asn1"
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
+
+	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 
 	"github.com/cert-manager/selfsigned-issuer/signer"
 )
@@ -108,6 +113,70 @@ func TestAlgorithmFromRequestRefusesSHA1(t *testing.T) {
 	if _, err := signer.SelfSign(candidate, rsa2048(), signer.Options{}, now); err != nil {
 		t.Errorf("without the option it is signed as in-tree, but: %v", err)
 	}
+}
+
+// TestAlgorithmNote signs for Certificates that name an algorithm. FromKey, and an
+// algorithm that the issuer names, override it.
+func TestAlgorithmNote(t *testing.T) {
+	const note = "The certificate is signed with %s, not with the %s that the Certificate asks for. To follow the Certificate, set spec.signatureAlgorithm of the issuer to FromRequest."
+	for _, test := range []struct {
+		key    string
+		asked  cmapi.SignatureAlgorithm
+		option signer.SignatureAlgorithm
+		used   string // empty: no note
+	}{
+		{"P-521", cmapi.ECDSAWithSHA384, "", "ECDSAWithSHA512"},
+		{"P-521", cmapi.ECDSAWithSHA256, signer.SignatureAlgorithmFromKey, "ECDSAWithSHA512"},
+		{"P-521", cmapi.ECDSAWithSHA512, "", ""},
+		{"P-521", cmapi.ECDSAWithSHA384, signer.SignatureAlgorithmFromRequest, ""},
+		{"P-521", cmapi.ECDSAWithSHA384, "ECDSAWithSHA256", "ECDSAWithSHA256"},
+		{"P-521", cmapi.ECDSAWithSHA384, "ECDSAWithSHA384", ""},
+		{"RSA 2048", cmapi.SHA512WithRSA, "", "SHA256WithRSA"},
+		{"RSA 2048", cmapi.SHA512WithRSA, "SHA256WithRSAPSS", "SHA256WithRSAPSS"},
+		{"RSA 4096", cmapi.SHA256WithRSA, "", "SHA512WithRSA"},
+		{"Ed25519", cmapi.PureEd25519, "", ""},
+	} {
+		t.Run(fmt.Sprintf("%s asks for %s, issuer has %q", test.key, test.asked, test.option), func(t *testing.T) {
+			key := everyKey[test.key]()
+			request := certificateRequest(t, cmapi.CertificateSpec{CommonName: "example", SignatureAlgorithm: test.asked}, key)
+			_, result := selfSign(t, request, key, signer.Options{SignatureAlgorithm: test.option})
+			want := ""
+			if test.used != "" {
+				want = fmt.Sprintf(note, test.used, test.asked)
+			}
+			wantNote(t, result, want)
+
+			request.FromCertificate = false
+			_, result = selfSign(t, request, key, signer.Options{SignatureAlgorithm: test.option})
+			wantNote(t, result, "")
+		})
+	}
+}
+
+// TestNoAlgorithmNoteByDefault: what cert-manager signs a CSR with where the
+// Certificate names no algorithm is nobody's wish, whatever the issuer does. An RSA
+// key of 4095 bits is the exception among sizes: its CSR is signed with another
+// algorithm than its certificate.
+func TestNoAlgorithmNoteByDefault(t *testing.T) {
+	keys := maps.Clone(everyKey)
+	keys["RSA 4095"] = onceRSA(4095)
+	for name, key := range keys {
+		request := certificateRequest(t, cmapi.CertificateSpec{CommonName: "example"}, key())
+		options := []signer.SignatureAlgorithm{"", signer.SignatureAlgorithmFromKey, signer.SignatureAlgorithmFromRequest}
+		for _, option := range slices.AppendSeq(options, maps.Keys(algorithms[algorithmOf(key())])) {
+			if _, result := selfSign(t, request, key(), signer.Options{SignatureAlgorithm: option}); len(result.Notes) != 0 {
+				t.Errorf("%s, option %q: got notes %q, want none", name, option, result.Notes)
+			}
+		}
+	}
+}
+
+// certificateRequest is what reaches the signer for a Certificate.
+func certificateRequest(t *testing.T, spec cmapi.CertificateSpec, key crypto.Signer) signer.Request {
+	t.Helper()
+	request := signerRequest(t, requestFor(t, spec, key))
+	request.FromCertificate = true
+	return request
 }
 
 // TestPSSParameters: RFC 4055 section 3.1 wants them spelt out, and crypto/x509

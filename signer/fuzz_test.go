@@ -36,7 +36,7 @@ func FuzzParsePrivateKey(f *testing.F) {
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		defer within(t, patience)()
-		key, err := signer.ParsePrivateKey(data)
+		key, err := signer.ParsePrivateKey(data, signer.Limits{})
 		if err != nil {
 			wantError(t, err, signer.ReasonUnusableKey)
 			return
@@ -61,7 +61,7 @@ func FuzzParse(f *testing.F) {
 		defer within(t, patience)()
 		request := leafRequest(encodePEM("CERTIFICATE REQUEST", der))
 		request.IsCA = isCA
-		if _, err := signer.Parse(request); err != nil {
+		if _, err := signer.Parse(request, signer.Limits{}); err != nil {
 			wantError(t, err, signer.ReasonMalformedRequest)
 		}
 	})
@@ -88,7 +88,7 @@ func FuzzSelfSign(f *testing.F) {
 		}
 		request := leafRequest(encodePEM("CERTIFICATE REQUEST", der))
 		request.IsCA = isCA
-		candidate, err := signer.Parse(request)
+		candidate, err := signer.Parse(request, signer.Limits{})
 		if err != nil {
 			wantError(t, err, signer.ReasonMalformedRequest)
 			return

@@ -92,6 +92,29 @@ func TestDifferencesAreDocumented(t *testing.T) {
 	}
 }
 
+// TestRefusedUnlikeInTree has the one kind of request that the in-tree issuer signs and
+// this package refuses. The page for users lists it.
+func TestRefusedUnlikeInTree(t *testing.T) {
+	csr := csrWith(t, keyUsage(t, leafUsage), extKeyUsage(t, serverAuth, smartcardLogon))
+	request := &cmapi.CertificateRequest{Spec: cmapi.CertificateRequestSpec{
+		Request: csr, Usages: []cmapi.KeyUsage{cmapi.UsageDigitalSignature, cmapi.UsageKeyEncipherment, cmapi.UsageServerAuth},
+	}}
+	if template, err := pki.CertificateTemplateFromCertificateRequest(request); err != nil || len(template.UnknownExtKeyUsage) != 1 {
+		t.Fatalf("the in-tree issuer no longer signs the unnamed usage (%v): remove the difference", err)
+	}
+	_, err := signer.Parse(signerRequest(t, request), signer.Limits{})
+	wantError(t, err, signer.ReasonMalformedRequest, smartcardLogon.String())
+
+	page, err := os.ReadFile("../docs/certificates.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(page), "## Compared with the in-tree issuer")
+	if !strings.Contains(strings.ReplaceAll(section, "\n", " "), "extended key usages that the spec does not name") {
+		t.Error("docs/certificates.md does not list the difference in extended key usages")
+	}
+}
+
 // requestFor makes the CertificateRequest that cert-manager makes of a
 // Certificate, with all its feature gates on.
 func requestFor(t reporter, spec cmapi.CertificateSpec, key crypto.Signer) *cmapi.CertificateRequest {

@@ -5,6 +5,7 @@ package signer
 
 import (
 	"bytes"
+	"cmp"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -12,29 +13,30 @@ import (
 	"crypto/rsa"
 	"encoding/pem"
 	"fmt"
+	"strings"
 
 	"github.com/cert-manager/cert-manager/pkg/util/pki"
 )
 
-// maxKeyPEM is the size in bytes beyond which cert-manager does not decode a
-// private key (internal/pem); an RSA key of 8192 bits takes half of it.
-const maxKeyPEM = 13000
-
 // ParsePrivateKey reads the one PEM-encoded private key in data: PKCS #8
 // ("PRIVATE KEY", RFC 5958), PKCS #1 ("RSA PRIVATE KEY", RFC 8017) or SEC 1
-// ("EC PRIVATE KEY", RFC 5915), not encrypted. Keys are those that cert-manager
-// can generate: RSA of 2048 to 8192 bits, ECDSA on P-256, P-384 or P-521, and
-// Ed25519. It fails with ReasonUnusableKey, never quotes its input, and takes
-// bounded time and memory whatever the input.
-func ParsePrivateKey(data []byte) (crypto.Signer, error) {
-	block, err := onlyBlock(data)
+// ("EC PRIVATE KEY", RFC 5915), not encrypted. Parameters beside it are skipped.
+// Keys are those that cert-manager can generate: RSA of 2048 to 8192 bits, ECDSA
+// on P-256, P-384 or P-521, and Ed25519. It fails with ReasonUnusableKey, never
+// quotes its input, and takes bounded time and memory whatever the input.
+func ParsePrivateKey(data []byte, limits Limits) (crypto.Signer, error) {
+	if err := limits.checkPrivateKey(data); err != nil {
+		return nil, err
+	}
+	block, err := keyBlock(data)
 	if err != nil {
 		return nil, err
 	}
 	if err := checkLabel(block); err != nil {
 		return nil, err
 	}
-	key, err := pki.DecodePrivateKeyBytes(data)
+	// cert-manager decodes the first block of its input.
+	key, err := pki.DecodePrivateKeyBytes(pem.EncodeToMemory(&pem.Block{Type: block.Type, Bytes: block.Bytes}))
 	if err != nil {
 		// The parser's error can carry bytes of the key.
 		return nil, unusableKey("its PEM block is damaged, or not an RSA, ECDSA or Ed25519 key in the format that its first line names: store the key again")
@@ -45,23 +47,35 @@ func ParsePrivateKey(data []byte) (crypto.Signer, error) {
 	return key, nil
 }
 
-// onlyBlock refuses further PEM blocks: which of two keys is meant would be a
-// guess, and a certificate chain belongs in tls.crt.
-func onlyBlock(data []byte) (*pem.Block, error) {
-	if len(data) > maxKeyPEM {
-		return nil, unusableKey("it is %d bytes long: a PEM-encoded private key has at most %d", len(data), maxKeyPEM)
-	}
+// keyBlock returns the only PEM block that is not a block of parameters. Which of
+// two keys is meant would be a guess, and a certificate chain belongs in tls.crt.
+func keyBlock(data []byte) (*pem.Block, error) {
 	if bytes.IndexByte(data, 0) >= 0 {
 		return nil, unusableKey("it contains NUL bytes, as DER or UTF-16 does: store the key PEM-encoded, as plain ASCII")
 	}
-	block, rest := pem.Decode(data)
-	if block == nil {
+	var key, parameters *pem.Block
+	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+		switch {
+		case isParameters(block):
+			parameters = block
+		case key != nil:
+			return nil, unusableKey("it holds several PEM blocks: leave only the private key")
+		default:
+			key = block
+		}
+	}
+	if key = cmp.Or(key, parameters); key == nil {
 		return nil, unusableKey("no PEM block was found: its first line must be -----BEGIN PRIVATE KEY----- or that of another kind of private key")
 	}
-	if next, _ := pem.Decode(rest); next != nil {
-		return nil, unusableKey("it holds several PEM blocks: leave only the private key")
-	}
-	return block, nil
+	return key, nil
+}
+
+// isParameters recognizes the public domain parameters that OpenSSL writes beside
+// keys: "EC PARAMETERS" before the key from `openssl ecparam -genkey`, and "DH
+// PARAMETERS" in files that are made for servers. A key on a named curve contains
+// its parameters.
+func isParameters(block *pem.Block) bool {
+	return strings.HasSuffix(block.Type, " PARAMETERS")
 }
 
 // checkLabel explains what a PEM block is when it cannot be a usable key.

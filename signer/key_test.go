@@ -16,6 +16,7 @@ import (
 	"encoding/pem"
 	"math/big"
 	"regexp"
+	"slices"
 	"testing"
 	"time"
 
@@ -28,7 +29,7 @@ func TestParsePrivateKey(t *testing.T) {
 	for name, key := range everyKey {
 		t.Run(name, func(t *testing.T) {
 			for encoding, data := range encodings(t, key()) {
-				got, err := signer.ParsePrivateKey(data)
+				got, err := signer.ParsePrivateKey(data, signer.Limits{})
 				if err != nil {
 					t.Fatalf("%s: %v", encoding, err)
 				}
@@ -60,8 +61,32 @@ func encodings(t *testing.T, key crypto.Signer) map[string][]byte {
 			t.Fatal(err)
 		}
 		all["SEC 1"] = sec1
+		for name, file := range besideParameters(sec1) {
+			all["SEC 1, "+name] = file
+		}
+	}
+	for name, file := range besideParameters(pkcs8) {
+		all[name] = file
 	}
 	return all
+}
+
+// besideParameters returns a key in the orders in which it is found beside
+// parameters: `openssl ecparam -genkey` writes them first.
+func besideParameters(key []byte) map[string][]byte {
+	curve := encodePEM("EC PARAMETERS", []byte{6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7})
+	group := encodePEM("DH PARAMETERS", []byte{0x30, 6, 2, 1, 23, 2, 1, 5})
+	return map[string][]byte{
+		"EC parameters first":           slices.Concat(curve, key),
+		"EC parameters last":            slices.Concat(key, curve),
+		"EC parameters on both sides":   slices.Concat(curve, key, curve),
+		"EC parameters twice":           slices.Concat(curve, curve, key),
+		"EC parameters and text":        slices.Concat([]byte("ASN1 OID: prime256v1\n"), curve, []byte("Key:\n"), key),
+		"EC parameters with CRLF":       bytes.ReplaceAll(slices.Concat(curve, key), []byte("\n"), []byte("\r\n")),
+		"EC parameters, cut off":        slices.Concat(key, curve[:len(curve)-20]),
+		"Diffie-Hellman parameters":     slices.Concat(key, group),
+		"parameters of different kinds": slices.Concat(group, curve, key),
+	}
 }
 
 func TestParsePrivateKeyRefuses(t *testing.T) {
@@ -73,6 +98,7 @@ func TestParsePrivateKeyRefuses(t *testing.T) {
 	must(err)
 	rsa1024, err := rsa.GenerateKey(rand.Reader, 1024)
 	must(err)
+	parameters := encodePEM("EC PARAMETERS", []byte{6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7})
 
 	for name, test := range map[string]struct {
 		data []byte
@@ -88,8 +114,13 @@ func TestParsePrivateKeyRefuses(t *testing.T) {
 		"encrypted PKCS #8":    {encodePEM("ENCRYPTED PRIVATE KEY", der.Bytes), "encrypted"},
 		"encrypted PEM":        {pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Headers: map[string]string{"Proc-Type": "4,ENCRYPTED", "DEK-Info": "AES-256-CBC,00"}, Bytes: der.Bytes}), "encrypted"},
 		"two keys":             {append(bytes.Clone(good), good...), "several PEM blocks"},
-		"EC parameters first":  {append(encodePEM("EC PARAMETERS", []byte{6, 0}), good...), "several PEM blocks"},
+		"two keys, parameters": {slices.Concat(good, parameters, good), "several PEM blocks"},
+		"different keys":       {slices.Concat(parameters, good, parameters, encodePKCS8(t, ed())), "several PEM blocks"},
 		"key and certificate":  {append(bytes.Clone(good), encodePEM("CERTIFICATE", []byte{48, 0})...), "several PEM blocks"},
+		"certificate first":    {slices.Concat(encodePEM("CERTIFICATE", []byte{48, 0}), good), "several PEM blocks"},
+		"certificate and more": {slices.Concat(parameters, encodePEM("CERTIFICATE", []byte{48, 0}), good), "several PEM blocks"},
+		"key and public key":   {slices.Concat(good, encodePEM("PUBLIC KEY", []byte{48, 0})), "several PEM blocks"},
+		"only parameters":      {parameters, "not a private key"},
 		"certificate":          {encodePEM("CERTIFICATE", der.Bytes), "not a private key"},
 		"public key":           {encodePEM("PUBLIC KEY", der.Bytes), "not a private key"},
 		"OpenSSH":              {encodePEM("OPENSSH PRIVATE KEY", der.Bytes), "ssh-keygen"},
@@ -100,32 +131,16 @@ func TestParsePrivateKeyRefuses(t *testing.T) {
 		"RSA 1024":             {encodePKCS8(t, rsa1024), "1024 bits: use 2048 to 8192 bits"},
 		"RSA 16384":            {rsaOfAnySize(16384), "16384 bits: use 2048 to 8192 bits"},
 		"RSA 2048, d is wrong": {inconsistentRSA(t), "damaged"},
-		"huge":                 {bytes.Repeat([]byte("A"), 1<<20), "at most 13000"},
+		"huge":                 {bytes.Repeat([]byte("A"), 1<<20), "it is 1048576 bytes long, and the limit is 13000: store only the private key, or raise --max-private-key-size of selfsigned-issuer"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			started := time.Now()
-			_, err := signer.ParsePrivateKey(test.data)
+			_, err := signer.ParsePrivateKey(test.data, signer.Limits{})
 			wantError(t, err, signer.ReasonUnusableKey, test.want)
 			if spent := time.Since(started); spent > 5*time.Second {
 				t.Errorf("took %s", spent)
 			}
 		})
-	}
-}
-
-// TestKeySizeLimitIsCertManagers shows that the limit is the one that
-// cert-manager decodes keys with, which cannot be imported.
-func TestKeySizeLimitIsCertManagers(t *testing.T) {
-	padded := func(size int) []byte {
-		key := encodePKCS8(t, p256())
-		return append(key, bytes.Repeat([]byte("\n"), size-len(key))...)
-	}
-	for size, accepted := range map[int]bool{13000: true, 13001: false} {
-		_, theirs := pki.DecodePrivateKeyBytes(padded(size))
-		_, ours := signer.ParsePrivateKey(padded(size))
-		if (theirs == nil) != accepted || (ours == nil) != accepted {
-			t.Errorf("%d bytes: cert-manager says %v, we say %v", size, theirs, ours)
-		}
 	}
 }
 
@@ -142,7 +157,7 @@ func TestErrorsQuoteNoKey(t *testing.T) {
 		for i := range block.Bytes {
 			der := bytes.Clone(block.Bytes)
 			der[i] ^= 0xff
-			if _, err := signer.ParsePrivateKey(encodePEM("PRIVATE KEY", der)); err != nil && !keyErrors.MatchString(err.Error()) {
+			if _, err := signer.ParsePrivateKey(encodePEM("PRIVATE KEY", der), signer.Limits{}); err != nil && !keyErrors.MatchString(err.Error()) {
 				t.Fatalf("%s, byte %d: the error is not one of the known sentences: %v", name, i, err)
 			}
 		}

@@ -6,6 +6,10 @@ package signer
 import (
 	"crypto"
 	"crypto/x509"
+	"encoding/asn1"
+	"encoding/pem"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/cert-manager/cert-manager/pkg/util/pki"
@@ -18,6 +22,11 @@ type Request struct {
 	IsCA        bool
 	KeyUsage    x509.KeyUsage
 	ExtKeyUsage []x509.ExtKeyUsage
+
+	// FromCertificate is true if cert-manager made the CSR for a Certificate: then the
+	// algorithm that signed the CSR is the Certificate's choice, or cert-manager's
+	// default. Elsewhere it is what some tool does by default.
+	FromCertificate bool
 }
 
 // Candidate is a request that has been found consistent. It does not change:
@@ -27,18 +36,22 @@ type Candidate struct {
 	template   *x509.Certificate
 	duration   time.Duration
 	pathLength *int // the path length constraint in the CSR; pki drops it from the template
+
+	fromCertificate bool
 }
 
 // Parse reads a request and verifies that its CSR is signed with the key it
 // carries and agrees with the other fields. It fails with
-// ReasonMalformedRequest, in bounded time and memory whatever the input:
-// cert-manager's limit for the size of a CSR holds.
-func Parse(r Request) (*Candidate, error) {
+// ReasonMalformedRequest, in bounded time and memory whatever the input.
+func Parse(r Request, limits Limits) (*Candidate, error) {
 	if r.Duration < time.Second {
 		return nil, failure(ReasonMalformedRequest, "the requested duration is %s: ask for at least 1s", r.Duration)
 	}
-	csr, err := parseCSR(r.CSR)
+	csr, err := parseCSR(r.CSR, limits)
 	if err != nil {
+		return nil, err
+	}
+	if err := checkExtKeyUsages(csr, r.ExtKeyUsage); err != nil {
 		return nil, err
 	}
 	template, err := pki.CertificateTemplateFromCSR(csr,
@@ -48,13 +61,22 @@ func Parse(r Request) (*Candidate, error) {
 	if err != nil {
 		return nil, failure(ReasonMalformedRequest, "spec.request is inconsistent or does not agree with the rest of the spec: %s", err)
 	}
-	return &Candidate{csr: csr, template: template, duration: r.Duration, pathLength: pathLength(csr)}, nil
+	return &Candidate{
+		csr: csr, template: template, duration: r.Duration, pathLength: pathLength(csr), fromCertificate: r.FromCertificate,
+	}, nil
 }
 
 // parseCSR looks at the key before it verifies the signature: the time that
 // verification takes grows with the square of the key's size.
-func parseCSR(data []byte) (*x509.CertificateRequest, error) {
-	csr, err := pki.DecodeX509CertificateRequestBytes(data)
+func parseCSR(data []byte, limits Limits) (*x509.CertificateRequest, error) {
+	if err := limits.checkCSR(data); err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(data)
+	if block == nil {
+		return nil, failure(ReasonMalformedRequest, "spec.request is not a PEM-encoded certificate request: no PEM data was found")
+	}
+	csr, err := x509.ParseCertificateRequest(block.Bytes)
 	if err != nil {
 		return nil, failure(ReasonMalformedRequest, "spec.request is not a PEM-encoded certificate request: %s", err)
 	}
@@ -67,13 +89,43 @@ func parseCSR(data []byte) (*x509.CertificateRequest, error) {
 	return csr, nil
 }
 
+// checkExtKeyUsages refuses extended key usages that the spec does not name: who
+// approves a request judges by the spec. pki compares those that it knows and signs
+// all others. What cannot be decoded is left for pki to refuse.
+func checkExtKeyUsages(csr *x509.CertificateRequest, named []x509.ExtKeyUsage) error {
+	known, unknown, _ := pki.UnmarshalExtKeyUsage(extensionValue(csr, pki.OIDExtensionExtendedKeyUsage))
+	var unnamed []string
+	for _, usage := range known {
+		if !slices.Contains(named, usage) {
+			oid, _ := pki.OIDFromExtKeyUsage(usage)
+			unnamed = append(unnamed, oid.String())
+		}
+	}
+	for _, oid := range unknown {
+		unnamed = append(unnamed, oid.String())
+	}
+	if len(unnamed) == 0 {
+		return nil
+	}
+	// The OIDs come last: there can be many, and the text can be cut off.
+	return failure(ReasonMalformedRequest,
+		"spec.request asks for extended key usages that spec.usages does not name: add them to spec.usages if it has names for them, or remove them from spec.request: %s",
+		strings.Join(unnamed, ", "))
+}
+
 // pathLength returns the path length constraint of a CSR. The extension has
 // been parsed before, so that it cannot fail any more.
 func pathLength(csr *x509.CertificateRequest) *int {
+	_, length, _ := pki.UnmarshalBasicConstraints(extensionValue(csr, pki.OIDExtensionBasicConstraints))
+	return length
+}
+
+// extensionValue returns the value of an extension, or nil. No extension occurs
+// twice in a CSR that was parsed.
+func extensionValue(csr *x509.CertificateRequest, oid asn1.ObjectIdentifier) []byte {
 	for _, extension := range csr.Extensions {
-		if extension.Id.Equal(pki.OIDExtensionBasicConstraints) {
-			_, length, _ := pki.UnmarshalBasicConstraints(extension.Value)
-			return length
+		if extension.Id.Equal(oid) {
+			return extension.Value
 		}
 	}
 	return nil

@@ -78,7 +78,7 @@ func (c *Candidate) certificate(o Options, now time.Time) (*x509.Certificate, []
 	if err := settleSubject(&template, o.EmptySubject); err != nil {
 		return nil, nil, err
 	}
-	var notes []string
+	notes := c.signatureNotes(template.SignatureAlgorithm)
 	notes = append(notes, c.settleValidity(&template, o.Backdate, now)...)
 	notes = append(notes, c.settlePathLength(&template, o.MaxPathLength)...)
 	return &template, notes, nil

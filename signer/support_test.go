@@ -114,7 +114,7 @@ func caRequest(csr []byte) signer.Request {
 
 func parse(t reporter, request signer.Request) *signer.Candidate {
 	t.Helper()
-	candidate, err := signer.Parse(request)
+	candidate, err := signer.Parse(request, signer.Limits{})
 	if err != nil {
 		t.Fatalf("Parse: %v", err)
 	}

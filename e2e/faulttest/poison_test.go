@@ -62,7 +62,7 @@ var poisons = []struct {
 	}, "Pending", "it does not exist"},
 	{"1 MiB key", withKey(func(_ *testing.T, _ crypto.Signer) []byte {
 		return bytes.Repeat([]byte("-----BEGIN "), (1<<20-4096)/11)
-	}), "Pending", "bytes long: a PEM-encoded private key has at most 13000"},
+	}), "Pending", "bytes long, and the limit is 13000: store only the private key"},
 	{"1 MiB beside the key", func(_ *testing.T, r *tracked, _ *cmapi.CertificateRequest) {
 		r.secret.Data["huge"] = make([]byte, 1<<20-4096)
 	}, "Issued", ""},
@@ -84,6 +84,10 @@ var poisons = []struct {
 	{"several PEM blocks", withKey(func(t *testing.T, key crypto.Signer) []byte {
 		return append(encodeKey(t, newKey(t)), encodeKey(t, key)...)
 	}), "Pending", "several PEM blocks"},
+	{"EC parameters before the key", withKey(func(t *testing.T, key crypto.Signer) []byte {
+		parameters := pem.EncodeToMemory(&pem.Block{Type: "EC PARAMETERS", Bytes: []byte{6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7}})
+		return append(parameters, encodeKey(t, key)...)
+	}), "Issued", ""},
 	{"CRLF", withKey(func(t *testing.T, key crypto.Signer) []byte {
 		return bytes.ReplaceAll(encodeKey(t, key), []byte("\n"), []byte("\r\n"))
 	}), "Issued", ""},

@@ -186,7 +186,7 @@ func request(t *testing.T, spec cmapi.CertificateSpec, key crypto.Signer) *signe
 	candidate, err := signer.Parse(signer.Request{
 		CSR:      encode("CERTIFICATE REQUEST", der),
 		Duration: 90 * 24 * time.Hour, IsCA: spec.IsCA, KeyUsage: usage, ExtKeyUsage: extended,
-	})
+	}, signer.Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/cert-manager/selfsigned-issuer/controllers"
 )
 
 // flagGroup is a topic of --help and of docs/flags.md.
@@ -36,6 +38,8 @@ func (o *options) addFlags(flags *pflag.FlagSet) {
 func (o *options) addSigningFlags(flags *pflag.FlagSet) {
 	flags.IntVar(&o.concurrency, "concurrency", 100, "how many requests of a kind are handled at the same time")
 	flags.DurationVar(&o.keyMismatchGrace, "key-mismatch-grace", time.Minute, "how long a request waits for its Secret to hold its private key when the Secret holds another one")
+	flags.IntVar(&o.maxCertificateSize, "max-certificate-size", controllers.DefaultMaxCertificateSize, "Maximum size in bytes of a PEM-encoded certificate request. cert-manager's controller has a flag with the same name and default: for a larger CertificateRequest, raise both.")
+	flags.IntVar(&o.maxPrivateKeySize, "max-private-key-size", controllers.DefaultMaxPrivateKeySize, "Maximum size in bytes of tls.key in a Secret. Name and default are those of cert-manager's controller.")
 	flags.StringSliceVar(&o.namespaces, "namespaces", nil, "serve these namespaces alone, with rights in them alone: no cluster issuers, no Kubernetes CSRs; empty: serve all namespaces")
 	flags.BoolVar(&o.watchSecrets, "watch-secrets", true, "wake requests as soon as their Secret changes, for which the metadata of all Secrets are listed and watched; false: look at awaited Secrets every 1 to 30 seconds, which takes the verb get alone")
 	flags.BoolVar(&o.kubernetesCSRs, "kubernetes-csrs", false, "also sign Kubernetes CertificateSigningRequests; needs the rights of deploy/components/kubernetes-csrs")

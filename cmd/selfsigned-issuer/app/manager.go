@@ -108,6 +108,8 @@ func controllerOptions(o options) controllers.Options {
 		Concurrency:              o.concurrency,
 		KubernetesCSRs:           o.kubernetesCSRs,
 		KeyMismatchGrace:         o.keyMismatchGrace,
+		MaxCertificateSize:       o.maxCertificateSize,
+		MaxPrivateKeySize:        o.maxPrivateKeySize,
 		Version:                  moduleVersion(),
 		Clock:                    clock.RealClock{},
 	}

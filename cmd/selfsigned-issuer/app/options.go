@@ -36,6 +36,8 @@ type options struct {
 	concurrency              int
 	kubernetesCSRs           bool
 	keyMismatchGrace         time.Duration
+	maxCertificateSize       int
+	maxPrivateKeySize        int
 	namespaces               []string
 	watchSecrets             bool
 
@@ -67,10 +69,23 @@ func (o *options) validate() error {
 	case o.keyMismatchGrace < 0:
 		return fmt.Errorf("--key-mismatch-grace=%s: want 0s or more", o.keyMismatchGrace)
 	}
-	for _, validate := range []func() error{o.validateLogging, o.validateScope, o.validateMetrics, o.validateNames} {
+	for _, validate := range []func() error{o.validateSizes, o.validateLogging, o.validateScope, o.validateMetrics, o.validateNames} {
 		if err := validate(); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// maxPEMSize is about what fits into an object of the API server.
+const maxPEMSize = 1 << 20
+
+func (o *options) validateSizes() error {
+	if size := o.maxCertificateSize; size < 1 || size > maxPEMSize {
+		return fmt.Errorf("--max-certificate-size=%d: want 1 to %d", size, maxPEMSize)
+	}
+	if size := o.maxPrivateKeySize; size < 1 || size > maxPEMSize {
+		return fmt.Errorf("--max-private-key-size=%d: want 1 to %d", size, maxPEMSize)
 	}
 	return nil
 }

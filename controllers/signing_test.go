@@ -1,0 +1,160 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"strings"
+	"testing"
+
+	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/cert-manager/selfsigned-issuer/signer"
+)
+
+// TestOverriddenAlgorithmIsReported signs a CSR for a P-256 key that is signed with
+// SHA-384, as cert-manager does for a Certificate that says so, and as tools do for
+// a request that somebody makes.
+func TestOverriddenAlgorithmIsReported(t *testing.T) {
+	t.Parallel()
+	const note = "Warning Adjusted The certificate is signed with ECDSAWithSHA256, not with the ECDSAWithSHA384 that the Certificate asks for. To follow the Certificate, set spec.signatureAlgorithm of the issuer to FromRequest."
+	for name, test := range map[string]struct {
+		certificate string
+		want        string
+	}{
+		"Certificate":       {"example", note},
+		"request by itself": {"", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, interceptor.Funcs{})
+			f.changeRequest(t, func(request *cmapi.CertificateRequest) {
+				request.Spec.Request = signedWith(t, f.key(t), x509.ECDSAWithSHA384)
+				if test.certificate != "" {
+					request.Annotations[cmapi.CertificateNameKey] = test.certificate
+				}
+			})
+			if _, err := f.reconcile(); err != nil {
+				t.Fatal(err)
+			}
+			if got := f.ready(t); got.Reason != cmapi.CertificateRequestReasonIssued {
+				t.Fatalf("the request is %q: %s", got.Reason, got.Message)
+			}
+			if got := f.adjusted(); got != test.want {
+				t.Errorf("got event %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+// TestSizeLimits: the limits of the options hold for the request and for the Secret.
+func TestSizeLimits(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		options Options
+		large   func(*testing.T, fixture)
+		reason  string
+		message string
+	}{
+		"large request": {Options{}, largeRequest, cmapi.CertificateRequestReasonFailed,
+			"The request cannot be turned into a certificate: spec.request is 40000 bytes long, and the limit is 36500: ask for fewer names, or raise --max-certificate-size of selfsigned-issuer. Correct"},
+		"large request, raised": {Options{MaxCertificateSize: 40000}, largeRequest, cmapi.CertificateRequestReasonIssued, ""},
+		"large key": {Options{}, largeKey, cmapi.CertificateRequestReasonPending,
+			"it is 20000 bytes long, and the limit is 13000: store only the private key, or raise --max-private-key-size of selfsigned-issuer. Replace"},
+		"large key, raised": {Options{MaxPrivateKeySize: 20000}, largeKey, cmapi.CertificateRequestReasonIssued, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, interceptor.Funcs{})
+			f.reconciler.limits, f.reconciler.keys.limits = test.options.limits(), test.options.limits()
+			test.large(t, f)
+			if _, err := f.reconcile(); err != nil {
+				t.Fatal(err)
+			}
+			if got := f.ready(t); got.Reason != test.reason || !strings.Contains(got.Message, test.message) {
+				t.Errorf("the request is %q: %s\nwant %q: %s", got.Reason, got.Message, test.reason, test.message)
+			}
+		})
+	}
+}
+
+func largeRequest(t *testing.T, f fixture) {
+	t.Helper()
+	f.changeRequest(t, func(request *cmapi.CertificateRequest) { request.Spec.Request = padded(request.Spec.Request, 40000) })
+}
+
+func largeKey(t *testing.T, f fixture) {
+	t.Helper()
+	secret := f.secret(t)
+	secret.Data["tls.key"] = padded(secret.Data["tls.key"], 20000)
+	if err := f.client.Update(t.Context(), secret); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func padded(data []byte, size int) []byte {
+	return append(data, bytes.Repeat([]byte("\n"), size-len(data))...)
+}
+
+func (f fixture) changeRequest(t *testing.T, change func(*cmapi.CertificateRequest)) {
+	t.Helper()
+	var request cmapi.CertificateRequest
+	if err := f.client.Get(t.Context(), requestKey, &request); err != nil {
+		t.Fatal(err)
+	}
+	change(&request)
+	if err := f.client.Update(t.Context(), &request); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (f fixture) secret(t *testing.T) *corev1.Secret {
+	t.Helper()
+	var secret corev1.Secret
+	if err := f.client.Get(t.Context(), client.ObjectKey{Namespace: requestKey.Namespace, Name: "key"}, &secret); err != nil {
+		t.Fatal(err)
+	}
+	return &secret
+}
+
+func (f fixture) key(t *testing.T) crypto.Signer {
+	t.Helper()
+	key, err := signer.ParsePrivateKey(f.secret(t).Data["tls.key"], signer.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// adjusted returns the event of that reason, or nothing.
+func (f fixture) adjusted() string {
+	for {
+		select {
+		case event := <-f.recorder.Events:
+			if strings.Contains(event, " "+adjusted+" ") {
+				return event
+			}
+		default:
+			return ""
+		}
+	}
+}
+
+func signedWith(t *testing.T, key crypto.Signer, algorithm x509.SignatureAlgorithm) []byte {
+	t.Helper()
+	template := &x509.CertificateRequest{Subject: pkix.Name{CommonName: "example.com"}, SignatureAlgorithm: algorithm}
+	der, err := x509.CreateCertificateRequest(rand.Reader, template, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})
+}
