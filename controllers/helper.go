@@ -21,6 +21,9 @@ import (
 // errNotOurs makes issuer-lib leave a request alone.
 var errNotOurs = errors.New("the request is for another issuer")
 
+// errTooEarly makes issuer-lib leave a request for later.
+var errTooEarly = errors.New("the cache does not show yet what the last write met")
+
 // helper answers issuer-lib's questions about a request and takes its conclusions. It
 // replaces the library's own helpers: those write each request twice, without saying which
 // version of the object they mean, and have one event for each attempt.

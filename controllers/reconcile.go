@@ -38,19 +38,16 @@ type requestReconciler struct {
 	written  written
 	metrics  *metrics
 	limits   signer.Limits
+	// conflicts delays the retries of writes that did not find what was read.
+	conflicts *conflicts
 
 	namespaced  bool // cluster issuers are out of reach
 	pollSecrets bool // nobody tells when a Secret changes
 }
 
-const (
-	// neverTooLate keeps issuer-lib from failing a request because of its age: a failure of
-	// the API server, however long it lasts, is not the request's fault.
-	neverTooLate = time.Duration(math.MaxInt64)
-
-	// conflictDelay is how long the cache gets to see the version that a write met.
-	conflictDelay = 100 * time.Millisecond
-)
+// neverTooLate keeps issuer-lib from failing a request because of its age: a failure of the
+// API server, however long it lasts, is not the request's fault.
+const neverTooLate = time.Duration(math.MaxInt64)
 
 // run is one reconcile of one request. issuer-lib's RequestController is a value, so that
 // each run can have its own, with a helper that knows the run.
@@ -60,7 +57,9 @@ type run struct {
 	log      logr.Logger
 	request  request
 	verdict  *verdict
-	unstated bool // the object says the verdict already, or has no place for it
+	unstated bool          // the object says the verdict already, or has no place for it
+	failure  error         // of the status write
+	pause    time.Duration // when the request is not to be written yet
 }
 
 // Reconcile brings one request further.
@@ -78,7 +77,7 @@ func (r *requestReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 	flow := &libcontrollers.RequestController{
 		FieldOwner:               Name,
 		MaxRetryDuration:         neverTooLate,
-		Client:                   r.client,
+		Client:                   statusClient{r.client, run.write},
 		Sign:                     run.sign,
 		IgnoreCertificateRequest: run.preflight,
 		EventRecorder:            r.recorder,
@@ -97,7 +96,16 @@ func (r *run) matchIssuer(object client.Object) (libapi.Issuer, types.Namespaced
 	if !ours {
 		return nil, types.NamespacedName{}, errNotOurs
 	}
+	if r.pause = r.conflicts.pause(object); r.pause > 0 {
+		return nil, types.NamespacedName{}, errTooEarly
+	}
 	return ref.newObject(), ref.key, nil
+}
+
+// write sends issuer-lib's patch, and notes the answer: the library takes NotFound for success.
+func (r *run) write(ctx context.Context, object client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
+	r.failure = r.client.Status().Patch(ctx, object, patch, options...)
+	return r.failure
 }
 
 // finish tells what follows from the run. err is what went wrong while the verdict was
@@ -106,18 +114,23 @@ func (r *run) finish(key types.NamespacedName, err error) (ctrl.Result, error) {
 	// What is left is one error or none; Reduce takes it out of the list that issuer-lib made.
 	err = utilerrors.Reduce(utilerrors.FilterOut(err, isVerdict, isUnstated))
 	switch {
+	case r.pause > 0:
+		return ctrl.Result{RequeueAfter: r.pause}, nil
 	case r.verdict == nil: // gone, not ours, not approved, or done with
 		if err == nil {
 			r.waits.forget(key)
+			r.conflicts.forget(key)
 		}
 		return ctrl.Result{}, err
-	case apierrors.IsConflict(err):
-		// The cache was behind, or the name belongs to another object by now: read again.
-		r.log.V(1).Info("The object has changed since it was read, reading it again")
-		return ctrl.Result{RequeueAfter: conflictDelay}, nil
+	case isConflict(r.failure):
+		if apierrors.IsNotFound(r.failure) {
+			r.waits.forget(key)
+		}
+		return r.conflicts.retry(log.IntoContext(r.ctx, r.log), r.request.object(), r.failure)
 	case err != nil:
 		return ctrl.Result{}, err
 	}
+	r.conflicts.forget(key)
 	r.announce(key)
 	if r.verdict.cause != nil {
 		return ctrl.Result{}, r.verdict.cause

@@ -27,6 +27,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/flowcontrol"
 	clocktesting "k8s.io/utils/clock/testing"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -76,6 +77,8 @@ func newFixture(t *testing.T, intercepted interceptor.Funcs) fixture {
 		waits:    newWaits(),
 		written:  newWritten(),
 		metrics:  newMetrics(),
+
+		conflicts: newConflicts(),
 	}}
 }
 
@@ -103,6 +106,16 @@ func applyStatus(ctx context.Context, c client.Client, _ string, object client.O
 	}
 	request.Status = applied.Status
 	return c.Status().Update(ctx, &request)
+}
+
+// countSecretReads intercepts reads of Secrets and counts them.
+func countSecretReads(reads *int) func(context.Context, client.WithWatch, client.ObjectKey, client.Object, ...client.GetOption) error {
+	return func(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+		if _, isSecret := object.(*corev1.Secret); isSecret {
+			*reads++
+		}
+		return c.Get(ctx, key, object, options...)
+	}
 }
 
 func approvedRequest(t *testing.T, key crypto.Signer, created time.Time) *cmapi.CertificateRequest {
@@ -152,13 +165,18 @@ func (f fixture) reconcile() (ctrl.Result, error) {
 	return f.reconciler.Reconcile(context.Background(), ctrl.Request{NamespacedName: requestKey})
 }
 
-func (f fixture) ready(t *testing.T) cmapi.CertificateRequestCondition {
+func (f fixture) request(t *testing.T) *cmapi.CertificateRequest {
 	t.Helper()
 	var request cmapi.CertificateRequest
 	if err := f.client.Get(t.Context(), requestKey, &request); err != nil {
 		t.Fatal(err)
 	}
-	if ready := (certificateRequest{&request}).ready(); ready != nil {
+	return &request
+}
+
+func (f fixture) ready(t *testing.T) cmapi.CertificateRequestCondition {
+	t.Helper()
+	if ready := (certificateRequest{f.request(t)}).ready(); ready != nil {
 		return *ready
 	}
 	return cmapi.CertificateRequestCondition{}
@@ -210,12 +228,16 @@ func TestTransientFailuresNeverFailARequest(t *testing.T) {
 }
 
 // TestConflictIsReadAgain: a write names the object and version that were read; when they
-// are not the current ones it is neither an error nor an event.
+// are not the current ones it is neither an error nor an event. While the cache shows the same
+// version, the key is read and the request signed ever more rarely.
 func TestConflictIsReadAgain(t *testing.T) {
 	t.Parallel()
 	var written statusApply
+	var reads, writes int
 	f := newFixture(t, interceptor.Funcs{
-		SubResourcePatch: func(_ context.Context, _ client.Client, _ string, object client.Object, patch client.Patch, _ ...client.SubResourcePatchOption) error {
+		Get: countSecretReads(&reads),
+		SubResourcePatch: func(ctx context.Context, c client.Client, resource string, object client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
+			writes++
 			body, err := patch.Data(object)
 			if err != nil {
 				return err
@@ -223,22 +245,123 @@ func TestConflictIsReadAgain(t *testing.T) {
 			if err := json.Unmarshal(body, &written); err != nil {
 				return err
 			}
+			if writes > 9 {
+				return applyStatus(ctx, c, resource, object, patch, options...)
+			}
 			return apierrors.NewConflict(schema.GroupResource{Resource: "certificaterequests"}, object.GetName(), errors.New("changed"))
 		},
 	})
-	var request cmapi.CertificateRequest
-	if err := f.client.Get(t.Context(), requestKey, &request); err != nil {
-		t.Fatal(err)
-	}
-	result, err := f.reconcile()
-	if err != nil || result.RequeueAfter != conflictDelay {
-		t.Errorf("got %+v, %v: want to be called again after %s, without an error", result, err, conflictDelay)
+	clock := clocktesting.NewFakeClock(time.Now())
+	f.reconciler.conflicts.delays = flowcontrol.NewFakeBackOff(conflictBaseDelay, conflictMaxDelay, clock)
+	request := f.request(t)
+	for i, want := range []time.Duration{1, 2, 4, 8, 16, 32, 64, 100} {
+		want *= conflictBaseDelay
+		for range 2 { // the second one is a wake in between
+			if result, err := f.reconcile(); err != nil || result.RequeueAfter != want {
+				t.Fatalf("conflict %d: got %+v, %v; want to be called again after %s, without an error", i, result, err, want)
+			}
+		}
+		if reads != i+1 || writes != i+1 {
+			t.Fatalf("conflict %d: %d reads of the Secret and %d writes, want one each", i, reads, writes)
+		}
+		clock.Step(want)
 	}
 	if written.Metadata.UID != request.UID || written.Metadata.ResourceVersion != request.ResourceVersion {
 		t.Errorf("the write is for %+v: want UID %s and version %s", written.Metadata, request.UID, request.ResourceVersion)
 	}
 	if len(f.recorder.Events) > 0 {
 		t.Errorf("event %s was sent", <-f.recorder.Events)
+	}
+
+	// The cache catches up: the new version is signed at once, and its conflicts are counted anew.
+	request.Labels = map[string]string{"edited": "true"}
+	if err := f.client.Update(t.Context(), request); err != nil {
+		t.Fatal(err)
+	}
+	if result, err := f.reconcile(); err != nil || result.RequeueAfter != conflictMaxDelay || writes != 9 {
+		t.Errorf("another conflict: %+v, %v, %d writes", result, err, writes)
+	}
+	clock.Step(conflictMaxDelay)
+	if _, err := f.reconcile(); err != nil || f.ready(t).Status != cmmeta.ConditionTrue {
+		t.Errorf("in the end: %v, %+v", err, f.ready(t))
+	}
+	if len(f.reconciler.conflicts.versions) > 0 {
+		t.Error("the conflicts of a finished request are remembered")
+	}
+}
+
+// TestNotFoundIsNoSuccess: the API server answers the status write with NotFound. Nothing is
+// announced, counted or taken for finished. If the request is still there, it is signed later;
+// if it is gone, nothing is left of it.
+func TestNotFoundIsNoSuccess(t *testing.T) {
+	t.Parallel()
+	for name, gone := range map[string]bool{"deleted meanwhile": true, "not served for a while": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			missing := true
+			f := newFixture(t, interceptor.Funcs{
+				SubResourcePatch: func(ctx context.Context, c client.Client, resource string, object client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
+					if missing {
+						return apierrors.NewNotFound(schema.GroupResource{Resource: "certificaterequests"}, object.GetName())
+					}
+					return applyStatus(ctx, c, resource, object, patch, options...)
+				},
+			})
+			clock := clocktesting.NewFakeClock(time.Now())
+			f.reconciler.conflicts.delays = flowcontrol.NewFakeBackOff(conflictBaseDelay, conflictMaxDelay, clock)
+			result, err := f.reconcile()
+			if err != nil || result.RequeueAfter != conflictBaseDelay {
+				t.Errorf("got %+v, %v: want another look after %s", result, err, conflictBaseDelay)
+			}
+			if len(f.recorder.Events) > 0 {
+				t.Errorf("%d events for what was not written", len(f.recorder.Events))
+			}
+			if text := scrape(t, f.reconciler.metrics); strings.Contains(text, `reason="CertificateIssued",result="issued"} 1`) {
+				t.Error("what was not written is counted")
+			}
+			missing = false
+			clock.Step(result.RequeueAfter)
+			if gone {
+				if err := f.client.Delete(t.Context(), f.request(t)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if result, err := f.reconcile(); err != nil || result != (ctrl.Result{}) {
+				t.Errorf("another look: %+v, %v", result, err)
+			}
+			if !gone && (f.ready(t).Status != cmmeta.ConditionTrue || len(f.recorder.Events) != 1) {
+				t.Errorf("%d events, %+v; want one, and a certificate", len(f.recorder.Events), f.ready(t))
+			}
+			if len(f.reconciler.waits.byID) > 0 || len(f.reconciler.conflicts.versions) > 0 {
+				t.Error("a request that is finished or gone is remembered")
+			}
+		})
+	}
+}
+
+// TestNotFoundForEver: a request that the cache keeps showing, and that cannot be written, is
+// an error in the end.
+func TestNotFoundForEver(t *testing.T) {
+	t.Parallel()
+	gone := apierrors.NewNotFound(schema.GroupResource{Resource: "certificaterequests"}, "request")
+	f := newFixture(t, interceptor.Funcs{
+		SubResourcePatch: func(context.Context, client.Client, string, client.Object, client.Patch, ...client.SubResourcePatchOption) error {
+			return gone
+		},
+	})
+	clock := clocktesting.NewFakeClock(time.Now())
+	f.reconciler.conflicts.delays = flowcontrol.NewFakeBackOff(conflictBaseDelay, conflictMaxDelay, clock)
+	var attempts int
+	for {
+		attempts++
+		result, err := f.reconcile()
+		if err != nil {
+			if !errors.Is(err, gone) || attempts != 8 {
+				t.Errorf("attempt %d: %v", attempts, err)
+			}
+			return
+		}
+		clock.Step(result.RequeueAfter)
 	}
 }
 
@@ -310,18 +433,86 @@ func TestWaitsForgetsAndStartsAnew(t *testing.T) {
 	}
 }
 
+// TestMismatchMustLast: a request fails for a Secret with another key only if each look in the
+// whole grace period found one.
+func TestMismatchMustLast(t *testing.T) {
+	t.Parallel()
+	other, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrong := secretWith(t, other).Data
+	for name, between := range map[string]struct {
+		secret map[string][]byte // nil: deleted
+		issuer metav1.ConditionStatus
+	}{
+		"deleted":          {nil, metav1.ConditionTrue},
+		"empty":            {map[string][]byte{"other": nil}, metav1.ConditionTrue},
+		"unusable":         {map[string][]byte{"tls.key": []byte("junk")}, metav1.ConditionTrue},
+		"issuer not ready": {wrong, metav1.ConditionFalse},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, interceptor.Funcs{})
+			start := time.Now()
+			look := func(after time.Duration, secret map[string][]byte, issuer metav1.ConditionStatus) cmapi.CertificateRequestCondition {
+				f.reconciler.clock = clocktesting.NewFakePassiveClock(start.Add(after))
+				f.setSecret(t, secret)
+				f.setIssuer(t, issuer)
+				if _, err := f.reconcile(); err != nil {
+					t.Fatal(err)
+				}
+				return f.ready(t)
+			}
+			look(0, wrong, metav1.ConditionTrue)
+			look(time.Second, between.secret, between.issuer)
+			for _, after := range []time.Duration{10 * time.Minute, 10*time.Minute + 59*time.Second} {
+				if got := look(after, wrong, metav1.ConditionTrue); got.Reason != cmapi.CertificateRequestReasonPending {
+					t.Fatalf("after %s, the last minute of which the mismatch has not lasted: %s: %s", after, got.Reason, got.Message)
+				}
+			}
+			if got := look(11*time.Minute, wrong, metav1.ConditionTrue); got.Reason != cmapi.CertificateRequestReasonFailed {
+				t.Errorf("after a mismatch of a minute: %s: %s", got.Reason, got.Message)
+			}
+		})
+	}
+}
+
+// setSecret replaces the data of the key's Secret; nil deletes it.
+func (f fixture) setSecret(t *testing.T, data map[string][]byte) {
+	t.Helper()
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: requestKey.Namespace, Name: "key"}, Data: data}
+	if err := client.IgnoreNotFound(f.client.Delete(t.Context(), secret)); err != nil {
+		t.Fatal(err)
+	}
+	if data == nil {
+		return
+	}
+	if err := f.client.Create(t.Context(), secret); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// setIssuer sets the status of the issuer's Ready condition.
+func (f fixture) setIssuer(t *testing.T, ready metav1.ConditionStatus) {
+	t.Helper()
+	var issuer selfsigned.SelfSignedIssuer
+	if err := f.client.Get(t.Context(), issuerKey, &issuer); err != nil {
+		t.Fatal(err)
+	}
+	issuer.Status.Conditions[0].Status = ready
+	if err := f.client.Update(t.Context(), &issuer); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestStaleCacheCostsNothing: a request that was signed a moment ago, and that the cache
 // still shows as waiting, is neither read again nor written again.
 func TestStaleCacheCostsNothing(t *testing.T) {
 	t.Parallel()
 	var reads, writes int
 	f := newFixture(t, interceptor.Funcs{
-		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
-			if _, isSecret := object.(*corev1.Secret); isSecret {
-				reads++
-			}
-			return c.Get(ctx, key, object, options...)
-		},
+		Get: countSecretReads(&reads),
 		// Accepted, and not seen by any reader yet.
 		SubResourcePatch: func(context.Context, client.Client, string, client.Object, client.Patch, ...client.SubResourcePatchOption) error {
 			writes++

@@ -50,6 +50,8 @@ func (o Options) setupRequests(ctx context.Context, mgr ctrl.Manager, kind reque
 		written:  newWritten(),
 		metrics:  processMetrics,
 
+		conflicts: newConflicts(),
+
 		namespaced:  o.namespaced(),
 		pollSecrets: o.PollSecrets,
 	})

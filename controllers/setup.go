@@ -46,7 +46,7 @@ func (o Options) setup(ctx context.Context, mgr ctrl.Manager) (*gauges, error) {
 		g.requests = append(g.requests, requestGauges{kind, waits})
 	}
 	for _, kind := range o.issuerKinds() {
-		if err := o.setupIssuers(ctx, mgr, issuerRef{kind: kind}.newObject()); err != nil {
+		if err := o.setupIssuers(mgr, issuerRef{kind: kind}.newObject()); err != nil {
 			return nil, fmt.Errorf("setting up the controller for %s: %w", kind, err)
 		}
 		g.issuers = append(g.issuers, kind)
