@@ -61,7 +61,9 @@ func (r *run) trySign(ctx context.Context, object libsigner.CertificateRequestOb
 
 // limitGrace ends the wait for a matching key. A mismatch is mostly cert-manager replacing
 // the key at this moment: failing at once would leave the Certificate in its backoff of an
-// hour and more (cert-manager issues 6331 and 9097).
+// hour and more (cert-manager issues 6331 and 9097). Only a mismatch that each reconcile has
+// found since it began counts. Every change of a watched Secret starts a reconcile, so that a
+// matching key is missed only if it is replaced before it can be read.
 func (r *run) limitGrace(v *verdict) *verdict {
 	if v.situation != waitingForKey {
 		return v

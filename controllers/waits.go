@@ -81,6 +81,15 @@ func (w *waits) mismatchSince(key types.NamespacedName, uid types.UID, now time.
 	return entry.mismatched
 }
 
+// endMismatch makes the next mismatch a first one: something else was found in between.
+func (w *waits) endMismatch(key types.NamespacedName) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if entry := w.byID[key]; entry != nil {
+		entry.mismatched = time.Time{}
+	}
+}
+
 // A Secret that is not watched is looked at again after lookFirst, then after twice as long
 // each time, up to retryMost.
 const lookFirst = time.Second
