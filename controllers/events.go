@@ -19,7 +19,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/record/util"
 	"k8s.io/client-go/tools/reference"
-	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -32,7 +31,9 @@ type eventWriter struct {
 	instance string
 	names    atomic.Int64 // the number in the last event's name
 	workers  sync.WaitGroup
-	queue    workqueue.TypedRateLimitingInterface[*eventsv1.Event]
+	queue    *eventQueue
+	drops    *eventDrops
+	giveUp   context.CancelFunc // ends what is in flight
 }
 
 const (
@@ -40,8 +41,11 @@ const (
 	// the signatures while the API server has time, and a small share of it when it has none.
 	eventWriters = 2
 
-	// An event that the API server does not take now is tried again, first after
-	// eventRetryFirst, then after twice as long each time, for some minutes in all.
+	// maxEvents is how many events are queued. One of usual size takes about 1.5 KB.
+	maxEvents = 10000
+
+	// An event that the API server does not take now is retried, first after eventRetryFirst,
+	// then after twice as long each time, for some minutes in all.
 	eventRetryFirst = time.Second
 	eventRetryMost  = 30 * time.Second
 	eventRetries    = 10
@@ -51,16 +55,18 @@ const (
 	flushTimeout = 5 * time.Second
 )
 
-func newEventWriter(c client.Client, log logr.Logger) *eventWriter {
-	host, _ := os.Hostname() // without a name, the controller's alone has to do
+func newEventWriter(c client.Client, log logr.Logger, metrics *metrics) *eventWriter {
+	host, _ := os.Hostname() // without a name, the controller's one must do
 	w := &eventWriter{
 		client: c, log: log, instance: Name + "-" + host,
-		queue: workqueue.NewTypedRateLimitingQueue(
-			workqueue.NewTypedItemExponentialFailureRateLimiter[*eventsv1.Event](eventRetryFirst, eventRetryMost)),
+		queue: newEventQueue(maxEvents),
+		drops: &eventDrops{log: log, count: metrics.eventsDropped, bursts: map[dropReason]*burst{}},
 	}
+	ctx, giveUp := context.WithCancel(context.Background())
+	w.giveUp = giveUp
 	w.names.Store(time.Now().UnixNano()) // another process has another one
 	for range eventWriters {
-		w.workers.Go(w.work)
+		w.workers.Go(func() { w.work(ctx) })
 	}
 	return w
 }
@@ -74,13 +80,26 @@ const maxNote = 1024
 func (w *eventWriter) Eventf(regarding, _ runtime.Object, eventType, reason, action, note string, args ...any) {
 	about, err := reference.GetReference(w.client.Scheme(), regarding)
 	if err != nil {
-		w.log.Error(err, "An event is lost", "reason", reason)
+		w.log.Error(err, "An event has no object", "reason", reason)
 		return
 	}
 	if len(args) > 0 {
 		note = fmt.Sprintf(note, args...)
 	}
-	w.queue.Add(w.event(about, eventType, reason, action, truncate(note, maxNote)))
+	event := w.event(about, eventType, reason, action, truncate(note, maxNote))
+	if dropped := w.queue.add(&eventEntry{event: event, replaceable: isReplaceable(reason)}); dropped != nil {
+		w.drops.add(dropped.event, queueFull, nil)
+	}
+}
+
+// isReplaceable is true of events about what passes: a request that waits, an issuer. Those
+// about the end of a request, and the warnings that come with it, are final.
+func isReplaceable(reason string) bool {
+	if reason == badConfig || reason == adjusted {
+		return false
+	}
+	outcome, known := outcomes[situation(reason)]
+	return !known || outcome.state == pending
 }
 
 func (w *eventWriter) event(about *corev1.ObjectReference, eventType, reason, action, note string) *eventsv1.Event {
@@ -101,31 +120,36 @@ func (w *eventWriter) event(about *corev1.ObjectReference, eventType, reason, ac
 	}
 }
 
-func (w *eventWriter) work() {
+func (w *eventWriter) work(ctx context.Context) {
 	for {
-		event, stopped := w.queue.Get()
-		if stopped {
+		entry := w.queue.take()
+		if entry == nil {
 			return
 		}
-		w.write(event)
+		w.write(ctx, entry)
 	}
 }
 
 // write sends an event once more. Its name is its own: a second attempt after an answer that
 // was lost on the way finds the event there already, and does not double it.
-func (w *eventWriter) write(event *eventsv1.Event) {
-	defer w.queue.Done(event)
-	ctx, cancel := context.WithTimeout(context.Background(), eventTimeout)
+func (w *eventWriter) write(ctx context.Context, entry *eventEntry) {
+	ctx, cancel := context.WithTimeout(ctx, eventTimeout)
 	defer cancel()
-	err := w.client.Create(ctx, event.DeepCopy())
+	err := w.client.Create(ctx, entry.event.DeepCopy())
+	entry.attempts++
 	switch {
 	case err == nil, apierrors.IsAlreadyExists(err):
-		w.queue.Forget(event)
-	case refused(err) || w.queue.NumRequeues(event) >= eventRetries:
-		w.queue.Forget(event)
-		w.log.Error(err, "An event is lost", "reason", event.Reason, "namespace", event.Namespace, "name", event.Regarding.Name)
+	case refused(err):
+		w.drops.add(entry.event, eventRefused, err)
+	case w.queue.isClosed():
+		w.drops.add(entry.event, writerStopped, err)
+	case entry.attempts > eventRetries:
+		w.drops.add(entry.event, retriesExhausted, err)
 	default:
-		w.queue.AddRateLimited(event)
+		delay := min(eventRetryFirst<<(entry.attempts-1), eventRetryMost)
+		if dropped := w.queue.retry(entry, delay); dropped != nil {
+			w.drops.add(dropped.event, queueFull, nil)
+		}
 	}
 }
 
@@ -134,17 +158,14 @@ func refused(err error) bool {
 	return apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsForbidden(err) || apierrors.IsNotFound(err)
 }
 
-// stop returns when the events that are waiting are written, or after the given time.
+// stop returns when each event that is queued was tried once more, whether or not it was to
+// wait for a retry, or after the given time. It reports how many are lost.
 func (w *eventWriter) stop(limit time.Duration) {
-	w.queue.ShutDown() // the workers end when it is empty
-	done := make(chan struct{})
-	go func() {
-		w.workers.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-	case <-time.After(limit):
-		w.log.Info("Stopped before all events were written")
-	}
+	w.queue.close() // the workers end when it is empty
+	defer time.AfterFunc(limit, func() {
+		w.drops.addStopped(w.queue.clear())
+		w.giveUp()
+	}).Stop()
+	w.workers.Wait()
+	w.drops.report()
 }

@@ -7,17 +7,26 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
+	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	"github.com/go-logr/logr"
+	"github.com/go-logr/logr/funcr"
+	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -42,13 +51,13 @@ func newTestWriter(answer func(attempt int) (stored bool, err error)) (*eventWri
 			return err
 		},
 	}).Build()
-	return newEventWriter(c, logr.Discard()), c
+	return newEventWriter(c, logr.Discard(), newMetrics()), c
 }
 
 func (w *eventWriter) send(n int) {
 	for i := range n {
 		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "sandbox", Name: "about", UID: "uid"}}
-		w.Eventf(secret, nil, corev1.EventTypeNormal, "Reason", eventAction, fmt.Sprintf("100%% of number %d", i))
+		w.Eventf(secret, nil, corev1.EventTypeNormal, string(isIssued), eventAction, fmt.Sprintf("100%% of number %d", i))
 	}
 }
 
@@ -78,9 +87,9 @@ func TestNoEventIsLost(t *testing.T) {
 	}
 }
 
-// TestEventsAreTriedAgain until they are there once, also when it is the answer that was
+// TestEventsAreRetried until they are there once, also when it is the answer that was
 // lost on the way.
-func TestEventsAreTriedAgain(t *testing.T) {
+func TestEventsAreRetried(t *testing.T) {
 	t.Parallel()
 	for name, first := range map[string]struct {
 		stored bool
@@ -110,8 +119,8 @@ func TestEventsAreTriedAgain(t *testing.T) {
 	}
 }
 
-// TestRefusedEventsAreDropped: what would be refused again is not tried again, and does not
-// hold up others.
+// TestRefusedEventsAreDropped: what would be refused again is not retried, and does not hold
+// up others.
 func TestRefusedEventsAreDropped(t *testing.T) {
 	t.Parallel()
 	attempts := make(chan int, 10)
@@ -127,4 +136,191 @@ func TestRefusedEventsAreDropped(t *testing.T) {
 	if len(attempts) != 2 || len(eventNotes(t, c)) != 1 {
 		t.Errorf("%d attempts and %d events, want 2 and 1", len(attempts), len(eventNotes(t, c)))
 	}
+}
+
+// about returns a request for events.
+func about(namespace, name string) *cmapi.CertificateRequest {
+	return &cmapi.CertificateRequest{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, UID: types.UID(namespace + "/" + name)}}
+}
+
+func (w *eventWriter) record(namespace, name string, reason situation, note string) {
+	w.Eventf(about(namespace, name), nil, corev1.EventTypeNormal, string(reason), eventAction, note)
+}
+
+// counted returns what the metric says.
+func (d *eventDrops) counted(t *testing.T, reason dropReason) float64 {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(d.count)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, metric := range families[0].GetMetric() {
+		if metric.GetLabel()[0].GetValue() == string(reason) {
+			return metric.GetCounter().GetValue()
+		}
+	}
+	return 0
+}
+
+// TestToggledSecretQueuesOneEventEach: 100 requests wait for one Secret, which changes ten times
+// while the API server takes no event. Each request has one event of its last state, and
+// those of its end.
+func TestToggledSecretQueuesOneEventEach(t *testing.T) {
+	t.Parallel()
+	gate := make(chan struct{})
+	w, c := newTestWriter(func(int) (bool, error) { <-gate; return true, nil })
+	const n, toggles = 100, 10
+	for toggle := range toggles {
+		for i := range n {
+			w.record("sandbox", fmt.Sprint(i), []situation{unusableKey, missingKey}[toggle%2], fmt.Sprintf("state %d of request %d", toggle, i))
+		}
+	}
+	for i := range n {
+		w.record("sandbox", fmt.Sprint(i), isIssued, fmt.Sprintf("end of request %d", i))
+		w.record("sandbox", fmt.Sprint(i), badConfig, fmt.Sprintf("warning of request %d", i))
+	}
+	// Those in flight were taken before they could be replaced.
+	if got := w.queue.size; got < 3*n-eventWriters || got > 3*n {
+		t.Errorf("%d events are queued, want one for each state and two for each end of %d requests", got, n)
+	}
+	close(gate)
+	w.stop(time.Minute)
+	notes := eventNotes(t, c)
+	for i := range n {
+		for _, note := range []string{fmt.Sprintf("state %d of request %d", toggles-1, i), fmt.Sprintf("end of request %d", i), fmt.Sprintf("warning of request %d", i)} {
+			if notes[note] != 1 {
+				t.Errorf("%d events %q, want one", notes[note], note)
+			}
+		}
+	}
+	if len(notes) > 3*n+eventWriters {
+		t.Errorf("%d events were written for %d requests", len(notes), n)
+	}
+}
+
+// TestEventQueueIsBounded: many more events than the queue holds neither grow the process nor
+// the log, and are counted.
+func TestEventQueueIsBounded(t *testing.T) {
+	gate := make(chan struct{})
+	w, _ := newTestWriter(func(int) (bool, error) { <-gate; return false, nil })
+	var lines []string
+	w.drops.log = funcr.New(func(_, args string) { lines = append(lines, args) }, funcr.Options{})
+	heap := func() uint64 {
+		var stats runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&stats)
+		return stats.HeapAlloc
+	}
+	before := heap()
+	const n = 5 * maxEvents
+	note := strings.Repeat("x", 300)
+	for i := range n {
+		w.record("sandbox", fmt.Sprint(i), unusableKey, note+fmt.Sprint(i))
+	}
+	if w.queue.size != maxEvents {
+		t.Errorf("%d events are queued, want %d", w.queue.size, maxEvents)
+	}
+	const most = 3000
+	grown := (heap() - before) / maxEvents
+	t.Logf("%d bytes an event", grown)
+	if grown > most {
+		t.Errorf("an event takes more than %d bytes", most)
+	}
+	dropped := w.drops.counted(t, queueFull)
+	if dropped < n-maxEvents-eventWriters || dropped > n-maxEvents {
+		t.Errorf("%v dropped events are counted, want about %d", dropped, n-maxEvents)
+	}
+	close(gate)
+	w.stop(time.Minute)
+	if len(lines) != 2 || !strings.Contains(lines[0], `"count"=1 `) || !strings.HasSuffix(lines[1], fmt.Sprintf(`"count"=%v`, dropped-1)) {
+		t.Errorf("logged %q, want the first dropped event, and at the stop the number of the others", lines)
+	}
+}
+
+// TestEventsAtTheStop: an event that waits for a retry is tried once more when the process
+// stops. What the API server still refuses, and what it does not answer in time, is counted
+// and said in one line.
+func TestEventsAtTheStop(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		atStop  func(ctx context.Context) error
+		lasts   time.Duration
+		dropped int
+	}{
+		"accepted":   {func(context.Context) error { return nil }, 0, 0},
+		"refused":    {func(context.Context) error { return apierrors.NewTooManyRequests("slow down", 1) }, 0, 5},
+		"unanswered": {func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, flushTimeout, 5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var stopping atomic.Bool
+				var attempts, written atomic.Int32
+				c := fake.NewClientBuilder().WithScheme(Scheme()).WithInterceptorFuncs(interceptor.Funcs{
+					Create: func(ctx context.Context, _ client.WithWatch, _ client.Object, _ ...client.CreateOption) error {
+						attempts.Add(1)
+						if !stopping.Load() {
+							return syscall.ECONNREFUSED
+						}
+						err := test.atStop(ctx)
+						if err == nil {
+							written.Add(1)
+						}
+						return err
+					},
+				}).Build()
+				var lines []string
+				w := newEventWriter(c, funcr.New(func(_, args string) { lines = append(lines, args) }, funcr.Options{}), newMetrics())
+				w.send(5)
+				synctest.Wait() // each was tried once and waits
+				if attempts.Load() != 5 {
+					t.Fatalf("%d attempts, want 5", attempts.Load())
+				}
+				stopping.Store(true)
+				start := time.Now()
+				w.stop(flushTimeout)
+				if lasted := time.Since(start); lasted != test.lasts {
+					t.Errorf("stopped after %s, want %s", lasted, test.lasts)
+				}
+				if got := int(written.Load()); got != 5-test.dropped {
+					t.Errorf("%d events were written, want %d", got, 5-test.dropped)
+				}
+				if got := w.drops.counted(t, writerStopped); got != float64(test.dropped) {
+					t.Errorf("%v lost events are counted, want %d", got, test.dropped)
+				}
+				want := []string{`"level"=0 "msg"="Dropped events" "cause"="stopped" "count"=5`}
+				if test.dropped == 0 {
+					want = nil
+				}
+				if !slices.Equal(lines, want) {
+					t.Errorf("logged %q, want %q", lines, want)
+				}
+			})
+		})
+	}
+}
+
+// TestDroppedEventsAreLoggedOncePerMinute: the first one at once, the others by their number.
+func TestDroppedEventsAreLoggedOncePerMinute(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var lines []string
+		drops := &eventDrops{
+			log:   funcr.New(func(_, args string) { lines = append(lines, args) }, funcr.Options{}),
+			count: newMetrics().eventsDropped, bursts: map[dropReason]*burst{},
+		}
+		event := &eventsv1.Event{Reason: "Denied", Regarding: corev1.ObjectReference{Namespace: "sandbox", Name: "request"}}
+		for range 120 {
+			drops.add(event, eventRefused, errors.New("no"))
+			time.Sleep(time.Second)
+		}
+		drops.report()
+		const line = `"msg"="Dropped events" "error"="no" "cause"="refused" "count"=%d "namespace"="sandbox" "name"="request" "reason"="Denied"`
+		want := []string{fmt.Sprintf(line, 1), fmt.Sprintf(line, 60), `"level"=0 "msg"="Dropped events" "cause"="refused" "count"=59`}
+		if !slices.Equal(lines, want) {
+			t.Errorf("logged\n%s\nwant\n%s", strings.Join(lines, "\n"), strings.Join(want, "\n"))
+		}
+	})
 }

@@ -23,6 +23,8 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	signing  prometheus.Histogram
 
+	eventsDropped *prometheus.CounterVec
+
 	// gauges is nil until the caches are filled.
 	gauges atomic.Pointer[gauges]
 }
@@ -35,7 +37,7 @@ var (
 )
 
 func newMetrics() *metrics {
-	return &metrics{
+	m := &metrics{
 		build: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: metricsPrefix + "build_info",
 			Help: "Always 1; the labels say which version runs.",
@@ -53,7 +55,15 @@ func newMetrics() *metrics {
 			Help:    "How long it took to sign a request: to parse it, to read its private key from the API server, and to make the certificate.",
 			Buckets: signingDurations,
 		}),
+		eventsDropped: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: metricsPrefix + "events_dropped_total",
+			Help: "Events that were not written, by reason: queue_full, refused by the API server, retries_exhausted, or stopped for those left when the process ends. A queued event that a later one of the same object replaces is not counted.",
+		}, []string{"reason"}),
 	}
+	for _, reason := range dropReasons {
+		m.eventsDropped.WithLabelValues(string(reason))
+	}
+	return m
 }
 
 // starting is called when a process has begun and is not ready yet.
@@ -86,7 +96,7 @@ func (m *metrics) signed(start time.Time) { m.signing.Observe(time.Since(start).
 
 // collectors are the parts that keep their values themselves.
 func (m *metrics) collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.build, m.ready, m.requests, m.signing}
+	return []prometheus.Collector{m.build, m.ready, m.requests, m.signing, m.eventsDropped}
 }
 
 // Describe implements prometheus.Collector.

@@ -68,6 +68,7 @@ func measured(t *testing.T) (*metrics, client.Client) {
 	m.ended(cmapi.CertificateRequestKind, &verdict{situation: isIssued})
 	m.ended("CertificateSigningRequest", &verdict{situation: deniedReference})
 	m.signed(time.Now())
+	m.eventsDropped.WithLabelValues(string(queueFull)).Inc()
 	return m, g.cache.(client.Client)
 }
 
@@ -128,7 +129,7 @@ func scrape(t *testing.T, m *metrics) string {
 
 // Not compared: the series that say that nothing happened, of which there are many, and
 // durations, which are others each time.
-var unstable = regexp.MustCompile(`(?m)^selfsigned_issuer_(requests.* 0|sign_duration_seconds_(bucket|sum).*)\n`)
+var unstable = regexp.MustCompile(`(?m)^selfsigned_issuer_((requests|events).* 0|sign_duration_seconds_(bucket|sum).*)\n`)
 
 func TestMetrics(t *testing.T) {
 	t.Parallel()
@@ -137,6 +138,9 @@ func TestMetrics(t *testing.T) {
 # HELP selfsigned_issuer_build_info Always 1; the labels say which version runs.
 # TYPE selfsigned_issuer_build_info gauge
 selfsigned_issuer_build_info{goversion="` + runtime.Version() + `",version="v1.2.3"} 1
+# HELP selfsigned_issuer_events_dropped_total Events that were not written, by reason: queue_full, refused by the API server, retries_exhausted, or stopped for those left when the process ends. A queued event that a later one of the same object replaces is not counted.
+# TYPE selfsigned_issuer_events_dropped_total counter
+selfsigned_issuer_events_dropped_total{reason="queue_full"} 1
 # HELP selfsigned_issuer_issuers Issuers by kind and by whether they are Ready for their current spec. Only the leader reports it.
 # TYPE selfsigned_issuer_issuers gauge
 selfsigned_issuer_issuers{kind="ClusterSelfSignedIssuer",ready="false"} 0
@@ -182,6 +186,11 @@ func TestMetricsStartAtZero(t *testing.T) {
 	t.Parallel()
 	m, _ := measured(t)
 	text := scrape(t, m)
+	for _, reason := range dropReasons {
+		if series := fmt.Sprintf("selfsigned_issuer_events_dropped_total{reason=%q} ", reason); !strings.Contains(text, series) {
+			t.Errorf("no series %s", series)
+		}
+	}
 	for situation, outcome := range outcomes {
 		for _, kind := range []string{"CertificateRequest", "CertificateSigningRequest"} {
 			series := fmt.Sprintf("selfsigned_issuer_requests_total{kind=%q,reason=%q,result=%q} ", kind, situation, outcome.state)

@@ -34,7 +34,7 @@ func Add(mgr ctrl.Manager, options Options) (*Added, error) {
 		return nil, err
 	}
 	processMetrics.starting(options.Version)
-	options.events = newEventWriter(mgr.GetClient(), mgr.GetLogger())
+	options.events = newEventWriter(mgr.GetClient(), mgr.GetLogger(), processMetrics)
 	s := &starter{mgr: mgr, options: options}
 	s.state.Store(&starterState{errors.New("starting")})
 	return &Added{Ready: s.ready, Flush: func() { options.events.stop(flushTimeout) }}, mgr.Add(s)
