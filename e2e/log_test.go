@@ -63,7 +63,7 @@ func TestOneLogLineADecision(t *testing.T) {
 	issuer.Namespace, issuer.Name = namespace, "issuer"
 	get(t, issuer)
 	checkLog(t, issuer, map[string]any{
-		"level": "INFO", "logger": "Reconcile", "msg": "The issuer is Ready", "generation": 1.0,
+		"level": "INFO", "msg": "The issuer is Ready", "generation": 1.0,
 		"kind": "SelfSignedIssuer", "namespace": namespace, "name": "issuer", "uid": string(issuer.UID),
 	})
 }

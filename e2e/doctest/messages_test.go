@@ -21,6 +21,7 @@ import (
 var internal = []string{
 	"the request is for another issuer",
 	"nothing to write",
+	"the cache does not show yet what the last write met",
 	"the issuerRef of the Certificate",
 	"%s (from %s)",
 	"ENCRYPTED PRIVATE KEY",
