@@ -19,7 +19,7 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/faultproxy"
 )
 
-// heldWrite is a result that the plugin has sent, and that the API server has not got yet.
+// heldWrite is a status that the plugin has sent, and that the API server has not got yet.
 type heldWrite struct {
 	gate  *faultproxy.Gate
 	rules []*faultproxy.Rule
@@ -31,9 +31,14 @@ type heldWrite struct {
 // holdWrites holds back every write to the status of a request until release.
 func holdWrites(t *testing.T, namespace, name string) *heldWrite {
 	t.Helper()
+	return holdPatches(t, "/apis/cert-manager.io/v1/namespaces/"+namespace+"/certificaterequests/"+name+"/status")
+}
+
+func holdPatches(t *testing.T, path string) *heldWrite {
+	t.Helper()
 	h := &heldWrite{gate: faultproxy.NewGate()}
 	t.Cleanup(h.gate.Open)
-	status := faultproxy.On("PATCH", "/apis/cert-manager.io/v1/namespaces/"+namespace+"/certificaterequests/"+name+"/status")
+	status := faultproxy.On("PATCH", path)
 	for _, fault := range []faultproxy.Fault{faultproxy.Record(h.record), h.gate.Hold} {
 		h.rules = append(h.rules, env.Proxy.Inject(status, fault))
 	}
