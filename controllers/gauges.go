@@ -5,6 +5,8 @@ package controllers
 
 import (
 	"context"
+	"slices"
+	"sync"
 	"time"
 
 	libapi "github.com/cert-manager/issuer-lib/api/v1alpha1"
@@ -36,17 +38,31 @@ const (
 // and from what the process remembers of each request that waits. They ask the API server
 // for nothing, and cost as much as there are requests that wait, and issuers.
 type gauges struct {
-	cache    client.Reader
-	elected  <-chan struct{}
-	clock    clock.PassiveClock
-	requests []requestGauges
-	issuers  []string // their kinds
+	elected <-chan struct{}
+	clock   clock.PassiveClock
+	kinds   []requestKind
+	issuers []string // their kinds
+
+	mu     sync.Mutex
+	scopes []*scopeGauges
 }
 
-// requestGauges are those of one kind.
-type requestGauges struct {
-	kind  requestKind
-	waits *waits
+// scopeGauges are what a scope contributes: the series are sums over all scopes.
+type scopeGauges struct {
+	cache client.Reader
+	waits map[string]*waits // by the name of the kind of request
+}
+
+func (g *gauges) add(s *scopeGauges) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.scopes = append(g.scopes, s)
+}
+
+func (g *gauges) remove(s *scopeGauges) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.scopes = slices.DeleteFunc(g.scopes, func(other *scopeGauges) bool { return other == s })
 }
 
 // leading is false on a standby, whose numbers would come on top of the leader's.
@@ -60,11 +76,14 @@ func (g *gauges) leading() bool {
 }
 
 func (g *gauges) collect(values chan<- prometheus.Metric) {
-	for _, r := range g.requests {
-		r.collect(g.cache, g.clock.Now(), values)
+	g.mu.Lock()
+	scopes := slices.Clone(g.scopes)
+	g.mu.Unlock()
+	for _, kind := range g.kinds {
+		collectRequests(scopes, kind, g.clock.Now(), values)
 	}
 	for _, kind := range g.issuers {
-		collectIssuers(g.cache, kind, values)
+		collectIssuers(scopes, kind, values)
 	}
 }
 
@@ -74,26 +93,31 @@ type group struct {
 	oldest time.Time
 }
 
-func (r requestGauges) collect(cache client.Reader, now time.Time, values chan<- prometheus.Metric) {
+func (g *group) add(since time.Time) {
+	g.size++
+	if g.oldest.IsZero() || since.Before(g.oldest) {
+		g.oldest = since
+	}
+}
+
+func collectRequests(scopes []*scopeGauges, kind requestKind, now time.Time, values chan<- prometheus.Metric) {
 	groups := map[situation]*group{notApproved: {}, inProgress: {}}
 	for situation, outcome := range outcomes {
 		if outcome.state == pending {
 			groups[situation] = &group{}
 		}
 	}
-	err := eachItem(context.Background(), cache, r.kind.newList(), func(object client.Object) {
-		request := r.kind.wrap(object)
-		group := groups[r.reason(request, now)]
-		group.size++
-		if since := request.waitingSince(); group.oldest.IsZero() || since.Before(group.oldest) {
-			group.oldest = since
+	for _, scope := range scopes {
+		err := eachItem(context.Background(), scope.cache, kind.newList(), func(object client.Object) {
+			request := kind.wrap(object)
+			groups[scope.reason(kind, request, now)].add(request.waitingSince())
+		}, client.MatchingFields{byUnfinished: "true"})
+		if err != nil { // the cache is being stopped
+			return
 		}
-	}, client.MatchingFields{byUnfinished: "true"})
-	if err != nil { // the cache is being stopped
-		return
 	}
 	for reason, group := range groups {
-		labels := []string{r.kind.name, string(reason)}
+		labels := []string{kind.name, string(reason)}
 		values <- prometheus.MustNewConstMetric(waitingDesc, prometheus.GaugeValue, float64(group.size), labels...)
 		if group.size > 0 {
 			values <- prometheus.MustNewConstMetric(oldestDesc, prometheus.GaugeValue, float64(group.oldest.Unix()), labels...)
@@ -101,7 +125,7 @@ func (r requestGauges) collect(cache client.Reader, now time.Time, values chan<-
 	}
 }
 
-func (r requestGauges) reason(request request, now time.Time) situation {
+func (s *scopeGauges) reason(kind requestKind, request request, now time.Time) situation {
 	object := request.object()
 	if unattended(object, now) {
 		return missingOwner
@@ -109,24 +133,26 @@ func (r requestGauges) reason(request request, now time.Time) situation {
 	if !request.approved() && !request.denied() {
 		return notApproved
 	}
-	told := r.waits.told(client.ObjectKeyFromObject(object), object.GetUID())
+	told := s.waits[kind.name].told(client.ObjectKeyFromObject(object), object.GetUID())
 	if told == "" {
 		return inProgress
 	}
 	return told
 }
 
-func collectIssuers(cache client.Reader, kind string, values chan<- prometheus.Metric) {
+func collectIssuers(scopes []*scopeGauges, kind string, values chan<- prometheus.Metric) {
 	var ready, unready int
-	err := eachItem(context.Background(), cache, issuerRef{kind: kind}.newList(), func(object client.Object) {
-		if isReady(object.(libapi.Issuer)) {
-			ready++
-		} else {
-			unready++
+	for _, scope := range scopes {
+		err := eachItem(context.Background(), scope.cache, issuerRef{kind: kind}.newList(), func(object client.Object) {
+			if isReady(object.(libapi.Issuer)) {
+				ready++
+			} else {
+				unready++
+			}
+		})
+		if err != nil { // the cache is being stopped
+			return
 		}
-	})
-	if err != nil { // the cache is being stopped
-		return
 	}
 	values <- prometheus.MustNewConstMetric(issuersDesc, prometheus.GaugeValue, float64(ready), kind, "true")
 	values <- prometheus.MustNewConstMetric(issuersDesc, prometheus.GaugeValue, float64(unready), kind, "false")

@@ -20,6 +20,7 @@ const metricsPrefix = "selfsigned_issuer_"
 type metrics struct {
 	build    *prometheus.GaugeVec
 	ready    prometheus.Gauge
+	served   *prometheus.GaugeVec
 	requests *prometheus.CounterVec
 	signing  prometheus.Histogram
 
@@ -44,8 +45,12 @@ func newMetrics() *metrics {
 		}, []string{"version", "goversion"}),
 		ready: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: metricsPrefix + "ready",
-			Help: "1 when the process is ready, as the leader or as a standby; 0 while it waits for CustomResourceDefinitions or fills its caches.",
+			Help: "1 when the process is ready, as the leader or as a standby; 0 while it waits for CustomResourceDefinitions, fills its caches or serves none of its namespaces.",
 		}),
+		served: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: metricsPrefix + "namespace_served",
+			Help: "Whether a namespace of --namespaces is served: 0 when it does not exist, when a permission is missing in it, or while its caches are filled. Absent without this flag.",
+		}, []string{"served_namespace"}),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: metricsPrefix + "requests_total",
 			Help: "Requests that have come to an end, by kind, result (issued, failed or denied) and reason, as docs/outcomes.md lists them.",
@@ -72,17 +77,16 @@ func (m *metrics) starting(version string) {
 	m.ready.Set(0)
 }
 
-// started is called when the caches are filled.
+// started is called when the first caches are filled.
 func (m *metrics) started(g *gauges) {
 	// From the start, each series is there with 0: the first failure is an increase.
-	for _, r := range g.requests {
+	for _, kind := range g.kinds {
 		for situation, outcome := range outcomes {
 			if outcome.state != pending {
-				m.requests.WithLabelValues(r.kind.name, outcome.state.String(), string(situation))
+				m.requests.WithLabelValues(kind.name, outcome.state.String(), string(situation))
 			}
 		}
 	}
-	m.ready.Set(1)
 	m.gauges.Store(g)
 }
 
@@ -96,7 +100,7 @@ func (m *metrics) signed(start time.Time) { m.signing.Observe(time.Since(start).
 
 // collectors are the parts that keep their values themselves.
 func (m *metrics) collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.build, m.ready, m.requests, m.signing, m.eventsDropped}
+	return []prometheus.Collector{m.build, m.ready, m.served, m.requests, m.signing, m.eventsDropped}
 }
 
 // Describe implements prometheus.Collector.

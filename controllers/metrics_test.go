@@ -52,24 +52,33 @@ func measured(t *testing.T) (*metrics, client.Client) {
 	}
 	elected := make(chan struct{})
 	close(elected)
-	g := &gauges{cache: builder.Build(), elected: elected, clock: clocktesting.NewFakePassiveClock(time.Unix(2000, 0)), issuers: []string{issuerKind, clusterIssuerKind}}
-	for _, kind := range kinds {
-		g.requests = append(g.requests, requestGauges{kind, newWaits()})
-	}
+	g := &gauges{elected: elected, clock: clocktesting.NewFakePassiveClock(time.Unix(2000, 0)), kinds: kinds, issuers: []string{issuerKind, clusterIssuerKind}}
+	scope := &scopeGauges{cache: builder.Build(), waits: newWaitsOf(kinds)}
+	g.add(scope)
 	for _, name := range []string{"approved-late", "approved-early"} {
-		g.requests[0].waits.tell(types.NamespacedName{Namespace: "sandbox", Name: name}, types.UID(name), missingSecret)
+		scope.waits[kinds[0].name].tell(types.NamespacedName{Namespace: "sandbox", Name: name}, types.UID(name), missingSecret)
 	}
-	g.requests[1].waits.tell(types.NamespacedName{Name: "csr"}, "csr", missingIssuer)
+	scope.waits[kinds[1].name].tell(types.NamespacedName{Name: "csr"}, "csr", missingIssuer)
 
 	m := newMetrics()
 	m.starting("v1.2.3")
 	m.started(g)
+	m.ready.Set(1)
+	m.served.WithLabelValues("sandbox").Set(1)
 	m.ended(cmapi.CertificateRequestKind, &verdict{situation: isIssued})
 	m.ended(cmapi.CertificateRequestKind, &verdict{situation: isIssued})
 	m.ended("CertificateSigningRequest", &verdict{situation: deniedReference})
 	m.signed(time.Now())
 	m.eventsDropped.WithLabelValues(string(queueFull)).Inc()
-	return m, g.cache.(client.Client)
+	return m, scope.cache.(client.Client)
+}
+
+func newWaitsOf(kinds []requestKind) map[string]*waits {
+	byKind := map[string]*waits{}
+	for _, kind := range kinds {
+		byKind[kind.name] = newWaits()
+	}
+	return byKind
 }
 
 // withoutOwner returns a request as a restore leaves it, or as somebody made it by hand.
@@ -147,7 +156,10 @@ selfsigned_issuer_issuers{kind="ClusterSelfSignedIssuer",ready="false"} 0
 selfsigned_issuer_issuers{kind="ClusterSelfSignedIssuer",ready="true"} 0
 selfsigned_issuer_issuers{kind="SelfSignedIssuer",ready="false"} 1
 selfsigned_issuer_issuers{kind="SelfSignedIssuer",ready="true"} 2
-# HELP selfsigned_issuer_ready 1 when the process is ready, as the leader or as a standby; 0 while it waits for CustomResourceDefinitions or fills its caches.
+# HELP selfsigned_issuer_namespace_served Whether a namespace of --namespaces is served: 0 when it does not exist, when a permission is missing in it, or while its caches are filled. Absent without this flag.
+# TYPE selfsigned_issuer_namespace_served gauge
+selfsigned_issuer_namespace_served{served_namespace="sandbox"} 1
+# HELP selfsigned_issuer_ready 1 when the process is ready, as the leader or as a standby; 0 while it waits for CustomResourceDefinitions, fills its caches or serves none of its namespaces.
 # TYPE selfsigned_issuer_ready gauge
 selfsigned_issuer_ready 1
 # HELP selfsigned_issuer_requests_total Requests that have come to an end, by kind, result (issued, failed or denied) and reason, as docs/outcomes.md lists them.
@@ -220,18 +232,48 @@ func TestGaugesFollowTheCache(t *testing.T) {
 	if err := cache.Create(t.Context(), requestAt("approved-late", 1600, cmapi.CertificateRequestConditionApproved)); err != nil {
 		t.Fatal(err)
 	}
-	m.gauges.Load().requests[0].waits = newWaits()
+	g := m.gauges.Load()
+	g.scopes[0].waits = newWaitsOf(g.kinds)
 	if text := scrape(t, m); !strings.Contains(text, `selfsigned_issuer_requests_waiting{kind="CertificateRequest",reason="InProgress"} 4`) {
 		t.Errorf("a request of which nothing is known is not in progress:\n%s", text)
+	}
+}
+
+// TestGaugesSumScopes: a scrape has each series once, however many namespaces have caches of
+// their own, and a namespace that is no longer served counts no more.
+func TestGaugesSumScopes(t *testing.T) {
+	t.Parallel()
+	m, cache := measured(t)
+	g := m.gauges.Load()
+	second := &scopeGauges{cache: cache, waits: newWaitsOf(g.kinds)}
+	for _, step := range []struct {
+		change func(*scopeGauges)
+		want   []string
+	}{
+		{g.add, []string{
+			`selfsigned_issuer_requests_waiting{kind="CertificateRequest",reason="InProgress"} 8`,
+			`selfsigned_issuer_requests_waiting{kind="CertificateRequest",reason="MissingSecret"} 2`,
+			`selfsigned_issuer_issuers{kind="SelfSignedIssuer",ready="true"} 4`,
+		}},
+		{g.remove, []string{
+			`selfsigned_issuer_requests_waiting{kind="CertificateRequest",reason="InProgress"} 3`,
+			`selfsigned_issuer_issuers{kind="SelfSignedIssuer",ready="true"} 2`,
+		}},
+	} {
+		step.change(second)
+		text := scrape(t, m)
+		for _, want := range step.want {
+			if !strings.Contains(text, want) {
+				t.Errorf("no %s in:\n%s", want, text)
+			}
+		}
 	}
 }
 
 func TestStandbyReportsNoGauges(t *testing.T) {
 	t.Parallel()
 	m, _ := measured(t)
-	g := *m.gauges.Load()
-	g.elected = make(chan struct{})
-	m.gauges.Store(&g)
+	m.gauges.Load().elected = make(chan struct{})
 	text := scrape(t, m)
 	if strings.Contains(text, "_waiting") || strings.Contains(text, "_issuers") {
 		t.Errorf("a standby reports what the leader does:\n%s", text)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 
 	"github.com/cert-manager/selfsigned-issuer/signer"
 )
@@ -15,10 +16,12 @@ import (
 type Options struct {
 	// ClusterResourceNamespace is where the keys of Kubernetes CSRs for a cluster issuer are.
 	ClusterResourceNamespace string
-	// Namespaces are served alone; all are when it is empty. With a list, neither cluster
-	// issuers nor Kubernetes CSRs are served, and the manager's cache has to have these
-	// namespaces alone.
+	// Namespaces are the only ones that are served; all are when it is empty. With a list,
+	// neither cluster issuers nor Kubernetes CSRs are served, and the manager's own cache is
+	// not used.
 	Namespaces []string
+	// Cache configures the caches of each of these namespaces.
+	Cache cache.Options
 	// PollSecrets looks again and again at the Secrets that requests wait for, where there is
 	// no right to watch them.
 	PollSecrets bool

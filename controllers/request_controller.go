@@ -4,8 +4,6 @@
 package controllers
 
 import (
-	"context"
-
 	corev1 "k8s.io/api/core/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -18,10 +16,7 @@ import (
 // built here and not by issuer-lib's SetupWithManager, because that one watches no Secrets,
 // wakes finished requests on every change of their issuer, and can not tell a conflict or a
 // wait from an error.
-func (o Options) setupRequests(ctx context.Context, mgr ctrl.Manager, kind requestKind, waits *waits) error {
-	if err := indexWaiting(ctx, mgr.GetFieldIndexer(), kind); err != nil {
-		return err
-	}
+func (o Options) setupRequests(mgr ctrl.Manager, kind requestKind, waits *waits) error {
 	changed := predicate.ResourceVersionChangedPredicate{}
 	issuerReady := builder.WithPredicates(changed, libcontrollers.LinkedIssuerPredicate{})
 	build := ctrl.NewControllerManagedBy(mgr).

@@ -6,14 +6,19 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -29,29 +34,67 @@ func Scheme() *runtime.Scheme {
 	return scheme
 }
 
-// setup registers all controllers and returns what the metrics know of them. The API server
-// must know their kinds by now.
-func (o Options) setup(ctx context.Context, mgr ctrl.Manager) (*gauges, error) {
-	g := &gauges{cache: mgr.GetCache(), elected: mgr.Elected(), clock: o.Clock}
-	// Requests first: the manager runs already, so that each controller waits for its cache
-	// before the next one is set up, and signing needs no controller of issuers.
-	for _, kind := range o.requestKinds(mgr) {
-		waits := newWaits()
-		if err := o.setupRequests(ctx, mgr, kind, waits); err != nil {
+// setup registers the controllers of a scope, whose caches are filled, and returns what the
+// metrics know of them.
+func (o Options) setup(s *scope, kinds []requestKind) (*scopeGauges, error) {
+	g := &scopeGauges{cache: s.GetCache(), waits: map[string]*waits{}}
+	for _, kind := range kinds {
+		g.waits[kind.name] = newWaits()
+		if err := o.setupRequests(s, kind, g.waits[kind.name]); err != nil {
 			return nil, fmt.Errorf("setting up the controller for %s: %w", kind.name, err)
 		}
-		if err := o.setupHints(mgr, kind); err != nil {
+		if err := o.setupHints(s, kind); err != nil {
 			return nil, fmt.Errorf("setting up the controller for %s: %w", kind.name+" hints", err)
 		}
-		g.requests = append(g.requests, requestGauges{kind, waits})
 	}
 	for _, kind := range o.issuerKinds() {
-		if err := o.setupIssuers(mgr, issuerRef{kind: kind}.newObject()); err != nil {
+		if err := o.setupIssuers(s, issuerRef{kind: kind}.newObject()); err != nil {
 			return nil, fmt.Errorf("setting up the controller for %s: %w", kind, err)
 		}
-		g.issuers = append(g.issuers, kind)
 	}
 	return g, nil
+}
+
+// fill returns true when the caches of a scope hold every object that its controllers watch, with
+// the indexes, and false when ctx ends before. Because it does not need the Lease, a standby
+// takes over with full caches, and without a queue that nobody works on.
+func (o Options) fill(ctx context.Context, s *scope, kinds []requestKind) (bool, error) {
+	for _, object := range o.watchedObjects(kinds) {
+		if _, err := s.GetCache().GetInformer(ctx, object, cache.BlockUntilSynced(false)); err != nil {
+			return false, fmt.Errorf("setting up the cache: %w", err)
+		}
+	}
+	for _, kind := range kinds {
+		if err := indexWaiting(ctx, s.GetFieldIndexer(), kind); err != nil {
+			return false, fmt.Errorf("setting up the indexes for %s: %w", kind.name, err)
+		}
+	}
+	return s.GetCache().WaitForCacheSync(ctx), nil
+}
+
+// watchedObjects are an empty object of each type that the controllers watch.
+func (o Options) watchedObjects(kinds []requestKind) []client.Object {
+	var objects []client.Object
+	for _, kind := range kinds {
+		objects = append(objects, kind.newObject())
+	}
+	for _, kind := range o.issuerKinds() {
+		objects = append(objects, issuerRef{kind: kind}.newObject())
+	}
+	if !o.PollSecrets {
+		secret := &metav1.PartialObjectMetadata{}
+		secret.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+		objects = append(objects, secret)
+	}
+	return objects
+}
+
+// scopeNamespaces are the namespaces with a scope each; one empty name is the whole cluster.
+func (o Options) scopeNamespaces() []string {
+	if o.namespaced() {
+		return slices.Compact(slices.Sorted(slices.Values(o.Namespaces)))
+	}
+	return []string{""}
 }
 
 // namespaced is true when the process has no rights beyond some namespaces.
@@ -84,13 +127,21 @@ const (
 	answerWithin = 30 * time.Second
 )
 
+// minimumWorkers let a namespace go on while a request of it waits for the API server.
+const minimumWorkers = 2
+
+// workers are those of each controller of a scope: all namespaces share Concurrency.
+func (o Options) workers() int {
+	if !o.namespaced() {
+		return o.Concurrency
+	}
+	return max(o.Concurrency/len(o.scopeNamespaces()), min(o.Concurrency, minimumWorkers))
+}
+
 func (o Options) controllerOptions() controller.Options {
-	warm := true
 	return controller.Options{
-		MaxConcurrentReconciles: o.Concurrency,
+		MaxConcurrentReconciles: o.workers(),
 		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](retryFirst, retryMost),
 		ReconciliationTimeout:   answerWithin,
-		// A standby replica has its caches filled when it becomes the leader.
-		EnableWarmup: &warm,
 	}
 }

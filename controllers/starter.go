@@ -5,19 +5,23 @@ package controllers
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	"golang.org/x/sync/errgroup"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/wait"
+	toolscache "k8s.io/client-go/tools/cache"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
@@ -35,9 +39,12 @@ func Add(mgr ctrl.Manager, options Options) (*Added, error) {
 	}
 	processMetrics.starting(options.Version)
 	options.events = newEventWriter(mgr.GetClient(), mgr.GetLogger(), processMetrics)
-	s := &starter{mgr: mgr, options: options}
-	s.state.Store(&starterState{errors.New("starting")})
-	return &Added{Ready: s.ready, Flush: func() { options.events.stop(flushTimeout) }}, mgr.Add(s)
+	s := &starter{mgr: mgr, options: options, readiness: newReadiness(mgr.GetLogger(), processMetrics)}
+	return &Added{
+		Ready:    func(*http.Request) error { return s.readiness.check() },
+		Unserved: s.readiness.describeUnserved,
+		Flush:    func() { options.events.stop(flushTimeout) },
+	}, mgr.Add(s)
 }
 
 // Added is what Add hands to the process.
@@ -45,53 +52,126 @@ type Added struct {
 	// Ready is the readiness check: it fails with what is waited for.
 	Ready healthz.Checker
 
+	// Unserved describes the namespaces that are not served, also while the process is ready
+	// for the others.
+	Unserved func() []string
+
 	// Flush writes the events that are left. It is for when the manager has stopped.
 	Flush func()
 }
 
 // starter sets the controllers up while the manager runs.
 type starter struct {
-	mgr     ctrl.Manager
-	options Options
-	state   atomic.Pointer[starterState]
+	mgr       ctrl.Manager
+	options   Options
+	readiness *readiness
+	kinds     []requestKind
+	gauges    *gauges
 }
-
-// starterState holds why the process is not ready; nil once it is.
-type starterState struct{ notReady error }
 
 // NeedLeaderElection is false: a standby has to be ready as well.
 func (s *starter) NeedLeaderElection() bool { return false }
 
-// Start returns when the controllers run and their caches are filled.
+// Start serves the namespaces, each by itself, until ctx ends or the controllers of one cannot
+// be set up.
 func (s *starter) Start(ctx context.Context) error {
 	if err := s.awaitKinds(ctx); err != nil {
 		return nil //nolint:nilerr // the process is being stopped, which is no failure
 	}
-	s.state.Store(&starterState{errors.New("filling the caches")})
-	gauges, err := s.options.setup(ctx, s.mgr)
+	s.kinds = s.options.requestKinds(s.mgr)
+	s.gauges = &gauges{elected: s.mgr.Elected(), clock: s.options.Clock, kinds: s.kinds, issuers: s.options.issuerKinds()}
+	checker, err := s.permissionChecker()
 	if err != nil {
 		return err
 	}
-	if s.mgr.GetCache().WaitForCacheSync(ctx) {
-		s.state.Store(&starterState{})
-		processMetrics.started(gauges)
-		s.mgr.GetLogger().Info("Ready to sign")
+	namespaces := s.options.scopeNamespaces()
+	s.readiness.begin(namespaces)
+	runners, ctx := errgroup.WithContext(ctx)
+	for _, namespace := range namespaces {
+		runner := namespaceRunner{namespace: namespace, check: checker.check, serve: s.serve, report: s.readiness.set}
+		runners.Go(func() error { return runner.run(ctx) })
 	}
-	return nil
+	return runners.Wait()
 }
 
-func (s *starter) ready(*http.Request) error { return s.state.Load().notReady }
+func (s *starter) permissionChecker() (permissionChecker, error) {
+	live, err := client.NewWithWatch(s.mgr.GetConfig(), client.Options{
+		HTTPClient: s.mgr.GetHTTPClient(), Scheme: s.mgr.GetScheme(), Mapper: s.mgr.GetRESTMapper(),
+	})
+	if err != nil {
+		return permissionChecker{}, fmt.Errorf("setting up a client: %w", err)
+	}
+	checker := permissionChecker{live: live}
+	for _, object := range s.options.watchedObjects(s.kinds) {
+		kind, err := apiutil.GVKForObject(object, s.mgr.GetScheme())
+		if err != nil {
+			return permissionChecker{}, err
+		}
+		checker.kinds = append(checker.kinds, kind)
+	}
+	return checker, nil
+}
+
+// serve begins to fill the caches of a namespace, and adds its controllers when they are full.
+func (s *starter) serve(ctx context.Context, namespace string, refused func()) (*servedScope, error) {
+	caches := s.options.Cache
+	caches.DefaultWatchErrorHandler = watchErrorHandler(refused)
+	scope, err := newScope(s.mgr, namespace, caches)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	current := &servedScope{filled: make(chan struct{})}
+	var filling sync.WaitGroup
+	var gauges *scopeGauges
+	filling.Go(func() {
+		gauges, current.err = s.fill(ctx, scope)
+		if ctx.Err() == nil {
+			close(current.filled)
+		}
+	})
+	current.stop = func() {
+		cancel()
+		filling.Wait()
+		s.gauges.remove(gauges)
+		scope.stop()
+	}
+	return current, nil
+}
+
+// fill returns nothing when ctx ends before the caches are full.
+func (s *starter) fill(ctx context.Context, scope *scope) (*scopeGauges, error) {
+	if filled, err := s.options.fill(ctx, scope, s.kinds); !filled || err != nil {
+		return nil, err
+	}
+	gauges, err := s.options.setup(scope, s.kinds)
+	if err != nil {
+		return nil, err
+	}
+	s.gauges.add(gauges)
+	processMetrics.started(s.gauges)
+	return gauges, nil
+}
+
+// watchErrorHandler reports a refusal, which is logged once for the namespace, and has
+// everything else logged as usual.
+func watchErrorHandler(refused func()) toolscache.WatchErrorHandlerWithContext {
+	return func(ctx context.Context, r *toolscache.Reflector, err error) {
+		if apierrors.IsForbidden(err) {
+			refused()
+			return
+		}
+		toolscache.DefaultWatchErrorHandler(ctx, r, err)
+	}
+}
 
 // awaitKinds returns when the API server knows every kind that the controllers watch, or
 // with an error when ctx ends.
 func (s *starter) awaitKinds(ctx context.Context) error {
-	var reported string
 	return wait.PollUntilContextCancel(ctx, crdPoll, true, func(context.Context) (bool, error) {
 		waiting := describeMissing(s.mgr.GetRESTMapper(), s.options.issuerKinds())
-		if waiting != "" && waiting != reported {
-			s.state.Store(&starterState{errors.New(waiting)})
-			s.mgr.GetLogger().Info("Not ready: " + waiting)
-			reported = waiting
+		if waiting != "" {
+			s.readiness.wait(waiting)
 		}
 		return waiting == "", nil
 	})

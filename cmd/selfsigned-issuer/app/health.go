@@ -6,6 +6,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"sync/atomic"
 
@@ -16,7 +17,8 @@ import (
 // probes answers the probes of the kubelet. It does so before there is a manager: a process
 // that waits for the API server is healthy and not ready.
 type probes struct {
-	ready atomic.Pointer[healthz.Checker]
+	ready    atomic.Pointer[healthz.Checker]
+	unserved atomic.Pointer[func() []string]
 }
 
 func newProbes() *probes {
@@ -33,19 +35,34 @@ func (p *probes) setNotReady(reason error) {
 	p.setReadiness(func(*http.Request) error { return reason })
 }
 
+// setUnserved adds lines to /readyz?verbose that do not change its status.
+func (p *probes) setUnserved(describe func() []string) { p.unserved.Store(&describe) }
+
 func (p *probes) checkReadiness(request *http.Request) error { return (*p.ready.Load())(request) }
 
 func (p *probes) handler() http.Handler {
 	mux := http.NewServeMux()
-	for path, checks := range map[string]map[string]healthz.Checker{
-		"/healthz": {"ping": healthz.Ping},
-		"/readyz":  {"controllers": p.checkReadiness},
+	for path, handler := range map[string]http.Handler{
+		"/healthz": &healthz.Handler{Checks: map[string]healthz.Checker{"ping": healthz.Ping}},
+		"/readyz":  p.withUnserved(&healthz.Handler{Checks: map[string]healthz.Checker{"controllers": p.checkReadiness}}),
 	} {
-		handler := http.StripPrefix(path, &healthz.Handler{Checks: checks})
+		handler = http.StripPrefix(path, handler)
 		mux.Handle(path, handler)
 		mux.Handle(path+"/", handler)
 	}
 	return mux
+}
+
+// withUnserved adds the namespaces that are not served to a verbose answer.
+func (p *probes) withUnserved(handler http.Handler) http.Handler {
+	return http.HandlerFunc(func(response http.ResponseWriter, request *http.Request) {
+		handler.ServeHTTP(response, request)
+		if describe := p.unserved.Load(); describe != nil && request.URL.Query().Has("verbose") {
+			for _, line := range (*describe)() {
+				fmt.Fprintf(response, "[!]%s\n", line)
+			}
+		}
+	})
 }
 
 // serve answers at the address until stop is called.

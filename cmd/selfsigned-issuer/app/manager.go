@@ -59,6 +59,7 @@ func runManager(ctx context.Context, o options, logger logr.Logger) error {
 	}
 	defer added.Flush()
 	probes.setReadiness(added.Ready)
+	probes.setUnserved(added.Unserved)
 	if err := addMetrics(ctx, mgr, o); err != nil {
 		return fmt.Errorf("setting up: %w", err)
 	}
@@ -73,7 +74,7 @@ func managerOptions(o options, lease resourcelock.Interface, logger logr.Logger)
 	return ctrl.Options{
 		Scheme:                 controllers.Scheme(),
 		Logger:                 logger,
-		Cache:                  cacheOptions(o),
+		Cache:                  managerCache(o),
 		Metrics:                server.Options{BindAddress: noAddress}, // see metrics.go
 		HealthProbeBindAddress: noAddress,                              // see health.go
 
@@ -88,22 +89,20 @@ func managerOptions(o options, lease resourcelock.Interface, logger logr.Logger)
 	}
 }
 
-// cacheOptions keeps the cache within what the process may list and watch.
-func cacheOptions(o options) cache.Options {
-	caches := cache.Options{DefaultTransform: controllers.Slim}
-	if len(o.namespaces) > 0 {
-		caches.DefaultNamespaces = map[string]cache.Config{}
-	}
-	for _, namespace := range o.namespaces {
-		caches.DefaultNamespaces[namespace] = cache.Config{}
-	}
+// managerCache is not used with --namespaces: each of them has caches of its own.
+func managerCache(o options) cache.Options {
+	caches := cacheOptions()
+	caches.ReaderFailOnMissingInformer = len(o.namespaces) > 0
 	return caches
 }
+
+func cacheOptions() cache.Options { return cache.Options{DefaultTransform: controllers.Slim} }
 
 func controllerOptions(o options) controllers.Options {
 	return controllers.Options{
 		ClusterResourceNamespace: o.clusterResourceNamespace,
 		Namespaces:               o.namespaces,
+		Cache:                    cacheOptions(),
 		PollSecrets:              !o.watchSecrets,
 		Concurrency:              o.concurrency,
 		KubernetesCSRs:           o.kubernetesCSRs,

@@ -1,0 +1,151 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+const (
+	// A namespace that is served is checked every servedInterval, and one that is not every
+	// unservedInterval: it is served within that time after its permissions are there.
+	servedInterval   = 30 * time.Second
+	unservedInterval = 10 * time.Second
+
+	// fillTimeout is how long a namespace may delay that the process becomes ready for the others.
+	fillTimeout = 30 * time.Second
+)
+
+// namespaceRunner serves one namespace for as long as its objects can be listed and watched,
+// or the whole cluster when the namespace is empty.
+type namespaceRunner struct {
+	namespace string
+	// check returns nil, a missingPermission, or another error as long as there is no answer.
+	check func(ctx context.Context, namespace string) error
+	// serve begins to fill the caches. They report a refusal by refused.
+	serve func(ctx context.Context, namespace string, refused func()) (*servedScope, error)
+	// report gets every state, also when it has not changed.
+	report func(namespace string, s namespaceState)
+
+	current *servedScope // nil while the namespace is not served
+	refused chan struct{}
+	since   time.Time // when the namespace began to wait for an answer or its caches
+}
+
+// servedScope is a namespace that is served once filled is closed without an error.
+type servedScope struct {
+	filled   chan struct{}
+	err      error // why the controllers could not be set up
+	stop     func()
+	reported bool // that it is served
+}
+
+// run returns when ctx ends, with an error when the controllers cannot be set up.
+func (r *namespaceRunner) run(ctx context.Context) error {
+	r.refused, r.since = make(chan struct{}, 1), time.Now()
+	answer := r.check(ctx, r.namespace)
+	for ctx.Err() == nil {
+		if err := r.follow(ctx, answer); err != nil {
+			return err
+		}
+		if r.namespace == "" && r.served() {
+			return nil // the caches of the whole cluster are kept, whatever happens
+		}
+		if filled := r.pause(ctx, answer); filled {
+			answer = nil
+		} else {
+			answer = r.check(ctx, r.namespace)
+		}
+	}
+	return nil
+}
+
+// follow does what the answer of the API server asks for.
+func (r *namespaceRunner) follow(ctx context.Context, answer error) (err error) {
+	missing := missingPermission{}
+	switch {
+	case errors.As(answer, &missing):
+		r.stop()
+		r.report(r.namespace, namespaceState{notServed: missing.remedy(r.namespace), leftOut: true})
+		r.since = time.Now()
+	case r.filled():
+		if r.current.err != nil {
+			return r.current.err
+		}
+		r.current.reported = true
+		r.report(r.namespace, namespaceState{})
+	case r.current == nil && answer == nil:
+		r.since = time.Now()
+		r.current, err = r.serve(ctx, r.namespace, r.noteRefusal)
+		fallthrough
+	default:
+		reason := "filling the caches"
+		if answer != nil {
+			reason = answer.Error()
+		}
+		r.report(r.namespace, namespaceState{notServed: reason, leftOut: time.Since(r.since) >= fillTimeout})
+	}
+	return err
+}
+
+func (r *namespaceRunner) filled() bool {
+	if r.current == nil {
+		return false
+	}
+	select {
+	case <-r.current.filled:
+		return true
+	default:
+		return false
+	}
+}
+
+func (r *namespaceRunner) served() bool { return r.current != nil && r.current.reported }
+
+func (r *namespaceRunner) stop() {
+	if r.current != nil {
+		r.current.stop()
+		r.current = nil
+	}
+}
+
+// noteRefusal makes the next check come at once.
+func (r *namespaceRunner) noteRefusal() {
+	select {
+	case r.refused <- struct{}{}:
+	default:
+	}
+}
+
+// pause returns when the namespace is to be checked again, or with true when its caches are
+// full.
+func (r *namespaceRunner) pause(ctx context.Context, answer error) bool {
+	var filled chan struct{}
+	if r.current != nil && !r.served() {
+		filled = r.current.filled
+	}
+	timer := time.NewTimer(r.interval(answer))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-r.refused:
+	case <-timer.C:
+	case <-filled:
+		return true
+	}
+	return false
+}
+
+func (r *namespaceRunner) interval(answer error) time.Duration {
+	switch {
+	case r.served():
+		return servedInterval
+	case r.current == nil && !errors.As(answer, new(missingPermission)):
+		return crdPoll
+	default:
+		return unservedInterval
+	}
+}

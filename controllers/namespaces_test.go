@@ -1,0 +1,283 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/go-logr/logr/funcr"
+)
+
+// tenants is a cluster in which permissions come and go, and what readiness reports about it.
+type tenants struct {
+	*readiness
+
+	mu      sync.Mutex
+	answers map[string]error
+	checks  int
+	hanging bool           // caches are never full
+	serving map[string]int // how often a namespace has been begun, less how often stopped
+	refused map[string]func()
+	lines   []string
+}
+
+var forbidden = missingPermission{verb: "list", resource: "certificaterequests.cert-manager.io"}
+
+const notServedB = "Namespace tenant-b is not served: selfsigned-issuer is not allowed to list certificaterequests.cert-manager.io there. " +
+	"Create the namespace with the Role and the RoleBinding selfsigned-issuer-manager, or remove it from --namespaces."
+
+func newTenants(answers map[string]error) *tenants {
+	c := &tenants{answers: answers, serving: map[string]int{}, refused: map[string]func(){}}
+	sink := funcr.New(func(_, _ string) {}, funcr.Options{}).GetSink()
+	c.readiness = newReadiness(logr.New(messageOnly{sink, c}), newMetrics())
+	return c
+}
+
+func (c *tenants) answer(namespace string, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.answers[namespace] = err
+}
+
+func (c *tenants) check(_ context.Context, namespace string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.checks++
+	return c.answers[namespace]
+}
+
+func (c *tenants) serve(_ context.Context, namespace string, refused func()) (*servedScope, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.serving[namespace]++
+	c.refused[namespace] = refused
+	s := &servedScope{filled: make(chan struct{}), stop: func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.serving[namespace]--
+	}}
+	if !c.hanging {
+		close(s.filled)
+	}
+	return s, nil
+}
+
+// start serves the namespaces until the test ends.
+func (c *tenants) start(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	var namespaces []string
+	for namespace := range c.answers {
+		namespaces = append(namespaces, namespace)
+	}
+	slices.Sort(namespaces)
+	c.begin(namespaces)
+	for _, namespace := range namespaces {
+		r := &namespaceRunner{namespace: namespace, check: c.check, serve: c.serve, report: c.set}
+		running.Go(func() {
+			if err := r.run(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	t.Cleanup(func() { cancel(); running.Wait() })
+	synctest.Wait()
+}
+
+func (c *tenants) wait(d time.Duration) {
+	time.Sleep(d) // of the synctest bubble
+	synctest.Wait()
+}
+
+// want compares what a user sees.
+func (c *tenants) want(t *testing.T, ready string, served map[string]float64, lines ...string) {
+	t.Helper()
+	got := "ready"
+	if err := c.readiness.check(); err != nil {
+		got = err.Error()
+	}
+	if got != ready {
+		t.Errorf("the probe answers %q, want %q", got, ready)
+	}
+	for namespace, want := range served {
+		series := fmt.Sprintf("selfsigned_issuer_namespace_served{served_namespace=%q} %v\n", namespace, want)
+		if text := scrape(t, c.metrics); !strings.Contains(text, series) {
+			t.Errorf("no %s in:\n%s", series, text)
+		}
+		c.mu.Lock()
+		if float64(c.serving[namespace]) != want && !c.hanging {
+			t.Errorf("%s has %d sets of controllers, want %v", namespace, c.serving[namespace], want)
+		}
+		c.mu.Unlock()
+	}
+	if !slices.Equal(lines, c.lines) {
+		t.Errorf("the log has\n%s\nwant\n%s", strings.Join(c.lines, "\n"), strings.Join(lines, "\n"))
+	}
+	c.lines = nil
+}
+
+// messageOnly keeps the messages of a log.
+type messageOnly struct {
+	logr.LogSink
+	tenants *tenants
+}
+
+func (m messageOnly) Info(_ int, message string, _ ...any) {
+	m.tenants.lines = append(m.tenants.lines, message)
+}
+
+// TestNamespaceIsLeftOut: a namespace without permissions delays nobody. It is served once it
+// has them, without them no more, and each change is logged once.
+func TestNamespaceIsLeftOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newTenants(map[string]error{"tenant-a": nil, "tenant-b": forbidden})
+		c.start(t)
+		c.want(t, "ready", map[string]float64{"tenant-a": 1, "tenant-b": 0}, notServedB, "Ready to sign")
+		c.wait(time.Hour)
+		c.want(t, "ready", map[string]float64{"tenant-a": 1, "tenant-b": 0})
+		if want := []string{notServedB}; !slices.Equal(c.describeUnserved(), want) {
+			t.Errorf("the probe adds %q, want %q", c.describeUnserved(), want)
+		}
+
+		c.answer("tenant-b", nil)
+		c.wait(unservedInterval)
+		c.want(t, "ready", map[string]float64{"tenant-a": 1, "tenant-b": 1}, "Namespace tenant-b is served")
+
+		c.answer("tenant-b", forbidden)
+		c.wait(servedInterval)
+		c.want(t, "ready", map[string]float64{"tenant-a": 1, "tenant-b": 0}, notServedB)
+
+		c.answer("tenant-b", nil)
+		c.wait(unservedInterval)
+		c.want(t, "ready", map[string]float64{"tenant-a": 1, "tenant-b": 1}, "Namespace tenant-b is served")
+	})
+}
+
+// TestRefusedWatchIsNoticedAtOnce: the caches report what the next check would find later.
+func TestRefusedWatchIsNoticedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newTenants(map[string]error{"tenant-a": nil, "tenant-b": nil})
+		c.start(t)
+		c.want(t, "ready", map[string]float64{"tenant-a": 1, "tenant-b": 1}, "Ready to sign")
+		c.answer("tenant-b", forbidden)
+		c.refused["tenant-b"]()
+		synctest.Wait()
+		c.want(t, "ready", map[string]float64{"tenant-a": 1, "tenant-b": 0}, notServedB)
+	})
+}
+
+// TestNoNamespaceIsServed: a process that serves nobody is not ready, and says why.
+func TestNoNamespaceIsServed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newTenants(map[string]error{"tenant-b": forbidden})
+		c.start(t)
+		c.want(t, noneServed+". "+notServedB, map[string]float64{"tenant-b": 0}, notServedB, "Not ready: "+noneServed)
+		c.answer("tenant-b", nil)
+		c.wait(unservedInterval)
+		c.want(t, "ready", map[string]float64{"tenant-b": 1}, "Namespace tenant-b is served", "Ready to sign")
+		c.answer("tenant-b", forbidden)
+		c.wait(servedInterval)
+		c.want(t, noneServed+". "+notServedB, map[string]float64{"tenant-b": 0}, notServedB, "Not ready: "+noneServed)
+	})
+}
+
+// TestUnansweredCheckChangesNothing: an API server that is away takes no namespace away.
+func TestUnansweredCheckChangesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newTenants(map[string]error{"tenant-a": nil, "tenant-b": forbidden})
+		c.start(t)
+		c.lines = nil
+		for namespace := range c.answers {
+			c.answer(namespace, errors.New("failed to list secrets, will retry: connection refused"))
+		}
+		c.wait(fillTimeout - unservedInterval)
+		c.want(t, "ready", map[string]float64{"tenant-a": 1, "tenant-b": 0})
+	})
+}
+
+// TestHangingNamespaceDelaysForATime: without any answer, the process becomes ready for the
+// other namespaces after a while.
+func TestHangingNamespaceDelaysForATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reason := "failed to list secrets, will retry: the server is currently unable to handle the request"
+		c := newTenants(map[string]error{"tenant-a": nil, "tenant-b": errors.New(reason)})
+		c.start(t)
+		c.want(t, "namespace tenant-b: "+reason, map[string]float64{"tenant-a": 1, "tenant-b": 0})
+		c.wait(fillTimeout + crdPoll)
+		c.want(t, "ready", map[string]float64{"tenant-a": 1, "tenant-b": 0},
+			"Namespace tenant-b is not served: "+reason, "Ready to sign")
+		c.answer("tenant-b", nil)
+		c.wait(crdPoll)
+		c.want(t, "ready", map[string]float64{"tenant-a": 1, "tenant-b": 1}, "Namespace tenant-b is served")
+	})
+}
+
+// TestWholeCluster: without --namespaces there is one scope, which stays, and is not checked
+// again.
+func TestWholeCluster(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const refused = "selfsigned-issuer is not allowed to list certificaterequests.cert-manager.io. Apply the overlay again, which grants this permission."
+		c := newTenants(map[string]error{"": forbidden})
+		c.start(t)
+		c.wait(time.Minute)
+		c.want(t, refused, nil, "Not ready: "+refused)
+		c.answer("", nil)
+		c.wait(unservedInterval)
+		c.want(t, "ready", nil, "Ready to sign")
+		checks := c.checks
+		c.answer("", forbidden)
+		c.wait(time.Hour)
+		c.want(t, "ready", nil)
+		if c.checks != checks {
+			t.Errorf("%d checks after the caches were full, want none", c.checks-checks)
+		}
+	})
+}
+
+// TestFillingCaches: the process is not ready before the caches are full.
+func TestFillingCaches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newTenants(map[string]error{"": nil})
+		c.hanging = true
+		c.start(t)
+		c.want(t, "filling the caches", nil)
+		if strings.Contains(fmt.Sprint(c.describeUnserved()), "filling") {
+			t.Errorf("the whole cluster is described as a namespace: %q", c.describeUnserved())
+		}
+	})
+}
+
+// TestWorkersAreShared: all namespaces together have the workers that --concurrency allows,
+// and each of them has some.
+func TestWorkersAreShared(t *testing.T) {
+	t.Parallel()
+	namespaces := func(n int) (names []string) {
+		for i := range n {
+			names = append(names, fmt.Sprint("tenant-", i))
+		}
+		return names
+	}
+	for _, c := range []struct{ concurrency, namespaces, want int }{
+		{100, 0, 100}, {100, 1, 100}, {100, 2, 50}, {100, 80, 2}, {1, 3, 1},
+	} {
+		o := Options{Concurrency: c.concurrency, Namespaces: namespaces(c.namespaces)}
+		if got := o.workers(); got != c.want {
+			t.Errorf("%d workers with %d namespaces: %d each, want %d", c.concurrency, c.namespaces, got, c.want)
+		}
+	}
+	twice := Options{Concurrency: 100, Namespaces: []string{"tenant-b", "tenant-a", "tenant-b"}}
+	if got, want := twice.scopeNamespaces(), []string{"tenant-a", "tenant-b"}; !slices.Equal(got, want) {
+		t.Errorf("a namespace that is listed twice is served twice: %q", got)
+	}
+}

@@ -1,0 +1,86 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// permissionTimeout bounds one check of a namespace.
+const permissionTimeout = 10 * time.Second
+
+// permissionChecker finds out whether the objects of a namespace can be listed and watched. It
+// does what the caches do, on one object at most: of all answers, only that one is the truth
+// for every authorizer.
+type permissionChecker struct {
+	live  client.WithWatch // must not be a cache
+	kinds []schema.GroupVersionKind
+}
+
+// missingPermission is the API server's definitive answer that a permission is missing. An
+// account whose permissions are those of a Role gets it for a namespace that does not exist, too.
+type missingPermission struct{ verb, resource string }
+
+func (m missingPermission) Error() string {
+	return fmt.Sprintf("selfsigned-issuer is not allowed to %s %s", m.verb, m.resource)
+}
+
+// remedy says what is to be done about it; namespace is empty for the whole cluster.
+func (m missingPermission) remedy(namespace string) string {
+	if namespace == "" {
+		return m.Error() + ". Apply the overlay again, which grants this permission."
+	}
+	return m.Error() + " there. Create the namespace with the Role and the RoleBinding selfsigned-issuer-manager, or remove it from --namespaces."
+}
+
+// check returns nil, a missingPermission, or why the API server has given no answer.
+func (c permissionChecker) check(ctx context.Context, namespace string) error {
+	ctx, cancel := context.WithTimeout(ctx, permissionTimeout)
+	defer cancel()
+	for _, kind := range c.kinds {
+		if err := c.checkKind(ctx, kind, namespace); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c permissionChecker) checkKind(ctx context.Context, kind schema.GroupVersionKind, namespace string) error {
+	mapping, err := c.live.RESTMapper().RESTMapping(kind.GroupKind(), kind.Version)
+	if err != nil {
+		return fmt.Errorf("waiting for the API server to list its kinds: %s", whyFailed(err))
+	}
+	if mapping.Scope.Name() == apimeta.RESTScopeNameRoot {
+		namespace = ""
+	}
+	resource := mapping.Resource.GroupResource().String()
+	list := &metav1.PartialObjectMetadataList{}
+	list.SetGroupVersionKind(kind.GroupVersion().WithKind(kind.Kind + "List"))
+	if err := c.live.List(ctx, list, client.InNamespace(namespace), client.Limit(1)); err != nil {
+		return permissionError("list", resource, err)
+	}
+	// From the version of the list on, nothing is sent but the answer.
+	from := &metav1.ListOptions{ResourceVersion: list.ResourceVersion, TimeoutSeconds: new(int64(1))}
+	watch, err := c.live.Watch(ctx, list, client.InNamespace(namespace), &client.ListOptions{Raw: from})
+	if err != nil {
+		return permissionError("watch", resource, err)
+	}
+	watch.Stop()
+	return nil
+}
+
+func permissionError(verb, resource string, err error) error {
+	if apierrors.IsForbidden(err) {
+		return missingPermission{verb, resource}
+	}
+	return fmt.Errorf("failed to %s %s, will retry: %s", verb, resource, whyFailed(err))
+}

@@ -1,0 +1,167 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/go-logr/logr"
+)
+
+// namespaceState says whether a namespace is served.
+type namespaceState struct {
+	notServed string // why not; empty when it is served
+	leftOut   bool   // the process is ready without it
+}
+
+// readiness is what the process reports about the namespaces that it serves: in the log, in
+// its probes and in its metrics.
+type readiness struct {
+	log     logr.Logger
+	metrics *metrics
+
+	mu       sync.Mutex
+	notReady error                     // nil when the process is ready
+	states   map[string]namespaceState // by namespace; "" is the whole cluster
+	started  bool                      // it was ready once
+	logged   map[string]string         // the last reason in the log, by namespace
+}
+
+func newReadiness(log logr.Logger, m *metrics) *readiness {
+	return &readiness{log: log, metrics: m, notReady: errors.New("starting"), states: map[string]namespaceState{}, logged: map[string]string{}}
+}
+
+// wait notes why no namespace can be served yet, and logs it when it has changed.
+func (r *readiness) wait(reason string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.notReady = errors.New(reason)
+	r.logOnce("", "Not ready: ", reason)
+}
+
+// begin notes which namespaces are to be served from now on.
+func (r *readiness) begin(namespaces []string) {
+	for _, namespace := range namespaces {
+		if namespace != "" {
+			r.metrics.served.WithLabelValues(namespace).Set(0)
+		}
+		r.set(namespace, namespaceState{notServed: "filling the caches"})
+	}
+}
+
+// set notes the state of a namespace, and logs it when it has changed.
+func (r *readiness) set(namespace string, s namespaceState) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.states[namespace] = s
+	if namespace != "" {
+		r.reportNamespace(namespace, s)
+	}
+	r.reportProcess()
+}
+
+func (r *readiness) reportNamespace(namespace string, s namespaceState) {
+	switch {
+	case s.notServed == "":
+		r.metrics.served.WithLabelValues(namespace).Set(1)
+		if r.logged[namespace] != "" {
+			r.log.Info(fmt.Sprintf("Namespace %s is served", namespace))
+			delete(r.logged, namespace)
+		}
+	case s.leftOut:
+		r.metrics.served.WithLabelValues(namespace).Set(0)
+		r.logOnce(namespace, "", describeUnserved(namespace, s))
+	}
+}
+
+func (r *readiness) reportProcess() {
+	wasReady := r.notReady == nil
+	r.notReady = r.reason()
+	if r.notReady == nil {
+		r.metrics.ready.Set(1)
+		if !wasReady {
+			r.started = true
+			r.log.Info("Ready to sign")
+			delete(r.logged, "")
+		}
+		return
+	}
+	r.metrics.ready.Set(0)
+	if cluster, whole := r.states[""]; whole && cluster.leftOut {
+		r.logOnce("", "Not ready: ", cluster.notServed)
+	} else if !whole && len(r.unserved()) == len(r.states) {
+		r.logOnce("", "Not ready: ", noneServed)
+	}
+}
+
+// logOnce logs a reason unless it is the last one that was logged about the namespace.
+func (r *readiness) logOnce(namespace, intro, reason string) {
+	if r.logged[namespace] != reason {
+		r.log.Info(intro + reason)
+		r.logged[namespace] = reason
+	}
+}
+
+// noneServed begins the reason of a process that all namespaces have left.
+const noneServed = "none of the namespaces in --namespaces is served"
+
+// reason returns why the process is not ready: no namespace is served, or one is still to be
+// filled at the start.
+func (r *readiness) reason() error {
+	if cluster, whole := r.states[""]; whole {
+		if cluster.notServed == "" {
+			return nil
+		}
+		return errors.New(cluster.notServed)
+	}
+	var filling []string
+	for _, namespace := range slices.Sorted(maps.Keys(r.states)) {
+		if s := r.states[namespace]; s.notServed != "" && !s.leftOut {
+			filling = append(filling, fmt.Sprintf("namespace %s: %s", namespace, s.notServed))
+		}
+	}
+	unserved := r.unserved()
+	switch {
+	case len(unserved) == len(r.states):
+		return errors.New(noneServed + ". " + strings.Join(unserved, " "))
+	case len(filling) > 0 && (!r.started || len(filling)+len(unserved) == len(r.states)):
+		return errors.New(strings.Join(filling, "; "))
+	default:
+		return nil
+	}
+}
+
+// describeUnserved describes the namespaces that are left out.
+func (r *readiness) describeUnserved() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.unserved()
+}
+
+// unserved is describeUnserved for those who hold the lock.
+func (r *readiness) unserved() []string {
+	var lines []string
+	for _, namespace := range slices.Sorted(maps.Keys(r.states)) {
+		if s := r.states[namespace]; namespace != "" && s.notServed != "" && s.leftOut {
+			lines = append(lines, describeUnserved(namespace, s))
+		}
+	}
+	return lines
+}
+
+func describeUnserved(namespace string, s namespaceState) string {
+	return fmt.Sprintf("Namespace %s is not served: %s", namespace, s.notServed)
+}
+
+// check is the readiness probe.
+func (r *readiness) check() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.notReady
+}
