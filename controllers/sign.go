@@ -92,7 +92,7 @@ func (r *run) pollSecret(v *verdict) *verdict {
 // manifests returns the overlay and the role that give this process its rights.
 func (r *run) manifests() (overlay, role string) {
 	if r.namespaced {
-		return "deploy/overlays/namespaced", "Role selfsigned-issuer-manager"
+		return "deploy/served-namespace", "Role selfsigned-issuer-manager"
 	}
 	return "deploy/overlays/default", "ClusterRole selfsigned-issuer-manager"
 }

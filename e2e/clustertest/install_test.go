@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,9 +22,6 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/plugin"
 	"github.com/cert-manager/selfsigned-issuer/e2e/toolchain"
 )
-
-// admin is what only an administrator may install; the other overlays contain it.
-const admin = "deploy/admin"
 
 // installation is an overlay in the cluster.
 type installation struct {
@@ -48,23 +46,36 @@ func install(t *testing.T, o overlay) *installation {
 		t.Fatal(err)
 	}
 	for _, object := range objects {
-		switch {
-		case object.GetKind() == "Deployment":
-			if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &i.deployment); err != nil {
-				t.Fatal(err)
-			}
-		case o.apart && object.GetKind() == "Role" && object.GetName() == "selfsigned-issuer-manager":
-			i.namespace = object.GetNamespace() // of those that it serves
+		if object.GetKind() != "Deployment" {
+			continue
 		}
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &i.deployment); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if o.apart {
+		i.namespace = "sandbox" // which the overlay serves
 	}
 	i.folder = withImage(t, path, i.deployment.Spec.Template.Spec.Containers[0].Image)
 	t.Cleanup(func() { i.cleanUp(t) })
 	create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: i.namespace}})
-	if o.apart {
-		run(t, "apply", "--server-side", "-k", admin)
+	for _, step := range i.steps() {
+		run(t, "apply", "--server-side", "-k", step)
 	}
-	run(t, "apply", "--server-side", "-k", i.folder)
 	return i
+}
+
+// steps returns the kustomizations of the installation, in the order of deploy/README.md.
+func (i *installation) steps() []string {
+	if !i.apart {
+		return []string{plugin.NamespaceStep, i.folder}
+	}
+	return []string{plugin.NamespaceStep, plugin.AdminStep, i.folder, i.served()}
+}
+
+// served is the step for the namespace that is served.
+func (i *installation) served() string {
+	return "deploy/overlays/" + i.name + "/namespaces/" + i.namespace
 }
 
 // withImage writes a kustomization that replaces the overlay's image.
@@ -105,9 +116,8 @@ func (i *installation) cleanUp(t *testing.T) {
 	if i.removed {
 		return
 	}
-	show(t, "delete", "-k", i.folder, "--ignore-not-found")
-	if i.apart {
-		show(t, "delete", "-k", admin, "--ignore-not-found")
+	for _, step := range slices.Backward(i.steps()) {
+		show(t, "delete", "-k", step, "--ignore-not-found")
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 )
 
 // keepIssuers is what docs/upgrade.md adds to the removal, so that the issuers stay.
-const keepIssuers = "app.kubernetes.io/component!=crds"
+const keepIssuers = "!selfsigned.cert-manager.io/crds"
 
 // crds keep the issuers.
 var crds = []string{
@@ -37,29 +37,42 @@ func (i *installation) testRemoval(t *testing.T, before []string) {
 	}
 	remaining := i.folder
 	if i.apart {
+		run(t, "delete", "-k", i.served())
 		run(t, "delete", "-k", i.folder)
-		awaitInventory(t, "after the overlay", before, secrets, issuers, i.administrators(t))
-		remaining = admin
+		awaitInventory(t, "after the overlay", before, secrets, issuers, i.ofNamespace(), i.administrators(t))
+		remaining = plugin.AdminStep
 	}
 	run(t, "delete", "-k", remaining, "-l", keepIssuers)
-	awaitInventory(t, "without the issuers", before, secrets, issuers, crds)
+	awaitInventory(t, "without the issuers", before, secrets, issuers, i.ofNamespace(), crds)
 	run(t, "delete", "-k", remaining, "--ignore-not-found")
-	awaitInventory(t, "with the issuers", before, secrets)
+	awaitInventory(t, "with the issuers", before, secrets, i.ofNamespace())
+	run(t, "delete", "-k", plugin.NamespaceStep)
+	awaitInventory(t, "with the namespace", before, secrets)
 	i.removed = true
 }
 
-// administrators lists what deploy/admin installs, and what comes with its namespace.
-func (i *installation) administrators(t *testing.T) []string {
-	t.Helper()
+// ofNamespace lists the namespace and what others than the overlay have created in it.
+func (i *installation) ofNamespace() []string {
 	namespace := i.deployment.Namespace
 	left := []string{
-		crds[0],
+		"namespaces /" + namespace,
 		"configmaps " + namespace + "/kube-root-ca.crt",
 		"serviceaccounts " + namespace + "/default",
-		// The process made it, and it goes with the namespace.
 		"leases.coordination.k8s.io " + namespace + "/selfsigned-issuer.selfsigned.cert-manager.io",
 	}
-	objects, err := plugin.Render(admin)
+	if i.metrics == authenticated {
+		for _, secret := range []string{"ca", "tls", "client"} {
+			left = append(left, "secrets "+namespace+"/selfsigned-issuer-metrics-"+secret)
+		}
+	}
+	return left
+}
+
+// administrators lists what deploy/admin installs.
+func (i *installation) administrators(t *testing.T) []string {
+	t.Helper()
+	left := []string{crds[0]}
+	objects, err := plugin.Render(plugin.AdminStep)
 	if err != nil {
 		t.Fatal(err)
 	}

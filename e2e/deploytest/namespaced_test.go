@@ -5,11 +5,9 @@ package deploytest
 
 import (
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apiextensions "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 
@@ -40,10 +38,15 @@ var namespacedRights = map[string][]string{
 // lists the namespaces that are served in one place.
 func TestNamespaced(t *testing.T) {
 	objects := rendered{}
-	for _, object := range mustRender(t, plugin.NamespacedOverlay) {
-		objects[object.GetKind()+"/"+object.GetName()] = decode(t, object)
-		if object.GetNamespace() == "" {
-			t.Errorf("%s %s has no namespace", object.GetKind(), object.GetName())
+	for _, step := range steps(t, plugin.NamespacedOverlay) {
+		if step == plugin.AdminStep || step == plugin.NamespaceStep {
+			continue
+		}
+		for _, object := range mustRender(t, step) {
+			objects[object.GetKind()+"/"+object.GetName()] = decode(t, object)
+			if object.GetNamespace() == "" {
+				t.Errorf("%s %s has no namespace", object.GetKind(), object.GetName())
+			}
 		}
 	}
 	got := map[string][]string{}
@@ -53,12 +56,7 @@ func TestNamespaced(t *testing.T) {
 	if diff := cmp.Diff(namespacedRights, got); diff != "" {
 		t.Errorf("rights (-want +got):\n%s", diff)
 	}
-	var served []string
-	for _, arg := range container(t, objects).Args {
-		if value, ok := strings.CutPrefix(arg, "--namespaces="); ok {
-			served = append(served, value)
-		}
-	}
+	served := servedNamespaces(deployment(t, objects))
 	for _, id := range []string{servedRole, servedBinding} {
 		if got := []string{accessor(t, objects[id]).GetNamespace()}; !slices.Equal(got, served) {
 			t.Errorf("%s is in %q, but the process serves %q", id, got, served)
@@ -70,7 +68,7 @@ func TestNamespaced(t *testing.T) {
 func TestAdminStep(t *testing.T) {
 	for _, object := range mustRender(t, plugin.AdminStep) {
 		switch decode(t, object).(type) {
-		case *corev1.Namespace, *apiextensions.CustomResourceDefinition, *rbacv1.ClusterRole, *rbacv1.ClusterRoleBinding:
+		case *apiextensions.CustomResourceDefinition, *rbacv1.ClusterRole, *rbacv1.ClusterRoleBinding:
 		default:
 			t.Errorf("%s %s does not belong there", object.GetKind(), object.GetName())
 		}

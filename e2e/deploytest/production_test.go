@@ -4,6 +4,7 @@
 package deploytest
 
 import (
+	"maps"
 	"slices"
 	"testing"
 
@@ -42,29 +43,61 @@ func TestHighAvailability(t *testing.T) {
 }
 
 func TestNetworkPolicy(t *testing.T) {
-	objects := render(t, plugin.ProductionOverlay)
-	spec := get[*networkingv1.NetworkPolicy](t, objects, "NetworkPolicy/"+name).Spec
-	expectSelectsPods(t, objects, &spec.PodSelector)
-	if want := []networkingv1.PolicyType{"Ingress", "Egress"}; !slices.Equal(spec.PolicyTypes, want) {
-		t.Errorf("restricts %q, want %q", spec.PolicyTypes, want)
+	for installation, want := range map[string]connections{
+		plugin.ProductionOverlay: {
+			in:  []string{"metrics/TCP"},
+			out: []string{"443/TCP", "6443/TCP", "53/UDP", "53/TCP"},
+			// Where kube-prometheus runs it, and as the Prometheus operator labels it.
+			peers: [][2]string{{"kubernetes.io/metadata.name in (monitoring)", "app.kubernetes.io/name in (prometheus)"}},
+		},
+		adjusted: {
+			in:    []string{"metrics/TCP"},
+			out:   []string{"443/TCP", "6443/TCP", "8443/TCP", "53/UDP", "53/TCP"},
+			peers: [][2]string{{"kubernetes.io/metadata.name in (openshift-user-workload-monitoring)", "app.kubernetes.io/name in (prometheus)"}},
+		},
+	} {
+		objects := render(t, installation)
+		spec := get[*networkingv1.NetworkPolicy](t, objects, "NetworkPolicy/"+name).Spec
+		expectSelectsPods(t, objects, &spec.PodSelector)
+		if want := []networkingv1.PolicyType{"Ingress", "Egress"}; !slices.Equal(spec.PolicyTypes, want) {
+			t.Errorf("%s restricts %q, want %q", installation, spec.PolicyTypes, want)
+		}
+		if diff := cmp.Diff(want, connectionsOf(spec), cmp.AllowUnexported(connections{})); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", installation, diff)
+		}
 	}
-	var in, out []string
+}
+
+// connections are those of a NetworkPolicy as a person reads it.
+type connections struct {
+	in, out []string
+	peers   [][2]string // who may connect: the selectors of the namespace and of the Pods
+}
+
+func connectionsOf(spec networkingv1.NetworkPolicySpec) connections {
+	var p connections
 	for _, rule := range spec.Ingress {
-		for _, port := range rule.Ports {
-			in = append(in, port.Port.String())
+		p.in = append(p.in, ports(rule.Ports)...)
+		for _, peer := range rule.From {
+			p.peers = append(p.peers, [2]string{metav1.FormatLabelSelector(peer.NamespaceSelector), metav1.FormatLabelSelector(peer.PodSelector)})
 		}
 	}
 	for _, rule := range spec.Egress {
-		for _, port := range rule.Ports {
-			out = append(out, port.Port.String())
+		p.out = append(p.out, ports(rule.Ports)...)
+	}
+	return p
+}
+
+func ports(list []networkingv1.NetworkPolicyPort) []string {
+	var lines []string
+	for _, port := range list {
+		protocol := corev1.ProtocolTCP
+		if port.Protocol != nil {
+			protocol = *port.Protocol
 		}
+		lines = append(lines, port.Port.String()+"/"+string(protocol))
 	}
-	if want := []string{"metrics"}; !slices.Equal(in, want) {
-		t.Errorf("may be reached at %q, want %q", in, want)
-	}
-	if want := []string{"443", "6443"}; !slices.Equal(out, want) {
-		t.Errorf("may reach %q, want %q", out, want)
-	}
+	return lines
 }
 
 // From the ServiceMonitor to the port of the container: a link that selects nothing would
@@ -88,38 +121,72 @@ func TestScraping(t *testing.T) {
 	}
 }
 
-// What serves the metrics, what Prometheus expects to be served, and the certificate in
-// between, all have to be about the same name.
-func TestMetricsTLS(t *testing.T) {
-	objects := render(t, plugin.ProductionOverlay)
-	certificate := get[*cmapi.Certificate](t, objects, "Certificate/selfsigned-issuer-metrics").Spec
-	service := metricsService + "." + namespace + ".svc"
-	if !slices.Equal(certificate.DNSNames, []string{service}) {
-		t.Errorf("the certificate is for %q, want %s", certificate.DNSNames, service)
-	}
-	if certificate.SecretName != metricsSecret {
-		t.Errorf("the certificate is in Secret %s, want %s", certificate.SecretName, metricsSecret)
-	}
-	c := container(t, objects)
-	mount := c.VolumeMounts[0]
-	if want := []string{"--metrics-secure", "--metrics-cert-dir=" + mount.MountPath}; !slices.Equal(c.Args[len(c.Args)-2:], want) {
-		t.Errorf("the last arguments of %q are not %q", c.Args, want)
-	}
-	if !mount.ReadOnly || mount.Name != deployment(t, objects).Spec.Template.Spec.Volumes[0].Name {
-		t.Errorf("the certificate is not mounted to be read: %+v", mount)
-	}
-	monitor := get[*unstructured.Unstructured](t, objects, "ServiceMonitor/"+name)
-	endpoints, _, _ := unstructured.NestedSlice(monitor.Object, "spec", "endpoints")
-	want := map[string]any{
-		"port": "metrics", "path": "/metrics", "scheme": "https", "interval": "30s",
-		"bearerTokenFile": "/var/run/secrets/kubernetes.io/serviceaccount/token",
-		"tlsConfig": map[string]any{
-			"serverName": service,
-			"ca":         map[string]any{"secret": map[string]any{"name": metricsSecret, "key": "ca.crt"}},
+// What serves the metrics, what Prometheus expects, and the certificate in between, are about
+// the same name. Nothing that Prometheus uses is a file: OpenShift refuses such a monitor.
+func TestSecureMetrics(t *testing.T) {
+	fromSecret := func(name, key string) map[string]any { return map[string]any{"name": name, "key": key} }
+	const client = "selfsigned-issuer-metrics-client"
+	for installation, want := range map[string]struct {
+		args     []string
+		endpoint map[string]any
+	}{
+		plugin.ProductionOverlay: {
+			args: []string{"--metrics-client-ca-file=/etc/selfsigned-issuer/metrics/ca.crt"},
+			endpoint: map[string]any{"tlsConfig": map[string]any{
+				"serverName": metricsService,
+				"ca":         map[string]any{"secret": fromSecret(client, "ca.crt")},
+				"cert":       map[string]any{"secret": fromSecret(client, "tls.crt")},
+				"keySecret":  fromSecret(client, "tls.key"),
+			}},
 		},
+		metricsTLS: {endpoint: map[string]any{
+			"authorization": map[string]any{"credentials": fromSecret("selfsigned-issuer-metrics-reader", "token")},
+			"tlsConfig": map[string]any{
+				"serverName": metricsService,
+				"ca":         map[string]any{"secret": fromSecret(metricsSecret, "ca.crt")},
+			},
+		}},
+	} {
+		objects := render(t, installation)
+		c := container(t, objects)
+		args := append([]string{"--metrics-secure", "--metrics-cert-dir=" + c.VolumeMounts[0].MountPath}, want.args...)
+		if got := c.Args[len(c.Args)-len(args):]; !slices.Equal(got, args) {
+			t.Errorf("%s: the last arguments are %q, want %q", installation, got, args)
+		}
+		maps.Copy(want.endpoint, map[string]any{"port": "metrics", "path": "/metrics", "scheme": "https", "interval": "30s"})
+		monitor := get[*unstructured.Unstructured](t, objects, "ServiceMonitor/"+name)
+		endpoints, _, _ := unstructured.NestedSlice(monitor.Object, "spec", "endpoints")
+		if diff := cmp.Diff([]any{want.endpoint}, endpoints); diff != "" {
+			t.Errorf("%s: what Prometheus scrapes (-want +got):\n%s", installation, diff)
+		}
+		checkServedCertificate(t, objects)
 	}
-	if diff := cmp.Diff([]any{want}, endpoints); diff != "" {
-		t.Errorf("what Prometheus scrapes (-want +got):\n%s", diff)
+}
+
+func checkServedCertificate(t *testing.T, objects rendered) {
+	t.Helper()
+	certificate := get[*cmapi.Certificate](t, objects, "Certificate/selfsigned-issuer-metrics").Spec
+	if !slices.Equal(certificate.DNSNames, []string{metricsService}) {
+		t.Errorf("the certificate is for %q, want %s", certificate.DNSNames, metricsService)
+	}
+	mount, volume := container(t, objects).VolumeMounts[0], deployment(t, objects).Spec.Template.Spec.Volumes[0]
+	if !mount.ReadOnly || mount.Name != volume.Name || volume.Secret.SecretName != certificate.SecretName {
+		t.Errorf("Secret %s is not mounted to be read: %+v, %+v", certificate.SecretName, mount, volume)
+	}
+}
+
+// A new key of the authority would make every certificate that it has issued useless at once.
+// A new key of a server or a client is normal.
+func TestMetricsKeys(t *testing.T) {
+	objects := render(t, plugin.ProductionOverlay)
+	for certificate, want := range map[string]cmapi.PrivateKeyRotationPolicy{
+		"selfsigned-issuer-metrics-ca":     cmapi.RotationPolicyNever,
+		"selfsigned-issuer-metrics":        cmapi.RotationPolicyAlways,
+		"selfsigned-issuer-metrics-client": cmapi.RotationPolicyAlways,
+	} {
+		if got := get[*cmapi.Certificate](t, objects, "Certificate/"+certificate).Spec.PrivateKey.RotationPolicy; got != want {
+			t.Errorf("%s: rotationPolicy is %s, want %s", certificate, got, want)
+		}
 	}
 }
 

@@ -67,9 +67,12 @@ var metricsRights = map[string][]string{
 	metricsReader: {"/metrics [get]"},
 }
 
+// ofReader are the binding and the account of the component metrics-tls for Prometheus.
+const ofReader = "ClusterRoleBinding/selfsigned-issuer-metrics-reader"
+
 func TestRights(t *testing.T) {
-	production := maps.Clone(defaultRights)
-	maps.Copy(production, metricsRights)
+	withMetrics := maps.Clone(defaultRights)
+	maps.Copy(withMetrics, metricsRights)
 	withCSRs := maps.Clone(defaultRights)
 	withCSRs[csrComponent] = csrRights
 	withoutWatch := maps.Clone(defaultRights)
@@ -83,7 +86,9 @@ func TestRights(t *testing.T) {
 		plugin.DefaultOverlay:     defaultRights,
 		plugin.DevelopmentOverlay: defaultRights,
 		otherCertManager:          defaultRights,
-		plugin.ProductionOverlay:  production,
+		plugin.ProductionOverlay:  defaultRights,
+		adjusted:                  defaultRights,
+		metricsTLS:                withMetrics,
 		plugin.NamespacedOverlay:  withNamespaces,
 		kubernetesCSR:             withCSRs,
 		noSecretWatch:             withoutWatch,
@@ -118,8 +123,8 @@ func TestBindings(t *testing.T) {
 			if objects[b.role.Kind+"/"+b.role.Name] == nil {
 				t.Errorf("%s binds %s %s, which does not exist", id, b.role.Kind, b.role.Name)
 			}
-			if id == "ClusterRoleBinding/"+approver {
-				continue // its subject is cert-manager's, see below
+			if id == "ClusterRoleBinding/"+approver || id == ofReader {
+				continue // see TestApproverIsCertManager and TestTransformed
 			}
 			want := []rbacv1.Subject{{Kind: "ServiceAccount", Name: name, Namespace: namespace}}
 			if diff := cmp.Diff(want, b.subjects); diff != "" {

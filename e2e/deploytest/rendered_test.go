@@ -33,13 +33,15 @@ const (
 
 	kubernetesCSR    = "deploy/examples/kubernetes-csr"
 	otherCertManager = "deploy/examples/other-cert-manager"
+	adjusted         = "deploy/examples/adjusted"
 	noSecretWatch    = "e2e/testdata/no-secret-watch"
+	metricsTLS       = "e2e/testdata/metrics-tls"
 )
 
 // installations are all that can be installed as it is.
 var installations = []string{
 	plugin.DefaultOverlay, plugin.ProductionOverlay, plugin.NamespacedOverlay, plugin.DevelopmentOverlay,
-	kubernetesCSR, otherCertManager, noSecretWatch,
+	kubernetesCSR, otherCertManager, adjusted, noSecretWatch, metricsTLS,
 }
 
 // rendered are an installation's objects by kind and name, in their Go types.
@@ -64,7 +66,7 @@ func mustRender(t *testing.T, kustomization string) []*unstructured.Unstructured
 func render(t *testing.T, installation string) rendered {
 	t.Helper()
 	result := rendered{}
-	for _, step := range plugin.Steps(installation) {
+	for _, step := range steps(t, installation) {
 		for _, object := range mustRender(t, step) {
 			id := object.GetKind() + "/" + object.GetName()
 			if result[id] != nil {
@@ -74,6 +76,15 @@ func render(t *testing.T, installation string) rendered {
 		}
 	}
 	return result
+}
+
+func steps(t *testing.T, installation string) []string {
+	t.Helper()
+	steps, err := plugin.Steps(installation)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return steps
 }
 
 // decode returns the object in its Go type, with unknown and repeated fields as errors. A

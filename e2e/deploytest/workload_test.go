@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	podsecurity "k8s.io/pod-security-admission/api"
@@ -82,10 +83,58 @@ func TestResources(t *testing.T) {
 			{"a request for CPU", !resources.Requests.Cpu().IsZero()},
 			{"a request for memory", !resources.Requests.Memory().IsZero()},
 			{"a limit for memory", !resources.Limits.Memory().IsZero()},
-			{"no limit for CPU", resources.Limits.Cpu().IsZero()},
 		} {
 			if !wanted.amount {
 				t.Errorf("want %s: %v", wanted.what, resources)
+			}
+		}
+	})
+}
+
+// A CPU limit delays the renewal of the Lease: only the example sets one, for clusters that
+// require it.
+func TestCPULimit(t *testing.T) {
+	for installation, want := range map[string]string{plugin.DefaultOverlay: "0", plugin.ProductionOverlay: "0", adjusted: "1"} {
+		c := container(t, render(t, installation))
+		if got := c.Resources.Limits.Cpu().String(); got != want {
+			t.Errorf("%s: the CPU limit is %s, want %s", installation, got, want)
+		}
+	}
+}
+
+// The Go runtime does not count all memory that counts towards the container's limit.
+func TestMemoryLimitHasHeadroom(t *testing.T) {
+	forEach(t, func(t *testing.T, objects rendered) {
+		c := container(t, objects)
+		i := slices.IndexFunc(c.Env, func(variable corev1.EnvVar) bool { return variable.Name == "GOMEMLIMIT" })
+		if i < 0 {
+			t.Fatal("no GOMEMLIMIT")
+		}
+		// 200MiB for Go is 200Mi for Kubernetes.
+		value, err := resource.ParseQuantity(strings.TrimSuffix(c.Env[i].Value, "B"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		limit := c.Resources.Limits.Memory().Value()
+		if most, least := limit*9/10, limit/2; value.Value() > most || value.Value() < least {
+			t.Errorf("GOMEMLIMIT is %s, want at most 90 %% of the limit of %s, and at least half of it", c.Env[i].Value, c.Resources.Limits.Memory())
+		}
+	})
+}
+
+// A service mesh that injects by default does not inject into this Pod: the namespace refuses
+// the capabilities that the injected init container needs.
+func TestNoMesh(t *testing.T) {
+	forEach(t, func(t *testing.T, objects rendered) {
+		pod := deployment(t, objects).Spec.Template
+		for label, want := range map[string]string{"sidecar.istio.io/inject": "false", "istio.io/dataplane-mode": "none"} {
+			if got := pod.Labels[label]; got != want {
+				t.Errorf("the Pod's label %s is %q, want %q", label, got, want)
+			}
+		}
+		for annotation, want := range map[string]string{"sidecar.istio.io/inject": "false", "linkerd.io/inject": "disabled"} {
+			if got := pod.Annotations[annotation]; got != want {
+				t.Errorf("the Pod's annotation %s is %q, want %q", annotation, got, want)
 			}
 		}
 	})
@@ -113,8 +162,11 @@ func TestLeaderElectionNamespace(t *testing.T) {
 		if !slices.Contains(c.Args, "--leader-election-namespace=$(POD_NAMESPACE)") {
 			t.Errorf("the Pod's namespace is not among the arguments %q", c.Args)
 		}
-		if env := c.Env[0]; env.Name != "POD_NAMESPACE" || env.ValueFrom.FieldRef.FieldPath != "metadata.namespace" {
-			t.Errorf("POD_NAMESPACE is not the Pod's namespace: %v", env)
+		isNamespace := func(env corev1.EnvVar) bool {
+			return env.Name == "POD_NAMESPACE" && env.ValueFrom.FieldRef.FieldPath == "metadata.namespace"
+		}
+		if !slices.ContainsFunc(c.Env, isNamespace) {
+			t.Errorf("POD_NAMESPACE is not the Pod's namespace: %v", c.Env)
 		}
 	})
 }

@@ -35,8 +35,24 @@ type Installation struct {
 
 // Install renders the steps of the overlay and applies them with strict field validation.
 func Install(ctx context.Context, c *cluster.Cluster, overlay string) (*Installation, error) {
+	i, err := Find(c, overlay)
+	if err != nil {
+		return nil, err
+	}
+	if err := manifest.Apply(ctx, c.AdminConfig(), i.Objects...); err != nil {
+		return nil, err
+	}
+	return i, nil
+}
+
+// Find returns an overlay that has been applied already.
+func Find(c *cluster.Cluster, overlay string) (*Installation, error) {
 	i := &Installation{cluster: c}
-	for _, step := range Steps(overlay) {
+	steps, err := Steps(overlay)
+	if err != nil {
+		return nil, err
+	}
+	for _, step := range steps {
 		objects, err := Render(step)
 		if err != nil {
 			return nil, err
@@ -45,9 +61,6 @@ func Install(ctx context.Context, c *cluster.Cluster, overlay string) (*Installa
 	}
 	if err := i.findDeployment(); err != nil {
 		return nil, fmt.Errorf("%s: %w", overlay, err)
-	}
-	if err := manifest.Apply(ctx, c.AdminConfig(), i.Objects...); err != nil {
-		return nil, err
 	}
 	return i, nil
 }

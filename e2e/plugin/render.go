@@ -28,14 +28,29 @@ const (
 	// NamespacedOverlay lacks what only an administrator can install: that is AdminStep.
 	NamespacedOverlay = "deploy/overlays/namespaced"
 	AdminStep         = "deploy/admin"
+	// NamespaceStep creates the namespace that the overlays install into.
+	NamespaceStep = "deploy/namespace"
 )
 
-// Steps returns the kustomizations that install an overlay, in their order.
-func Steps(overlay string) []string {
-	if overlay == NamespacedOverlay {
-		return []string{AdminStep, overlay}
+// Steps returns the kustomizations that install an overlay, in their order. An overlay for
+// chosen namespaces has a kustomization for each of them in its directory namespaces.
+func Steps(overlay string) ([]string, error) {
+	root, err := toolchain.Root()
+	if err != nil {
+		return nil, err
 	}
-	return []string{overlay}
+	served, err := filepath.Glob(filepath.Join(root, overlay, "namespaces", "*"))
+	if err != nil {
+		return nil, err
+	}
+	if len(served) == 0 {
+		return []string{NamespaceStep, overlay}, nil
+	}
+	steps := []string{NamespaceStep, AdminStep, overlay}
+	for _, namespace := range served {
+		steps = append(steps, filepath.Join(overlay, "namespaces", filepath.Base(namespace)))
+	}
+	return steps, nil
 }
 
 // Render builds a kustomization, given as a folder below the repository's root, into

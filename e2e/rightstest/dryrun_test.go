@@ -13,7 +13,7 @@ import (
 // TestDryRun asks the API server to validate strictly what TestRights does not apply.
 func TestDryRun(t *testing.T) {
 	for _, kustomization := range []string{
-		plugin.DevelopmentOverlay, plugin.AdminStep, "deploy/examples/kubernetes-csr", "deploy/examples/other-cert-manager",
+		plugin.DevelopmentOverlay, plugin.AdminStep, plugin.NamespaceStep, "deploy/examples/adjusted", "deploy/examples/kubernetes-csr", "deploy/examples/other-cert-manager",
 	} {
 		t.Run(kustomization, func(t *testing.T) {
 			objects, err := plugin.Render(kustomization)

@@ -28,12 +28,16 @@ type installation struct {
 
 var installations = []installation{
 	{overlay: plugin.DefaultOverlay},
-	{overlay: plugin.ProductionOverlay, use: scrapeWithToken},
+	{overlay: plugin.ProductionOverlay, use: scrapeWithCertificate},
+	{overlay: metricsTLS, use: scrapeWithToken},
 	{overlay: "e2e/testdata/kubernetes-csrs", use: signKubernetesCSR},
 	{overlay: "e2e/testdata/no-secret-watch"},
 	{overlay: plugin.NamespacedOverlay, namespaces: []string{sandbox}, use: refuseClusterIssuer},
 	{overlay: "e2e/testdata/namespaced-metrics", namespaces: []string{sandbox, second}, use: scrapeWithCertificate},
 }
+
+// metricsTLS is the default overlay with the component metrics-tls.
+const metricsTLS = "e2e/testdata/metrics-tls"
 
 // TestRights installs each installation in turn, has its process do all that it does, and
 // compares what it asked for with what it may do: nothing is granted and unused, nothing is

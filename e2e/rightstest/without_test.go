@@ -249,7 +249,7 @@ func awaitMessage(t *testing.T, request *cmapi.CertificateRequest, part string) 
 // TestReviewsForbidden: without the rights of metrics-tls nobody gets metrics.
 func TestReviewsForbidden(t *testing.T) {
 	metrics := newAuthority(t)
-	installed := start(t, plugin.ProductionOverlay, metrics)
+	installed := start(t, metricsTLS, metrics)
 	review := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "selfsigned-issuer-metrics-review"}}
 	token, err := env.Cluster.ServiceAccountToken(t.Context(), ownHome, installed.Deployment.Spec.Template.Spec.ServiceAccountName, time.Hour)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,8 +31,8 @@ import (
 const (
 	namespace = "older"
 	overlay   = "deploy/overlays/default"
-	// keepIssuers leaves the kinds in place, and so the issuers.
-	keepIssuers = "app.kubernetes.io/component!=crds"
+	// keepIssuers leaves the CRDs in place, and so the issuers.
+	keepIssuers = "!selfsigned.cert-manager.io/crds"
 )
 
 func read(t *testing.T, name string) []*unstructured.Unstructured {
@@ -141,13 +142,45 @@ func (l *life) issue(t *testing.T, kind, issuer, list string) {
 	}
 }
 
-// removeWithoutIssuers removes everything but the kinds and the issuers.
+// testConflicts changes what an apply sets, and takes it back as docs/upgrade.md says.
+func (l *life) testConflicts(t *testing.T) {
+	l.run(t, "set", "resources", "-n", l.Installation.Deployment.Namespace, "deployment/selfsigned-issuer", "--limits=memory=512Mi")
+	l.expectConflict(t, overlay)
+	l.run(t, "apply", "--server-side", "--force-conflicts", "-k", overlay)
+	l.expectLimit(t, "256Mi")
+	// The first installation was by a GitOps tool, and the upgrade by hand.
+	l.run(t, "apply", "--server-side", "--force-conflicts", "--field-manager=argocd-controller", "-k", overlay)
+	newer := ownOverlay(t, "resources: [deploy/overlays/default]",
+		"patches: [{target: {kind: Deployment}, patch: '[{op: replace, path: /spec/template/spec/containers/0/resources/limits/memory, value: 300Mi}]'}]")
+	l.expectConflict(t, newer)
+	l.run(t, "apply", "--server-side", "--force-conflicts", "-k", newer)
+	l.expectLimit(t, "300Mi")
+}
+
+func (l *life) expectConflict(t *testing.T, overlay string) {
+	t.Helper()
+	_, err := l.kubectl.Run(t.Context(), "apply", "--server-side", "-k", overlay)
+	if err == nil || !strings.Contains(err.Error(), "Apply failed with 1 conflict") {
+		t.Errorf("applying %s: %v, want a conflict", overlay, err)
+	}
+}
+
+func (l *life) expectLimit(t *testing.T, want string) {
+	t.Helper()
+	deployment := l.Installation.Deployment.DeepCopy()
+	l.get(t, deployment)
+	if got := deployment.Spec.Template.Spec.Containers[0].Resources.Limits.Memory().String(); got != want {
+		t.Errorf("the memory limit is %s, want %s", got, want)
+	}
+}
+
+// removeWithoutIssuers removes everything but the CRDs and the issuers, and the namespace.
 func (l *life) removeWithoutIssuers(t *testing.T) {
 	l.stopPlugin(t)
 	l.run(t, "delete", "-k", overlay, "-l", keepIssuers)
 	for _, object := range l.Installation.Objects {
 		err := l.Client.Get(t.Context(), client.ObjectKeyFromObject(object), object.DeepCopy())
-		if object.GetKind() == "CustomResourceDefinition" {
+		if kind := object.GetKind(); kind == "CustomResourceDefinition" || kind == "Namespace" {
 			if err != nil {
 				t.Errorf("%s should have stayed: %v", object.GetName(), err)
 			}
@@ -169,6 +202,8 @@ func (l *life) removeWithIssuers(t *testing.T) {
 	l.stopPlugin(t)
 	before := l.secrets(t)
 	l.run(t, "delete", "-k", overlay, "--ignore-not-found")
+	l.get(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: l.Installation.Deployment.Namespace}})
+	l.run(t, "delete", "-k", "deploy/namespace")
 	for _, object := range l.Installation.Objects {
 		if err := l.Client.Get(t.Context(), client.ObjectKeyFromObject(object), object.DeepCopy()); !apierrors.IsNotFound(err) {
 			t.Errorf("%s %s is still there: %v", object.GetKind(), object.GetName(), err)

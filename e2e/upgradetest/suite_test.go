@@ -36,9 +36,11 @@ func TestLife(t *testing.T) {
 		{"first release", l.installFirstRelease},
 		{"upgrade", l.upgrade},
 		{"older issuers", l.testOlderIssuers},
+		{"conflicts", l.testConflicts},
 		{"removal without the issuers", l.removeWithoutIssuers},
 		{"return", l.comeBack},
 		{"removal with the issuers", l.removeWithIssuers},
+		{"a namespace of others", l.testOwnNamespace},
 	} {
 		if !t.Run(step.name, step.run) {
 			return

@@ -68,6 +68,7 @@ const whatNext = `
 What to try next:
   make playground     the same environment, kept running for your own kubectl
   ls deploy/examples  the manifests that you have just seen at work
+  kubectl apply --server-side -k deploy/namespace
   kubectl apply --server-side -k deploy/overlays/default
                       the installation into a cluster that has cert-manager`
 
