@@ -161,9 +161,12 @@ build: ## Build $$BIN/selfsigned-issuer for $GOOS and $GOARCH, with its version 
 
 # The image's name, as deploy/overlays/default has it.
 IMAGE ?= selfsigned-issuer:dev
-# For another platform, such as linux/arm64. Older buildah does not set BUILDPLATFORM itself.
+# For another platform, such as linux/arm64, or for several: linux/amd64,linux/arm64 makes a
+# manifest list. Older buildah does not set BUILDPLATFORM itself.
 PLATFORM ?=
 PLATFORM_FLAGS = $(if $(PLATFORM),--platform=$(PLATFORM) --build-arg=BUILDPLATFORM=linux/$(shell go env GOHOSTARCH))
+comma := ,
+SEVERAL = $(findstring $(comma),$(PLATFORM))
 # FIPS=1: cryptography from Go's validated FIPS 140-3 module alone.
 FIPS ?=
 # What the image says of itself. Its times are those of the commit, so that the same commit
@@ -176,12 +179,27 @@ IMAGE_ARGS = VERSION=$(VERSION) REVISION=$(shell git rev-parse HEAD) \
 IMAGE_FLAGS ?=
 # The first one that works here.
 BUILDER ?= $(shell for b in docker podman buildah; do $$b info >/dev/null 2>&1 && echo $$b && break; done)
+DOCKER = $(filter docker,$(BUILDER))
+# podman and buildah name a manifest list in another way, and add to an earlier one of that name.
+LIST = $(if $(DOCKER),,$(SEVERAL))
 
 .PHONY: image
-image: ## Build the image $IMAGE with docker, podman or buildah ($PLATFORM: for which platform; FIPS=1).
+image: ## Build the image $IMAGE with docker, podman or buildah ($PLATFORM: for which platforms; FIPS=1).
 	@test -n '$(BUILDER)' || { echo "make image needs docker, podman or buildah"; exit 1; }
-	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) $(BUILDER) build $(PLATFORM_FLAGS) $(IMAGE_ARGS:%=--build-arg=%) \
-		$(if $(filter docker,$(BUILDER)),,--timestamp=$(SOURCE_DATE_EPOCH)) $(IMAGE_FLAGS) --tag=$(IMAGE) .
+	$(if $(LIST),@$(BUILDER) manifest rm $(IMAGE) >/dev/null 2>&1 || true)
+	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) $(BUILDER) $(if $(LIST),,$(if $(SEVERAL),buildx)) build \
+		$(PLATFORM_FLAGS) $(IMAGE_ARGS:%=--build-arg=%) $(if $(DOCKER),,--timestamp=$(SOURCE_DATE_EPOCH)) \
+		$(IMAGE_FLAGS) $(if $(LIST),--manifest,--tag)=$(IMAGE) .
+
+# docker has to push several platforms while it builds them, unless it has containerd's store.
+.PHONY: push
+push: ## Build the image $IMAGE and push it ($PLATFORM: for one platform or several; FIPS=1).
+ifneq ($(and $(DOCKER),$(SEVERAL)),)
+	$(MAKE) image IMAGE_FLAGS="$(IMAGE_FLAGS) --push"
+else
+	$(MAKE) image
+	$(BUILDER) $(if $(LIST),manifest push --all,push) $(IMAGE) $(if $(DOCKER),,docker://$(IMAGE))
+endif
 
 .PHONY: sbom
 sbom: build ## Write $BIN/selfsigned-issuer.cdx.json: what is in the program, in CycloneDX's format.

@@ -70,12 +70,15 @@ func (b builder) makeImageFrom(t *testing.T, stage, name, folder string, variabl
 func (b builder) newName(t *testing.T, name string) string {
 	t.Helper()
 	image := fmt.Sprintf("localhost/selfsigned-issuer-test-%s:%d", name, os.Getpid())
-	t.Cleanup(func() {
-		if out, err := exec.Command(string(b), "rmi", image).CombinedOutput(); err != nil {
-			t.Errorf("removing %s: %v: %s", image, err, out)
-		}
-	})
+	t.Cleanup(func() { b.remove(t, "rmi", image) })
 	return image
+}
+
+func (b builder) remove(t *testing.T, args ...string) {
+	t.Helper()
+	if out, err := exec.Command(string(b), args...).CombinedOutput(); err != nil {
+		t.Errorf("%s %q: %v: %s", b, args, err, out)
+	}
 }
 
 func commitTime(t *testing.T, folder string) time.Time {

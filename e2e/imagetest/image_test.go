@@ -7,6 +7,7 @@ package imagetest
 import (
 	"archive/tar"
 	"debug/buildinfo"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -168,14 +170,48 @@ func TestFIPSImage(t *testing.T) {
 func TestOtherPlatform(t *testing.T) {
 	b := findBuilder(t)
 	other := map[string]string{"amd64": "arm64", "arm64": "amd64"}[runtime.GOARCH]
+	image := load(t, b.save(t, b.makeImageFrom(t, emptyStage(t), "other", cleanClone(t), "PLATFORM=linux/"+other)))
+	if image.OS != "linux" || image.Architecture != other {
+		t.Errorf("is for %s/%s, want linux/%s", image.OS, image.Architecture, other)
+	}
+}
+
+// emptyStage returns what takes the place of the build stage, with an empty program.
+func emptyStage(t *testing.T) string {
+	t.Helper()
 	stage := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(stage, "src/bin"), 0o750); err != nil {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(stage, "src/bin", program), "")
-	image := load(t, b.save(t, b.makeImageFrom(t, stage, "other", cleanClone(t), "PLATFORM=linux/"+other)))
-	if image.OS != "linux" || image.Architecture != other {
-		t.Errorf("is for %s/%s, want linux/%s", image.OS, image.Architecture, other)
+	return stage
+}
+
+// TestSeveralPlatforms: one command makes an image for nodes of both architectures. Again,
+// there is no program in it.
+func TestSeveralPlatforms(t *testing.T) {
+	b := findBuilder(t)
+	if b == "docker" {
+		t.Skip("docker keeps a manifest list only in containerd's image store")
+	}
+	image := fmt.Sprintf("localhost/selfsigned-issuer-test-several:%d", os.Getpid())
+	t.Cleanup(func() { b.remove(t, "manifest", "rm", image) })
+	stage, clone := emptyStage(t), cleanClone(t)
+	for range 2 { // the second run replaces the first: it adds nothing
+		run(t, "make", "-C", clone, "image", "BUILDER="+string(b), "IMAGE="+image,
+			"IMAGE_FLAGS=--build-context=build="+stage, "PLATFORM=linux/amd64,linux/arm64")
+	}
+	var list v1.IndexManifest
+	if err := json.Unmarshal([]byte(run(t, string(b), "manifest", "inspect", image)), &list); err != nil {
+		t.Fatal(err)
+	}
+	var platforms []string
+	for _, manifest := range list.Manifests {
+		platforms = append(platforms, manifest.Platform.OS+"/"+manifest.Platform.Architecture)
+	}
+	slices.Sort(platforms)
+	if want := []string{"linux/amd64", "linux/arm64"}; !slices.Equal(platforms, want) {
+		t.Errorf("the image is for %q, want %q", platforms, want)
 	}
 }
 
