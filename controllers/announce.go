@@ -20,7 +20,7 @@ func (r *run) announce(key types.NamespacedName) {
 		r.waits.forget(key)
 		r.written.add(object)
 		r.metrics.ended(r.kind.name, v)
-	} else if r.repeated(key) {
+	} else if r.postponed || r.repeated(key) {
 		return
 	}
 	if kind := outcomes[v.situation].event; kind != "" {

@@ -5,75 +5,194 @@ package controllers
 
 import (
 	"context"
+	"slices"
 	"unique"
 
 	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	experimental "github.com/cert-manager/cert-manager/pkg/apis/experimental/v1alpha1"
+	libapi "github.com/cert-manager/issuer-lib/api/v1alpha1"
 	certificatesv1 "k8s.io/api/certificates/v1"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
 )
 
-// Slim is the transform of the manager's cache: it drops what is never read again, so that
-// the process is as large as the number of requests that wait, and not of all that there
-// have ever been. What is left of an object says who it is, whose it is, and that it is
-// finished. A change in the cluster brings the whole object again.
-func Slim(object any) (any, error) {
+const (
+	// maxCachedSpec is the largest spec of a request, in bytes, that the cache holds. It is
+	// enough for a CSR with an RSA key of 8192 bits. A larger one is read from the API server
+	// at the moment of signing, see requestReader.
+	maxCachedSpec = 4 << 10
+
+	// maxCachedMessage is more than any message of ours has: a longer one stays different.
+	maxCachedMessage = 4 << 10
+)
+
+// StripUnusedFields is the transform of the manager's cache. What it leaves of an object has a
+// bounded size, whatever others write into the object. It is the default transform, with one
+// function for each type, because cache.Options.ByObject needs the CRDs when the process starts.
+func StripUnusedFields(object any) (any, error) {
 	switch o := object.(type) {
-	case *metav1.PartialObjectMetadata: // a Secret's, of which there are the most
-		*o = metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
-			Namespace: unique.Make(o.Namespace).Value(), Name: o.Name, ResourceVersion: o.ResourceVersion,
-		}}
+	case *metav1.PartialObjectMetadata:
+		stripSecret(o)
 	case *cmapi.CertificateRequest:
-		if r := (certificateRequest{o}); unneeded(r) {
-			o.ObjectMeta = identity(o)
-			o.Spec = cmapi.CertificateRequestSpec{IssuerRef: o.Spec.IssuerRef}
-			slimStatus(&o.Status)
-		}
+		stripCertificateRequest(o)
 	case *certificatesv1.CertificateSigningRequest:
-		if r := (certificateSigningRequest{csr: o}); unneeded(r) {
-			o.ObjectMeta = identity(o)
-			o.Spec = certificatesv1.CertificateSigningRequestSpec{SignerName: o.Spec.SignerName}
-			o.Status.Certificate = mark(o.Status.Certificate)
-		}
-	}
-	if o, ok := object.(client.Object); ok {
-		o.SetManagedFields(nil)
+		stripCertificateSigningRequest(o)
+	case libapi.Issuer:
+		stripIssuer(o)
 	}
 	return object, nil
 }
 
-// unneeded is true of requests that are never looked into again.
-func unneeded(r request) bool {
-	_, ours := r.issuer()
-	return !ours || r.finished()
+func stripSecret(o *metav1.PartialObjectMetadata) {
+	*o = metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
+		Namespace: unique.Make(o.Namespace).Value(), Name: o.Name, ResourceVersion: o.ResourceVersion,
+	}}
+}
+
+// stripCertificateRequest keeps the spec of a request that can be signed. Its approval, like
+// every other change, brings the whole object again.
+func stripCertificateRequest(o *cmapi.CertificateRequest) {
+	r := certificateRequest{o}
+	stripped := cmapi.CertificateRequest{ObjectMeta: identity(o)}
+	ref := o.Spec.IssuerRef
+	if ref.Group == selfsigned.GroupName {
+		stripped.Spec.IssuerRef.Group = selfsigned.GroupName
+		stripped.Spec.IssuerRef.Kind = intern(clip(ref.Kind))
+		stripped.Spec.IssuerRef.Name = intern(clip(ref.Name))
+	}
+	switch {
+	case r.finished():
+		stripped.Status.Certificate = certificatePlaceholder
+	case ref.Group == selfsigned.GroupName: // also of an unknown kind, for its hint
+		stripped.ObjectMeta = unfinishedMeta(o, r.keyAnnotation())
+		stripped.Status.Conditions = stripConditions(o.Status.Conditions)
+		if _, ours := r.issuer(); ours && waiting(r) && specSize(o.Spec) <= maxCachedSpec {
+			stripped.Spec.Duration, stripped.Spec.IsCA = o.Spec.Duration, o.Spec.IsCA
+			stripped.Spec.Usages, stripped.Spec.Request = o.Spec.Usages, o.Spec.Request
+		}
+	}
+	*o = stripped
+}
+
+// specSize is the size of what is read of a spec. A usage counts with its string header.
+func specSize(spec cmapi.CertificateRequestSpec) int {
+	size := len(spec.Request)
+	for _, usage := range spec.Usages {
+		size += len(usage) + 16
+	}
+	return size
+}
+
+// stripConditions keeps what is read of the conditions that are read.
+func stripConditions(conditions []cmapi.CertificateRequestCondition) []cmapi.CertificateRequestCondition {
+	var stripped []cmapi.CertificateRequestCondition
+	for _, conditionType := range []cmapi.CertificateRequestConditionType{
+		cmapi.CertificateRequestConditionApproved, cmapi.CertificateRequestConditionDenied, cmapi.CertificateRequestConditionReady,
+	} {
+		i := slices.IndexFunc(conditions, func(c cmapi.CertificateRequestCondition) bool { return c.Type == conditionType })
+		if i < 0 {
+			continue
+		}
+		c := conditions[i]
+		kept := cmapi.CertificateRequestCondition{Type: conditionType, Status: intern(c.Status), LastTransitionTime: c.LastTransitionTime}
+		if conditionType == cmapi.CertificateRequestConditionReady {
+			kept.Reason, kept.Message = intern(clip(c.Reason)), truncate(c.Message, maxCachedMessage)
+		}
+		stripped = append(stripped, kept)
+	}
+	return stripped
+}
+
+// stripCertificateSigningRequest keeps the spec of a CSR that can be signed, with the user who
+// made it.
+func stripCertificateSigningRequest(o *certificatesv1.CertificateSigningRequest) {
+	r := certificateSigningRequest{csr: o}
+	stripped := certificatesv1.CertificateSigningRequest{ObjectMeta: identity(o)}
+	stripped.Spec.SignerName = intern(o.Spec.SignerName) // at most 571 bytes
+	switch _, ours := r.issuer(); {
+	case r.finished():
+		stripped.Status.Certificate = certificatePlaceholder
+	case ours || r.hint() != nil:
+		stripped.ObjectMeta = unfinishedMeta(o, r.keyAnnotation())
+		stripped.Status.Conditions = stripCSRConditions(o.Status.Conditions)
+		duration := o.Annotations[experimental.CertificateSigningRequestDurationAnnotationKey]
+		if ours && waiting(r) && o.Spec.Size()+len(duration) <= maxCachedSpec {
+			stripped.Spec = o.Spec
+			keepAnnotation(&stripped.ObjectMeta, o, experimental.CertificateSigningRequestDurationAnnotationKey)
+			keepAnnotation(&stripped.ObjectMeta, o, experimental.CertificateSigningRequestIsCAAnnotationKey)
+		}
+	}
+	*o = stripped
+}
+
+// stripCSRConditions keeps the approval: a denied or failed CSR is finished.
+func stripCSRConditions(conditions []certificatesv1.CertificateSigningRequestCondition) []certificatesv1.CertificateSigningRequestCondition {
+	for _, c := range conditions {
+		if c.Type == certificatesv1.CertificateApproved {
+			return []certificatesv1.CertificateSigningRequestCondition{{
+				Type: certificatesv1.CertificateApproved, Status: intern(c.Status), LastTransitionTime: c.LastTransitionTime,
+			}}
+		}
+	}
+	return nil
+}
+
+// stripIssuer keeps spec and status, whose sizes the CRD limits.
+func stripIssuer(o libapi.Issuer) {
+	o.SetManagedFields(nil)
+	o.SetLabels(nil)
+	o.SetAnnotations(nil)
+	o.SetOwnerReferences(nil)
+	o.SetFinalizers(nil)
 }
 
 func identity(o client.Object) metav1.ObjectMeta {
 	return metav1.ObjectMeta{
-		Namespace: o.GetNamespace(), Name: o.GetName(), UID: o.GetUID(), ResourceVersion: o.GetResourceVersion(),
-		CreationTimestamp: o.GetCreationTimestamp(), // for hints about unknown issuer kinds
+		Namespace: intern(o.GetNamespace()), Name: o.GetName(), UID: o.GetUID(), ResourceVersion: o.GetResourceVersion(),
 	}
 }
 
-func slimStatus(status *cmapi.CertificateRequestStatus) {
-	slim := cmapi.CertificateRequestStatus{Certificate: mark(status.Certificate)}
-	for _, c := range status.Conditions {
-		slim.Conditions = append(slim.Conditions, cmapi.CertificateRequestCondition{Type: c.Type, Status: c.Status, Reason: c.Reason})
+func unfinishedMeta(o client.Object, keyAnnotation string) metav1.ObjectMeta {
+	kept := identity(o)
+	kept.CreationTimestamp = o.GetCreationTimestamp()
+	keepAnnotation(&kept, o, keyAnnotation)
+	keepAnnotation(&kept, o, cmapi.CertificateNameKey)
+	if len(o.GetOwnerReferences()) > 0 {
+		kept.OwnerReferences = ownerPlaceholder
 	}
-	*status = slim
+	return kept
 }
 
-// mark stands for a certificate: that there is one makes a request finished.
-func mark(certificate []byte) []byte {
-	if len(certificate) == 0 {
-		return nil
+func keepAnnotation(kept *metav1.ObjectMeta, o client.Object, annotation string) {
+	if value, annotated := o.GetAnnotations()[annotation]; annotated {
+		metav1.SetMetaDataAnnotation(kept, annotation, clip(value))
 	}
-	return certificateMark
 }
 
-var certificateMark = []byte("left out")
+// clip bounds a value that is not valid when it is longer than the name of an object. Enough
+// is left that it is still not valid, and that a message which quotes it stays the same.
+func clip(value string) string {
+	if len(value) <= validation.DNS1123SubdomainMaxLength {
+		return value
+	}
+	return truncate(onOneLine(value), maxFact+2*len(truncated))
+}
+
+// intern returns a string of which there is one copy, however many objects have it.
+func intern[T ~string](value T) T { return unique.Make(value).Value() }
+
+var (
+	// certificatePlaceholder stands for whatever makes a request finished.
+	certificatePlaceholder = []byte("left out")
+
+	// ownerPlaceholder stands for owner references: that there are some is all that is read.
+	ownerPlaceholder = []metav1.OwnerReference{{}}
+)
 
 // eachItem calls do with each object of a list in the cache, which must not be changed.
 func eachItem(ctx context.Context, cache client.Reader, list client.ObjectList, do func(client.Object), options ...client.ListOption) error {

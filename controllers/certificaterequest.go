@@ -87,6 +87,12 @@ func (r certificateRequest) fromCertificate() bool {
 	return r.cr.Annotations[cmapi.CertificateNameKey] != ""
 }
 
+func (r certificateRequest) partial() bool { return waiting(r) && len(r.cr.Spec.Request) == 0 }
+
+func (r certificateRequest) complete(whole client.Object) {
+	r.cr.Spec = whole.(*cmapi.CertificateRequest).Spec
+}
+
 // issuer takes an empty kind for nobody's: cert-manager's webhook makes it "Issuer".
 func (r certificateRequest) issuer() (issuerRef, bool) {
 	ref := r.cr.Spec.IssuerRef

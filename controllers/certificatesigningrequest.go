@@ -73,6 +73,16 @@ func (r certificateSigningRequest) said() string { return "" }
 
 func (r certificateSigningRequest) fromCertificate() bool { return false }
 
+func (r certificateSigningRequest) partial() bool {
+	return waiting(r) && len(r.csr.Spec.Request) == 0
+}
+
+// complete also takes the annotations: one of them can be the duration.
+func (r certificateSigningRequest) complete(whole client.Object) {
+	r.csr.Spec = whole.(*certificatesv1.CertificateSigningRequest).Spec
+	r.csr.Annotations = whole.GetAnnotations()
+}
+
 // issuer reads the signer name as cert-manager writes it: "<plural>.<group>/<name>" for the
 // cluster kind, "<plural>.<group>/<namespace>.<name>" for the namespaced one. A namespace
 // has no dot, a name may have.

@@ -65,7 +65,11 @@ func (r *run) preflight(ctx context.Context, _ libsigner.CertificateRequestObjec
 	case r.outOfReach():
 		r.decide(&verdict{situation: unservedIssuer})
 	case r.kind.preflight != nil:
-		if v := r.kind.preflight(ctx, r.request); v != nil {
+		v := r.completeRequest(ctx)
+		if v == nil {
+			v = r.kind.preflight(ctx, r.request)
+		}
+		if v != nil {
 			r.decide(v)
 		}
 	}

@@ -43,6 +43,7 @@ const (
 	waitingForKey       situation = "WaitingForMatchingKey"
 	wrongKey            situation = "ErrorKeyMatch"
 	unsignable          situation = "ErrorSigning"
+	unreadableRequest   situation = "ErrorGettingRequest"
 	missingIssuer       situation = "IssuerNotFound"
 	unreadableIssuer    situation = "ErrorGettingIssuer"
 	uncheckedIssuer     situation = "IssuerNotChecked"
@@ -98,6 +99,9 @@ var outcomes = map[situation]outcome{
 	waitingForKey: {pending, corev1.EventTypeNormal,
 		"Waiting for Secret {secret} to hold the private key of this request: it holds another one now, as happens while the key is being replaced. The request fails if that lasts for {grace}."},
 
+	unreadableRequest: {pending, corev1.EventTypeWarning,
+		"Failed to read the {kind}, will retry: {detail}."},
+
 	missingIssuer: {pending, corev1.EventTypeWarning,
 		"Waiting for {issuer}: it does not exist. Create it, or correct {reference}."},
 	unreadableIssuer: {pending, corev1.EventTypeWarning,
@@ -145,20 +149,26 @@ const maxFact = 400
 // printable makes text of any origin fit for a condition, an event and a log line: valid
 // UTF-8, on one line, of bounded length and without a full stop that would be doubled.
 func printable(text string) string {
-	text = strings.Map(func(r rune) rune {
+	return strings.TrimSuffix(strings.TrimSpace(truncate(onOneLine(text), maxFact)), ".")
+}
+
+// onOneLine replaces what is not printable. A second time it changes nothing.
+func onOneLine(text string) string {
+	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
 			return r
 		}
 		return ' '
 	}, strings.ToValidUTF8(text, "?"))
-	return strings.TrimSuffix(strings.TrimSpace(truncate(text, maxFact)), ".")
 }
+
+// truncated marks where text was cut.
+const truncated = "…"
 
 // truncate cuts text to at most limit bytes without breaking a rune, and marks the cut.
 func truncate(text string, limit int) string {
-	const mark = "…"
 	if len(text) <= limit {
 		return text
 	}
-	return strings.ToValidUTF8(text[:limit-len(mark)], "") + mark
+	return strings.ToValidUTF8(text[:limit-len(truncated)], "") + truncated
 }

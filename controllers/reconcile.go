@@ -30,7 +30,9 @@ type requestReconciler struct {
 	kind     requestKind
 	client   client.Client
 	keys     keyReader
+	requests requestReader
 	issuers  issuerReader
+	slots    *readSlots
 	recorder events.EventRecorder
 	clock    clock.PassiveClock
 	grace    time.Duration
@@ -60,6 +62,9 @@ type run struct {
 	unstated bool          // the object says the verdict already, or has no place for it
 	failure  error         // of the status write
 	pause    time.Duration // when the request is not to be written yet
+
+	postponed   bool   // the verdict must not be written yet, see postpone
+	releaseSlot func() // nil without a slot for live reads
 }
 
 // Reconcile brings one request further.
@@ -74,6 +79,7 @@ func (r *requestReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerWithin)
 	defer cancel()
 	run := &run{requestReconciler: r, ctx: ctx, log: log.FromContext(ctx)}
+	defer run.dropSlot()
 	flow := &libcontrollers.RequestController{
 		FieldOwner:               Name,
 		MaxRetryDuration:         neverTooLate,

@@ -46,6 +46,12 @@ type request interface {
 
 	// fromCertificate is true if cert-manager made the request for a Certificate.
 	fromCertificate() bool
+
+	// partial is true when the cache has left out the spec because of its size; complete takes
+	// the spec from the whole object.
+	partial() bool
+	complete(whole client.Object)
+
 	// issuer returns which issuer is asked for, and false when it is not one of ours.
 	issuer() (issuerRef, bool)
 	// keyAnnotation is the annotation that names the Secret with the private key.

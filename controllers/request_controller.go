@@ -23,21 +23,25 @@ func (o Options) setupRequests(mgr ctrl.Manager, kind requestKind, waits *waits)
 		Named(controllerName(kind.name)).
 		For(kind.newObject(), builder.WithPredicates(changed, wakingEvents(kind))).
 		Watches(kind.newObject(), enqueueLater(), builder.WithPredicates(changed, foreignWrites(kind, waits))).
+		Watches(kind.newObject(), forgetFinished(kind, waits), builder.WithPredicates(changed)).
 		WithOptions(o.controllerOptions()).
 		WithLogConstructor(logAbout(mgr.GetLogger(), kind.name)) // after the options, which have one too
+	enqueue := enqueuer{reader: mgr.GetCache(), kind: kind, waits: waits, clock: o.Clock}
 	if !o.PollSecrets {
-		build = build.WatchesMetadata(&corev1.Secret{}, wakeBySecret(mgr.GetCache(), kind), builder.WithPredicates(changed))
+		build = build.WatchesMetadata(&corev1.Secret{}, enqueue.forSecret(), builder.WithPredicates(changed))
 	}
 	for _, issuerKind := range o.issuerKinds() {
 		issuer := issuerRef{kind: issuerKind}.newObject()
-		build = build.Watches(issuer, wakeByIssuer(mgr.GetCache(), kind, issuerKind), issuerReady)
+		build = build.Watches(issuer, enqueue.forIssuer(issuerKind), issuerReady)
 	}
 	return build.Complete(&requestReconciler{
 		kind:     kind,
 		client:   mgr.GetClient(),
 		keys:     keyReader{live: mgr.GetAPIReader(), limits: o.limits()},
 		limits:   o.limits(),
+		requests: requestReader{live: mgr.GetAPIReader()},
 		issuers:  issuerReader{live: mgr.GetAPIReader()},
+		slots:    o.slots,
 		recorder: o.events,
 		clock:    o.Clock,
 		grace:    o.KeyMismatchGrace,

@@ -5,6 +5,7 @@ package controllers
 
 import (
 	"context"
+	"crypto"
 	"time"
 
 	libapi "github.com/cert-manager/issuer-lib/api/v1alpha1"
@@ -30,6 +31,9 @@ func (r *run) sign(ctx context.Context, details libsigner.CertificateRequestObje
 // trySign looks at the request before it reads the Secret: a request that can never be
 // signed costs no read and learns nothing about Secrets.
 func (r *run) trySign(ctx context.Context, object libsigner.CertificateRequestObject, issuer libapi.Issuer) *verdict {
+	if v := r.completeRequest(ctx); v != nil {
+		return v
+	}
 	details, err := object.GetCertificateDetails()
 	if err != nil {
 		return &verdict{situation: malformedRequest, detail: err.Error()}
@@ -45,7 +49,7 @@ func (r *run) trySign(ctx context.Context, object libsigner.CertificateRequestOb
 	if err != nil {
 		return &verdict{situation: malformedRequest, detail: err.Error()}
 	}
-	key, v := r.keys.read(ctx, r.request.keySecret(), candidate)
+	key, v := r.readKey(ctx, candidate)
 	if v != nil {
 		if v.situation == missingSecret && lostOwner(r.request.object()) {
 			v.situation = missingOwner
@@ -59,11 +63,21 @@ func (r *run) trySign(ctx context.Context, object libsigner.CertificateRequestOb
 	return &verdict{situation: isIssued, certificate: certificate}
 }
 
+// readKey reads the private key while the run has a slot for live reads.
+func (r *run) readKey(ctx context.Context, candidate *signer.Candidate) (crypto.Signer, *verdict) {
+	if err := r.acquireSlot(ctx); err != nil {
+		return nil, readFailure(err)
+	}
+	defer r.dropSlot()
+	return r.keys.read(ctx, r.request.keySecret(), candidate)
+}
+
 // limitGrace ends the wait for a matching key. A mismatch is mostly cert-manager replacing
 // the key at this moment: failing at once would leave the Certificate in its backoff of an
 // hour and more (cert-manager issues 6331 and 9097). Only a mismatch that each reconcile has
-// found since it began counts. Every change of a watched Secret starts a reconcile, so that a
-// matching key is missed only if it is replaced before it can be read.
+// found since it began counts. Every change of a watched Secret starts a reconcile, within
+// wakeMost where it changes all the time, so that a matching key is missed only if it is
+// replaced before that.
 func (r *run) limitGrace(v *verdict) *verdict {
 	if v.situation != waitingForKey {
 		return v
@@ -87,6 +101,22 @@ func (r *run) pollSecret(v *verdict) *verdict {
 	object := r.request.object()
 	v.retryWithin(r.waits.nextLook(client.ObjectKeyFromObject(object), object.GetUID()))
 	return v
+}
+
+// postpone reports whether the write of a pending situation must wait, and then schedules
+// another reconcile. A request whose situation alternates, because its Secret does, is written
+// once in a while with the situation that holds by then. A final decision is never delayed.
+func (r *run) postpone() bool {
+	if r.verdict.state() != pending {
+		return false
+	}
+	object := r.request.object()
+	rest := r.waits.untilWrite(client.ObjectKeyFromObject(object), object.GetUID(), r.verdict.message, r.clock.Now())
+	if rest == 0 {
+		return false
+	}
+	r.verdict.retryWithin(rest)
+	return true
 }
 
 // manifests returns the overlay and the role that give this process its rights.

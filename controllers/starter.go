@@ -39,6 +39,7 @@ func Add(mgr ctrl.Manager, options Options) (*Added, error) {
 	}
 	processMetrics.starting(options.Version)
 	options.events = newEventWriter(mgr.GetClient(), mgr.GetLogger(), processMetrics)
+	options.slots = newReadSlots()
 	s := &starter{mgr: mgr, options: options, readiness: newReadiness(mgr.GetLogger(), processMetrics)}
 	return &Added{
 		Ready:    func(*http.Request) error { return s.readiness.check() },

@@ -38,6 +38,9 @@ type applyMetadata struct {
 
 // Patch is issuer-lib's last question: what to write.
 func (h helper) Patch() (client.Object, client.Patch, error) {
+	if h.postponed = h.postpone(); h.postponed {
+		return nil, nil, errUnstated
+	}
 	object := h.request.object()
 	another := h.verdict.state() == pending &&
 		h.waits.say(client.ObjectKeyFromObject(object), object.GetUID(), h.verdict.message)

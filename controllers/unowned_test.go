@@ -47,7 +47,7 @@ func TestUnattended(t *testing.T) {
 			if test.fromCertificate {
 				request.Annotations = map[string]string{cmapi.CertificateNameKey: "certificate"}
 			}
-			kept, _ := slim(t, request)
+			kept := strip(t, request)
 			if lostOwner(kept) != test.lost || unattended(kept, hintTime) != test.want {
 				t.Errorf("lost its owner: %t, unattended: %t; want %t, %t", lostOwner(kept), unattended(kept, hintTime), test.lost, test.want)
 			}

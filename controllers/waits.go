@@ -24,6 +24,9 @@ type remembered struct {
 	said       string        // the last message that was to be written to the object
 	mismatched time.Time     // when the Secret was first seen to hold another key
 	lookAfter  time.Duration // how long it waited before it looked at its Secret again
+	changed    time.Time     // when said last changed from one message to another
+	woken      time.Time     // when it was, or is to be, woken by what it waits for
+	wakeDelay  time.Duration // the shortest time until it is woken again
 }
 
 func newWaits() *waits {
@@ -69,6 +72,26 @@ func (w *waits) said(key types.NamespacedName, uid types.UID, message string) bo
 	return entry != nil && entry.uid == uid && entry.said == message
 }
 
+// writeInterval is the shortest time between two changes of a pending request's message. The
+// change from the first message to the second one is not delayed.
+const writeInterval = 5 * time.Second
+
+// untilWrite returns for how long another message for a pending request must not be written
+// yet. Zero permits the write, and starts the interval when the message is a change.
+func (w *waits) untilWrite(key types.NamespacedName, uid types.UID, message string, now time.Time) time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	entry := w.entry(key, uid)
+	if entry.said == "" || entry.said == message {
+		return 0
+	}
+	if rest := entry.changed.Add(writeInterval).Sub(now); rest > 0 {
+		return rest
+	}
+	entry.changed = now
+	return 0
+}
+
 // mismatchSince returns when the request's Secret was first seen to hold another key: now,
 // the first time.
 func (w *waits) mismatchSince(key types.NamespacedName, uid types.UID, now time.Time) time.Time {
@@ -101,6 +124,39 @@ func (w *waits) nextLook(key types.NamespacedName, uid types.UID) time.Duration 
 	entry := w.entry(key, uid)
 	entry.lookAfter = min(max(2*entry.lookAfter, lookFirst), retryMost)
 	return entry.lookAfter
+}
+
+const (
+	// A request is woken at once by a change of what it waits for, then not before wakeFirst,
+	// and then twice as long each time, up to wakeMost, until it was not woken for wakeReset.
+	wakeFirst = 100 * time.Millisecond
+	wakeMost  = 5 * time.Second
+	wakeReset = 2 * wakeMost
+)
+
+// nextWake returns after which delay a request is to be woken because what it waits for has
+// changed, and whether it was woken shortly before. A request that is not known has not been
+// looked at yet, and is woken at once.
+func (w *waits) nextWake(key types.NamespacedName, uid types.UID, now time.Time) (delay time.Duration, repeated bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	entry := w.byID[key]
+	if entry == nil || entry.uid != uid {
+		return 0, false
+	}
+	if entry.woken.After(now) {
+		return entry.woken.Sub(now), true
+	}
+	if now.Sub(entry.woken) >= wakeReset {
+		entry.woken, entry.wakeDelay = now, wakeFirst
+		return 0, false
+	}
+	entry.woken = entry.woken.Add(entry.wakeDelay)
+	if entry.woken.Before(now) {
+		entry.woken = now
+	}
+	entry.wakeDelay = min(2*entry.wakeDelay, wakeMost)
+	return entry.woken.Sub(now), true
 }
 
 // forget drops a request that is finished or gone.

@@ -9,8 +9,10 @@ import (
 	"time"
 
 	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -64,31 +66,68 @@ func (k requestKind) issuersWaitedFor(object client.Object) []string {
 	return []string{ref.String()}
 }
 
-// wakeBySecret enqueues the requests that wait for a Secret.
-func wakeBySecret(reader client.Reader, kind requestKind) handler.EventHandler {
-	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, secret client.Object) []ctrl.Request {
-		return listWaiting(ctx, reader, kind, bySecret, client.ObjectKeyFromObject(secret).String())
-	})
+// Priorities in the queue: the events of a request itself have 0, and what is in the cache
+// when the process starts has handler.LowPriority. A request whose Secret or issuer changes
+// again and again does not delay others.
+var (
+	firstWakePriority    = new(-10)
+	repeatedWakePriority = new(handler.LowPriority - 10)
+)
+
+// enqueuer adds the requests that wait for a Secret or an issuer to the queue.
+type enqueuer struct {
+	reader client.Reader
+	kind   requestKind
+	waits  *waits
+	clock  clock.PassiveClock
 }
 
-// wakeByIssuer enqueues the requests that wait for an issuer of the given kind.
-func wakeByIssuer(reader client.Reader, kind requestKind, issuerKind string) handler.EventHandler {
-	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, issuer client.Object) []ctrl.Request {
-		ref := issuerRef{issuerKind, client.ObjectKeyFromObject(issuer)}
-		return listWaiting(ctx, reader, kind, byIssuer, ref.String())
-	})
+// forSecret enqueues the requests that wait for a Secret.
+func (e enqueuer) forSecret() handler.EventHandler {
+	return e.forIndex(bySecret, func(key client.ObjectKey) string { return key.String() })
 }
 
-func listWaiting(ctx context.Context, reader client.Reader, kind requestKind, index, value string) []ctrl.Request {
-	var requests []ctrl.Request
-	err := eachItem(ctx, reader, kind.newList(), func(object client.Object) {
-		requests = append(requests, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(object)})
+// forIssuer enqueues the requests that wait for an issuer of the given kind.
+func (e enqueuer) forIssuer(issuerKind string) handler.EventHandler {
+	return e.forIndex(byIssuer, func(key client.ObjectKey) string { return issuerRef{issuerKind, key}.String() })
+}
+
+func (e enqueuer) forIndex(index string, value func(client.ObjectKey) string) handler.EventHandler {
+	enqueue := func(ctx context.Context, changed client.Object, queue workQueue) {
+		e.enqueue(ctx, index, value(client.ObjectKeyFromObject(changed)), queue)
+	}
+	return handler.Funcs{
+		CreateFunc: func(ctx context.Context, e event.CreateEvent, queue workQueue) { enqueue(ctx, e.Object, queue) },
+		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, queue workQueue) { enqueue(ctx, e.ObjectNew, queue) },
+		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, queue workQueue) { enqueue(ctx, e.Object, queue) },
+	}
+}
+
+type workQueue = workqueue.TypedRateLimitingInterface[ctrl.Request]
+
+// enqueue adds every request at once, or after the delay that its former wakes lead to.
+func (e enqueuer) enqueue(ctx context.Context, index, value string, queue workQueue) {
+	now := e.clock.Now()
+	err := eachItem(ctx, e.reader, e.kind.newList(), func(object client.Object) {
+		key := client.ObjectKeyFromObject(object)
+		delay, repeated := e.waits.nextWake(key, object.GetUID(), now)
+		priority := firstWakePriority
+		if repeated {
+			priority = repeatedWakePriority
+		}
+		addWithPriority(queue, ctrl.Request{NamespacedName: key}, delay, priority)
 	}, client.MatchingFields{index: value})
 	if err != nil {
-		log.FromContext(ctx).Error(err, "Listing the requests that wait failed", "index", index, "value", value)
-		return nil
+		log.FromContext(ctx).Error(err, "Failed to list the pending requests", "index", index, "value", value)
 	}
-	return requests
+}
+
+func addWithPriority(queue workQueue, request ctrl.Request, delay time.Duration, priority *int) {
+	if prioritized, ok := queue.(priorityqueue.PriorityQueue[ctrl.Request]); ok {
+		prioritized.AddWithOpts(priorityqueue.AddOpts{After: delay, Priority: priority}, request)
+		return
+	}
+	queue.AddAfter(request, delay)
 }
 
 // wakingEvents are the events of a request itself that start a reconcile: what is finished
@@ -130,9 +169,19 @@ func foreignWrites(kind requestKind, waits *waits) predicate.Predicate {
 // other without end and pause.
 const foreignDelay = time.Second
 
+// forgetFinished drops what is remembered of a request that somebody else has finished. One
+// that is finished here or deleted is forgotten by its reconcile.
+func forgetFinished(kind requestKind, waits *waits) handler.EventHandler {
+	return handler.Funcs{UpdateFunc: func(_ context.Context, e event.UpdateEvent, _ workQueue) {
+		if kind.wrap(e.ObjectNew).finished() {
+			waits.forget(client.ObjectKeyFromObject(e.ObjectNew))
+		}
+	}}
+}
+
 // enqueueLater enqueues an updated request after a while.
 func enqueueLater() handler.EventHandler {
-	return handler.Funcs{UpdateFunc: func(_ context.Context, e event.UpdateEvent, queue workqueue.TypedRateLimitingInterface[ctrl.Request]) {
+	return handler.Funcs{UpdateFunc: func(_ context.Context, e event.UpdateEvent, queue workQueue) {
 		queue.AddAfter(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(e.ObjectNew)}, foreignDelay)
 	}}
 }

@@ -96,7 +96,9 @@ func managerCache(o options) cache.Options {
 	return caches
 }
 
-func cacheOptions() cache.Options { return cache.Options{DefaultTransform: controllers.Slim} }
+func cacheOptions() cache.Options {
+	return cache.Options{DefaultTransform: controllers.StripUnusedFields}
+}
 
 func controllerOptions(o options) controllers.Options {
 	return controllers.Options{

@@ -1,0 +1,136 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"syscall"
+	"testing"
+	"time"
+
+	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+)
+
+// newLargeFixture has a request with so many names that the cache leaves its spec out. list
+// answers the live read of requests, after the API server has.
+func newLargeFixture(t *testing.T, list func(*cmapi.CertificateRequestList) error) fixture {
+	t.Helper()
+	key := ecdsaKey(t)
+	template := &x509.CertificateRequest{}
+	for i := range 300 {
+		template.DNSNames = append(template.DNSNames, fmt.Sprintf("host-%d.example.com", i))
+	}
+	csr, err := x509.CreateCertificateRequest(rand.Reader, template, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request := approvedRequest(t, key, time.Now())
+	request.Spec.Request = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: csr})
+	f := newFixture(t, interceptor.Funcs{})
+	server := f.client.(client.WithWatch)
+	f.reconciler.slots = newReadSlots()
+	f.reconciler.client = interceptor.NewClient(server, interceptor.Funcs{
+		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+			if err := c.Get(ctx, key, object, options...); err != nil {
+				return err
+			}
+			_, err := StripUnusedFields(object) // as the cache does
+			return err
+		},
+	})
+	f.reconciler.requests = requestReader{interceptor.NewClient(server, interceptor.Funcs{
+		List: func(ctx context.Context, c client.WithWatch, objects client.ObjectList, options ...client.ListOption) error {
+			listed := (&client.ListOptions{}).ApplyOptions(options)
+			if listed.Namespace != "sandbox" || listed.FieldSelector.String() != "metadata.name=request" {
+				t.Errorf("listed %+v, want the one request", listed)
+			}
+			if err := c.List(ctx, objects, client.InNamespace(listed.Namespace)); err != nil { // the fake has no such selector
+				return err
+			}
+			return list(objects.(*cmapi.CertificateRequestList))
+		},
+	})}
+	for _, object := range []client.Object{request, secretWith(t, key)} {
+		existing := object.DeepCopyObject().(client.Object)
+		if err := f.client.Delete(t.Context(), existing); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.client.Create(t.Context(), object); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return f
+}
+
+// TestLargeRequests: a request that the cache holds in part is read when it is to be signed,
+// and is signed as it is in the API server.
+func TestLargeRequests(t *testing.T) {
+	t.Parallel()
+	reads := 0
+	f := newLargeFixture(t, func(*cmapi.CertificateRequestList) error {
+		reads++
+		return nil
+	})
+	if _, err := f.reconcile(); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.ready(t); got.Reason != cmapi.CertificateRequestReasonIssued || reads != 1 {
+		t.Errorf("%s: %s after %d reads, want Issued after one", got.Reason, got.Message, reads)
+	}
+	if len(f.reconciler.slots.namespaces) > 0 {
+		t.Error("a slot was not given back")
+	}
+}
+
+// TestLargeRequestNotRead: what can not be read is retried and never fails.
+func TestLargeRequestNotRead(t *testing.T) {
+	t.Parallel()
+	f := newLargeFixture(t, func(*cmapi.CertificateRequestList) error { return syscall.ECONNREFUSED })
+	if _, err := f.reconcile(); err == nil {
+		t.Error("want the failure, so that it is retried with backoff")
+	}
+	want := "Failed to read the CertificateRequest, will retry: connection refused."
+	if got := f.ready(t); got.Reason != cmapi.CertificateRequestReasonPending || got.Message != want {
+		t.Errorf("%s: %s, want Pending: %s", got.Reason, got.Message, want)
+	}
+
+	f = newLargeFixture(t, func(list *cmapi.CertificateRequestList) error {
+		list.Items[0].UID = types.UID("successor")
+		return nil
+	})
+	result, err := f.reconcile()
+	if got := f.ready(t); err != nil || result.RequeueAfter == 0 || got.Reason != cmapi.CertificateRequestReasonPending {
+		t.Errorf("beside a successor of the same name: %+v, %v, %s", result, err, got.Reason)
+	}
+	if len(f.reconciler.slots.namespaces) > 0 {
+		t.Error("a slot was not given back")
+	}
+}
+
+// TestUnapprovedRequestsAreNotRead: the whole request is not read before somebody has approved it.
+func TestUnapprovedRequestsAreNotRead(t *testing.T) {
+	t.Parallel()
+	f := newLargeFixture(t, func(*cmapi.CertificateRequestList) error {
+		t.Error("the request was read")
+		return nil
+	})
+	var request cmapi.CertificateRequest
+	if err := f.client.Get(t.Context(), requestKey, &request); err != nil {
+		t.Fatal(err)
+	}
+	request.Status = cmapi.CertificateRequestStatus{}
+	if err := f.client.Status().Update(t.Context(), &request); err != nil {
+		t.Fatal(err)
+	}
+	if result, err := f.reconcile(); err != nil || result.RequeueAfter != 0 || f.ready(t).Reason != "" {
+		t.Errorf("%+v, %v, %s", result, err, f.ready(t).Reason)
+	}
+}

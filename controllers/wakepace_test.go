@@ -1,0 +1,125 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+)
+
+// waitingRequests is a cache in which every request waits for every Secret.
+type waitingRequests struct {
+	client.Reader
+	items []cmapi.CertificateRequest
+}
+
+func (w waitingRequests) List(_ context.Context, list client.ObjectList, _ ...client.ListOption) error {
+	list.(*cmapi.CertificateRequestList).Items = w.items
+	return nil
+}
+
+// TestTogglingSecret changes the Secret of a pending request ten times a second for a minute:
+// the request is looked at ever more rarely, and once more after the last change. After a quiet
+// time, a change wakes it at once.
+func TestTogglingSecret(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		queue := priorityqueue.New[ctrl.Request]("test")
+		defer queue.ShutDown()
+		pending := waitingFor("waits")
+		pending.UID = "uid"
+		enqueue := enqueuer{reader: waitingRequests{items: []cmapi.CertificateRequest{*pending}}, kind: certificateRequests(), waits: newWaits(), clock: clock.RealClock{}}
+		enqueue.waits.say(client.ObjectKeyFromObject(pending), pending.UID, "Waiting for Secret sandbox/key.")
+		start := time.Now()
+		var looks []time.Duration
+		go func() {
+			for {
+				request, _, stopped := queue.GetWithPriority()
+				if stopped {
+					return
+				}
+				looks = append(looks, time.Since(start))
+				queue.Done(request)
+			}
+		}()
+		change := func() {
+			secret := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: "sandbox", Name: "key"}}
+			enqueue.forSecret().Update(t.Context(), event.UpdateEvent{ObjectOld: secret, ObjectNew: secret}, queue)
+			synctest.Wait()
+		}
+		for range 600 {
+			change()
+			time.Sleep(100 * time.Millisecond)
+		}
+		last := time.Since(start) - 100*time.Millisecond
+		time.Sleep(wakeMost)
+		synctest.Wait()
+		if len(looks) < 12 || len(looks) > 20 || looks[0] != 0 || looks[1] != wakeFirst {
+			t.Errorf("%d looks: %v, want about 17, two of them at once", len(looks), looks)
+		}
+		if final := looks[len(looks)-1]; final < last || final > last+wakeMost {
+			t.Errorf("the last look is after %s, and the last change was after %s", final, last)
+		}
+		time.Sleep(wakeReset)
+		quiet := len(looks)
+		change()
+		if len(looks) != quiet+1 || looks[quiet] != time.Since(start) {
+			t.Errorf("after a quiet time, a change was not looked at at once: %v", looks[quiet:])
+		}
+	})
+}
+
+// TestNeighborsComeFirst: what is woken again comes after everything else, and what is woken for
+// the first time after a request's own event.
+func TestNeighborsComeFirst(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		queue := priorityqueue.New[ctrl.Request]("test")
+		defer queue.ShutDown()
+		again, first := waitingFor("again"), waitingFor("first")
+		again.UID, first.UID = "again", "first"
+		enqueue := enqueuer{reader: waitingRequests{items: []cmapi.CertificateRequest{*again, *first}}, kind: certificateRequests(), waits: newWaits(), clock: clock.RealClock{}}
+		key := client.ObjectKeyFromObject(again)
+		enqueue.waits.say(key, again.UID, "Waiting for Secret sandbox/key.")
+		enqueue.waits.nextWake(key, again.UID, time.Now())
+		time.Sleep(time.Second)
+
+		secret := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: "sandbox", Name: "key"}}
+		enqueue.forSecret().Create(t.Context(), event.CreateEvent{Object: secret}, queue)
+		queue.Add(ctrl.Request{NamespacedName: requestKey})
+		synctest.Wait()
+		for _, want := range []string{"request", "first", "again"} {
+			if got, _ := queue.Get(); got.Name != want {
+				t.Errorf("got %s, want %s", got.Name, want)
+			}
+		}
+	})
+}
+
+// TestForgetFinished: what another client has finished is not remembered.
+func TestForgetFinished(t *testing.T) {
+	t.Parallel()
+	waits, pending := newWaits(), waitingFor("waits")
+	handler := forgetFinished(certificateRequests(), waits)
+	waits.say(client.ObjectKeyFromObject(pending), pending.UID, "Waiting for Secret sandbox/key.")
+	handler.Update(t.Context(), event.UpdateEvent{ObjectOld: pending, ObjectNew: pending}, nil)
+	if len(waits.byID) != 1 {
+		t.Error("a pending request was forgotten")
+	}
+	finished := pending.DeepCopy()
+	finished.Status.Certificate = []byte("certificate")
+	handler.Update(t.Context(), event.UpdateEvent{ObjectOld: pending, ObjectNew: finished}, nil)
+	if len(waits.byID) != 0 {
+		t.Error("a finished request is still remembered")
+	}
+}
