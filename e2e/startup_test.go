@@ -76,14 +76,54 @@ func TestStartsBeforeCertManager(t *testing.T) {
 		t.Errorf("the log has lines that tell an operator nothing:\n%s", log)
 	}
 	t.Run("outlives the API server", outlivesTheAPIServer)
+	t.Run("starts before the API server", startsBeforeTheAPIServer)
+}
+
+// startsBeforeTheAPIServer starts a replica while there is no API server: it waits, healthy
+// and not ready.
+func startsBeforeTheAPIServer(t *testing.T) {
+	account := env.Installation.Deployment.Spec.Template.Spec.ServiceAccountName
+	kubeconfig, err := env.Cluster.ServiceAccountKubeconfig(t.Context(), env.Installation.Deployment.Namespace, account)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := env.Cluster.APIServer().Kill(); err != nil {
+		t.Fatal(err)
+	}
+	early := *env.Installation
+	early.Kubeconfig = kubeconfig
+	replica, err := early.Start(t.Context(), env.Binary, "before-api-server")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := replica.Stop(stopsWithin); err != nil {
+			t.Error(err)
+		}
+	})
+	await(t, "the log line", func(context.Context) string {
+		if log := replica.Tail(50); !strings.Contains(log, "Not ready: waiting for the API server: ") {
+			return "not in the log:\n" + log
+		}
+		return ""
+	})
+	if status, body := plugin.Get(t.Context(), replica.HealthURL+"/healthz"); status != http.StatusOK {
+		t.Errorf("/healthz answers %d %s without an API server, want 200", status, body)
+	}
+	if err := env.Cluster.RestartAPIServer(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := replica.AwaitReady(t.Context()); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestExitStatus runs the real binary the wrong way: one clear line, and the right status.
 func TestExitStatus(t *testing.T) {
 	t.Parallel()
 	kubeconfig := t.TempDir() + "/kubeconfig"
-	unreachable := `{"apiVersion":"v1","kind":"Config","current-context":"c","contexts":[{"name":"c","context":{"cluster":"c","user":"u"}}],"users":[{"name":"u"}],"clusters":[{"name":"c","cluster":{"server":"https://127.0.0.1:1"}}]}`
-	if err := os.WriteFile(kubeconfig, []byte(unreachable), 0o600); err != nil {
+	noAddress := `{"apiVersion":"v1","kind":"Config","current-context":"c","contexts":[{"name":"c","context":{"cluster":"c","user":"u"}}],"users":[{"name":"u"}],"clusters":[{"name":"c","cluster":{"server":"https://127.0.0.1:100000"}}]}`
+	if err := os.WriteFile(kubeconfig, []byte(noAddress), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, test := range []struct {
@@ -100,7 +140,8 @@ func TestExitStatus(t *testing.T) {
 		{"open metrics", []string{"--metrics-client-ca-file=ca.crt"}, 2, `selfsigned-issuer: --metrics-client-ca-file="ca.crt": has no effect without --metrics-secure; see --help`},
 		{"no certificate", []string{"--metrics-secure", "--metrics-cert-dir=/nowhere"}, 2, `selfsigned-issuer: --metrics-cert-dir="/nowhere": want a certificate and its key in tls.crt and tls.key: open /nowhere/tls.crt: no such file or directory; see --help`},
 		{"argument", []string{"run"}, 2, `selfsigned-issuer: unexpected argument "run"; see --help`},
-		{"API server unreachable", []string{"--kubeconfig=" + kubeconfig}, 1, `selfsigned-issuer: the API server at https://127.0.0.1:1 cannot be reached: Get "https://127.0.0.1:1/version?timeout=10s": dial tcp 127.0.0.1:1: connect: connection refused`},
+		{"no address", []string{"--kubeconfig=" + kubeconfig}, 1, `selfsigned-issuer: no access to an API server at "https://127.0.0.1:100000": want https://HOST:PORT`},
+		{"no kubeconfig", []string{"--kubeconfig=/nowhere"}, 1, `selfsigned-issuer: no access to an API server: stat /nowhere: no such file or directory; set --kubeconfig, or run in a Pod`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

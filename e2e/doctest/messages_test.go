@@ -26,6 +26,7 @@ var internal = []string{
 	"%s (from %s)",
 	"ENCRYPTED PRIVATE KEY",
 	"OPENSSH PRIVATE KEY",
+	"Failed to make webhook auth", // dropped from the log
 }
 
 // TestMessages finds messages of the code that no page explains. A message is a text of
