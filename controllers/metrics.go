@@ -23,9 +23,12 @@ type metrics struct {
 	served   *prometheus.GaugeVec
 	requests *prometheus.CounterVec
 	signing  prometheus.Histogram
+	lease    prometheus.GaugeFunc
 
 	eventsDropped *prometheus.CounterVec
 
+	// leaseNotRenewedFor is nil without leader election.
+	leaseNotRenewedFor atomic.Pointer[func() time.Duration]
 	// gauges is nil until the caches are filled.
 	gauges atomic.Pointer[gauges]
 }
@@ -68,11 +71,27 @@ func newMetrics() *metrics {
 	for _, reason := range dropReasons {
 		m.eventsDropped.WithLabelValues(string(reason))
 	}
+	m.lease = m.leaseGauge()
 	return m
 }
 
+func (m *metrics) leaseGauge() prometheus.GaugeFunc {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: metricsPrefix + "lease_not_renewed_seconds",
+		Help: "Seconds since the Lease was last renewed while this replica is the leader, at most about --leader-election-retry-period when all is well; 0 otherwise.",
+	}, func() float64 {
+		if notRenewedFor := m.leaseNotRenewedFor.Load(); notRenewedFor != nil {
+			return (*notRenewedFor)().Seconds()
+		}
+		return 0
+	})
+}
+
 // starting is called when a process has begun and is not ready yet.
-func (m *metrics) starting(version string) {
+func (m *metrics) starting(version string, leaseNotRenewedFor func() time.Duration) {
+	if leaseNotRenewedFor != nil {
+		m.leaseNotRenewedFor.Store(&leaseNotRenewedFor)
+	}
 	m.build.WithLabelValues(version, runtime.Version()).Set(1)
 	m.ready.Set(0)
 }
@@ -100,7 +119,7 @@ func (m *metrics) signed(start time.Time) { m.signing.Observe(time.Since(start).
 
 // collectors are the parts that keep their values themselves.
 func (m *metrics) collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.build, m.ready, m.served, m.requests, m.signing, m.eventsDropped}
+	return []prometheus.Collector{m.build, m.ready, m.served, m.requests, m.signing, m.lease, m.eventsDropped}
 }
 
 // Describe implements prometheus.Collector.

@@ -61,7 +61,7 @@ func measured(t *testing.T) (*metrics, client.Client) {
 	scope.waits[kinds[1].name].tell(types.NamespacedName{Name: "csr"}, "csr", missingIssuer)
 
 	m := newMetrics()
-	m.starting("v1.2.3")
+	m.starting("v1.2.3", func() time.Duration { return 1500 * time.Millisecond })
 	m.started(g)
 	m.ready.Set(1)
 	m.served.WithLabelValues("sandbox").Set(1)
@@ -156,6 +156,9 @@ selfsigned_issuer_issuers{kind="ClusterSelfSignedIssuer",ready="false"} 0
 selfsigned_issuer_issuers{kind="ClusterSelfSignedIssuer",ready="true"} 0
 selfsigned_issuer_issuers{kind="SelfSignedIssuer",ready="false"} 1
 selfsigned_issuer_issuers{kind="SelfSignedIssuer",ready="true"} 2
+# HELP selfsigned_issuer_lease_not_renewed_seconds Seconds since the Lease was last renewed while this replica is the leader, at most about --leader-election-retry-period when all is well; 0 otherwise.
+# TYPE selfsigned_issuer_lease_not_renewed_seconds gauge
+selfsigned_issuer_lease_not_renewed_seconds 1.5
 # HELP selfsigned_issuer_namespace_served Whether a namespace of --namespaces is served: 0 when it does not exist, when a permission is missing in it, or while its caches are filled. Absent without this flag.
 # TYPE selfsigned_issuer_namespace_served gauge
 selfsigned_issuer_namespace_served{served_namespace="sandbox"} 1

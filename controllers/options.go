@@ -35,6 +35,9 @@ type Options struct {
 	// PEM-encoded certificate requests and private keys are decoded. Zero is the default.
 	MaxCertificateSize int
 	MaxPrivateKeySize  int
+	// LeaseNotRenewedFor returns how long this replica has led without renewing its Lease;
+	// nil without leader election.
+	LeaseNotRenewedFor func() time.Duration
 	// Version is what the metrics say of the build.
 	Version string
 	// Clock is the source of validity periods and graces.

@@ -37,7 +37,7 @@ func Add(mgr ctrl.Manager, options Options) (*Added, error) {
 	if err := registerMetrics(); err != nil {
 		return nil, err
 	}
-	processMetrics.starting(options.Version)
+	processMetrics.starting(options.Version, options.LeaseNotRenewedFor)
 	options.events = newEventWriter(mgr.GetClient(), mgr.GetLogger(), processMetrics)
 	options.slots = newReadSlots()
 	s := &starter{mgr: mgr, options: options, readiness: newReadiness(mgr.GetLogger(), processMetrics)}

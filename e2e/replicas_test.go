@@ -23,8 +23,8 @@ import (
 const (
 	stopsWithin         = 5 * time.Second
 	handsOverWithin     = 2 * time.Second
-	replacedWithin      = 15 * time.Second
-	outlivesAPIServerBy = 10 * time.Second // more than it takes to lose a Lease
+	replacedWithin      = 18 * time.Second
+	outlivesAPIServerBy = 20 * time.Second // more than it takes to lose a Lease
 )
 
 // The tests in this file stop the leader: they must not run in parallel.

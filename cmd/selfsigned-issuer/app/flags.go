@@ -55,6 +55,9 @@ func (o *options) addConnectionFlags(flags *pflag.FlagSet) {
 func (o *options) addReplicaFlags(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.leaderElect, "leader-elect", true, "only sign while holding the Lease, so that several replicas can run")
 	flags.StringVar(&o.leaderElectionNamespace, "leader-election-namespace", "", "namespace of the Lease; empty: the Pod's namespace")
+	flags.DurationVar(&o.leaseDuration, "leader-election-lease-duration", 15*time.Second, "how long a standby waits after the last renewal of the Lease before it acquires the Lease, in whole seconds")
+	flags.DurationVar(&o.renewDeadline, "leader-election-renew-deadline", 10*time.Second, "how long the leader goes on while the API server refuses to renew the Lease")
+	flags.DurationVar(&o.retryPeriod, "leader-election-retry-period", 2*time.Second, "how often the leader renews the Lease; a standby reads it about 2.5 times as often")
 }
 
 func (o *options) addServingFlags(flags *pflag.FlagSet) {

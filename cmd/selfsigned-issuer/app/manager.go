@@ -11,7 +11,6 @@ import (
 	"github.com/go-logr/logr"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
-	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -45,15 +44,13 @@ func runManager(ctx context.Context, o options, logger logr.Logger) error {
 	if contact.await(ctx); ctx.Err() != nil {
 		return nil
 	}
-	lease, err := newLease(config, o, logger)
+	mgr, lease, err := newManager(config, o, logger)
 	if err != nil {
-		return fmt.Errorf("setting up the election of a leader: %w", err)
+		return err
 	}
-	mgr, err := ctrl.NewManager(config, managerOptions(o, lease, logger))
-	if err != nil {
-		return fmt.Errorf("setting up: %w", err)
-	}
-	added, err := controllers.Add(mgr, controllerOptions(o))
+	settings := controllerOptions(o)
+	settings.LeaseNotRenewedFor = lease.notRenewedFor
+	added, err := controllers.Add(mgr, settings)
 	if err != nil {
 		return fmt.Errorf("setting up: %w", err)
 	}
@@ -69,24 +66,44 @@ func runManager(ctx context.Context, o options, logger logr.Logger) error {
 	return nil
 }
 
-func managerOptions(o options, lease resourcelock.Interface, logger logr.Logger) ctrl.Options {
-	stop, duration, deadline, retry := stopTimeout, leaseDuration, renewDeadline, retryPeriod
-	return ctrl.Options{
+// newManager returns a manager that ends when it loses its lease; that is nil without leader
+// election.
+func newManager(config *rest.Config, o options, logger logr.Logger) (ctrl.Manager, *outageTolerantLock, error) {
+	lease, err := newLease(config, o, logger)
+	if err != nil {
+		return nil, nil, fmt.Errorf("setting up leader election: %w", err)
+	}
+	mgr, err := ctrl.NewManager(config, managerOptions(o, lease, logger))
+	if err == nil && lease != nil {
+		err = mgr.Add(lease)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("setting up: %w", err)
+	}
+	return mgr, lease, nil
+}
+
+func managerOptions(o options, lease *outageTolerantLock, logger logr.Logger) ctrl.Options {
+	stop, poll := stopTimeout, o.retryPeriod/pollsPerRetryPeriod
+	result := ctrl.Options{
 		Scheme:                 controllers.Scheme(),
 		Logger:                 logger,
 		Cache:                  managerCache(o),
 		Metrics:                server.Options{BindAddress: noAddress}, // see metrics.go
 		HealthProbeBindAddress: noAddress,                              // see health.go
 
-		LeaderElection:                      o.leaderElect,
-		LeaderElectionID:                    controllers.LeaderElectionID,
-		LeaderElectionResourceLockInterface: lease,
-		LeaderElectionReleaseOnCancel:       true, // the process ends when the manager stops
-		LeaseDuration:                       &duration,
-		RenewDeadline:                       &deadline,
-		RetryPeriod:                         &retry,
-		GracefulShutdownTimeout:             &stop,
+		LeaderElection:                o.leaderElect,
+		LeaderElectionID:              controllers.LeaderElectionID, // in the metrics of leader election
+		LeaderElectionReleaseOnCancel: true,                         // the process ends when the manager stops
+		LeaseDuration:                 &o.leaseDuration,
+		RenewDeadline:                 &o.renewDeadline,
+		RetryPeriod:                   &poll,
+		GracefulShutdownTimeout:       &stop,
 	}
+	if lease != nil {
+		result.LeaderElectionResourceLockInterface = lease
+	}
+	return result
 }
 
 // managerCache is not used with --namespaces: each of them has caches of its own.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/client-go/tools/leaderelection"
 )
 
 // options are the flags of the process.
@@ -28,6 +29,9 @@ type options struct {
 
 	leaderElect             bool
 	leaderElectionNamespace string
+	leaseDuration           time.Duration
+	renewDeadline           time.Duration
+	retryPeriod             time.Duration
 
 	logLevel  int
 	logFormat string
@@ -69,7 +73,7 @@ func (o *options) validate() error {
 	case o.keyMismatchGrace < 0:
 		return fmt.Errorf("--key-mismatch-grace=%s: want 0s or more", o.keyMismatchGrace)
 	}
-	for _, validate := range []func() error{o.validateSizes, o.validateLogging, o.validateScope, o.validateMetrics, o.validateNames} {
+	for _, validate := range []func() error{o.validateSizes, o.validateLogging, o.validateScope, o.validateMetrics, o.validateNames, o.validateLeaderElection} {
 		if err := validate(); err != nil {
 			return err
 		}
@@ -112,6 +116,24 @@ func (o *options) validateLogging() error {
 		return fmt.Errorf("--log-level=%d: want 0 to %d", o.logLevel, maxLogLevel)
 	case o.logFormat != formatText && o.logFormat != formatJSON:
 		return fmt.Errorf("--log-format=%q: want %s or %s", o.logFormat, formatText, formatJSON)
+	}
+	return nil
+}
+
+// minRetryPeriod keeps a mistake from loading the API server.
+const minRetryPeriod = 100 * time.Millisecond
+
+// validateLeaderElection asks for what client-go demands. The Lease holds whole seconds.
+func (o *options) validateLeaderElection() error {
+	switch {
+	case o.retryPeriod < minRetryPeriod:
+		return fmt.Errorf("--leader-election-retry-period=%s: want %s or more", o.retryPeriod, minRetryPeriod)
+	case o.renewDeadline <= time.Duration(leaderelection.JitterFactor*float64(o.retryPeriod)):
+		return fmt.Errorf("--leader-election-renew-deadline=%s: want more than %g times --leader-election-retry-period, which is %s", o.renewDeadline, leaderelection.JitterFactor, o.retryPeriod)
+	case o.leaseDuration <= o.renewDeadline:
+		return fmt.Errorf("--leader-election-lease-duration=%s: want more than --leader-election-renew-deadline, which is %s", o.leaseDuration, o.renewDeadline)
+	case o.leaseDuration%time.Second != 0:
+		return fmt.Errorf("--leader-election-lease-duration=%s: want whole seconds", o.leaseDuration)
 	}
 	return nil
 }

@@ -1,0 +1,248 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
+)
+
+// outageTolerantLock keeps a Lease that the API server does not renew because it is
+// unavailable. No other replica can acquire the Lease meanwhile, and a process that ended
+// would be restarted by the kubelet with pauses of up to five minutes. If only this replica is
+// cut off, another one acquires the Lease: outageTolerantLock looks for that after each
+// renewal that fails, and ends the process. What both write until then is guarded, see
+// "One guarded write" in DESIGN.md.
+type outageTolerantLock struct {
+	resourcelock.Interface
+	leaseDuration time.Duration
+	retryPeriod   time.Duration
+	log           logr.Logger
+	lost          chan struct{} // closed when another replica has acquired the Lease of this leader
+
+	mu          sync.Mutex
+	holder      string        // in the last answer of the API server
+	leading     bool          // this replica has acquired the Lease, and not released it
+	attempted   time.Time     // the last renewal that client-go sees as successful
+	renewed     time.Time     // the last renewal by the API server
+	nextWarning time.Duration // without a renewal; 0 while renewals succeed
+}
+
+func newOutageTolerantLock(lock resourcelock.Interface, leaseDuration, retryPeriod time.Duration, log logr.Logger) *outageTolerantLock {
+	return &outageTolerantLock{Interface: lock, leaseDuration: leaseDuration, retryPeriod: retryPeriod, log: log, lost: make(chan struct{})}
+}
+
+// Start ends the manager when another replica has acquired the Lease. client-go by itself does
+// that a renew deadline later.
+func (l *outageTolerantLock) Start(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-l.lost:
+		return l.lostError()
+	}
+}
+
+// NeedLeaderElection is true: only a leader can lose the Lease.
+func (l *outageTolerantLock) NeedLeaderElection() bool { return true }
+
+// Get reads the Lease.
+func (l *outageTolerantLock) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
+	record, raw, err := l.Interface.Get(ctx)
+	switch {
+	case err == nil:
+		l.observe(record.HolderIdentity)
+	case apierrors.IsNotFound(err):
+		l.observe("")
+	}
+	return record, raw, err
+}
+
+// Create makes and acquires a Lease that does not exist.
+func (l *outageTolerantLock) Create(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+	if err := l.lostError(); err != nil {
+		return err
+	}
+	err := l.Interface.Create(ctx, record)
+	if err == nil {
+		l.written(record.HolderIdentity)
+	}
+	return err
+}
+
+// Update acquires, renews or releases the Lease.
+func (l *outageTolerantLock) Update(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+	switch {
+	case record.HolderIdentity == "":
+		return l.release(ctx, record)
+	case l.isLeading():
+		return l.renew(ctx, record)
+	default:
+		return l.write(ctx, record)
+	}
+}
+
+// release refuses to take the Lease from another holder: client-go judges by its own last
+// observation, which is outdated after renewals that were not answered.
+func (l *outageTolerantLock) release(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+	if holder := l.lastHolder(); holder != l.Identity() {
+		return fmt.Errorf("not released: the holder of the lease is %q", holder)
+	}
+	return l.write(ctx, record)
+}
+
+// renew returns nil for a renewal that is not due or not answered.
+func (l *outageTolerantLock) renew(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+	if err := l.lostError(); err != nil {
+		return err
+	}
+	if !l.isDue() {
+		return nil
+	}
+	err := l.write(ctx, record)
+	if err == nil || isDefinitiveAnswer(err) {
+		return err // after an error, client-go reads the Lease
+	}
+	l.look(ctx)
+	if lost := l.lostError(); lost != nil {
+		return lost
+	}
+	l.tolerate(err)
+	return nil
+}
+
+func (l *outageTolerantLock) write(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+	err := l.Interface.Update(ctx, record)
+	if err == nil {
+		l.written(record.HolderIdentity)
+	}
+	return err
+}
+
+// look reads the Lease, which may work when writing does not.
+func (l *outageTolerantLock) look(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, l.retryPeriod)
+	defer cancel()
+	_, _, _ = l.Get(ctx) // without an answer nothing is known
+}
+
+func (l *outageTolerantLock) isLeading() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.leading
+}
+
+func (l *outageTolerantLock) lastHolder() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.holder
+}
+
+// isDue returns whether a retry period has passed since the last attempt to renew. client-go
+// asks more often: see pollsPerRetryPeriod.
+func (l *outageTolerantLock) isDue() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return time.Since(l.attempted) >= l.retryPeriod
+}
+
+// observe notes the holder that the API server has answered.
+func (l *outageTolerantLock) observe(holder string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.isLost() {
+		return
+	}
+	l.holder = holder
+	if l.leading && holder != "" && holder != l.Identity() {
+		close(l.lost)
+	}
+}
+
+// written notes that the API server has accepted a write.
+func (l *outageTolerantLock) written(holder string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	if l.nextWarning > 0 {
+		l.log.Info("Lease renewed again", "notRenewedFor", now.Sub(l.renewed).Round(time.Second).String())
+	}
+	l.holder, l.leading = holder, holder != ""
+	l.attempted, l.renewed, l.nextWarning = now, now, 0
+}
+
+// tolerate notes that the API server did not answer, and logs it at growing intervals.
+func (l *outageTolerantLock) tolerate(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.attempted = time.Now()
+	since := l.attempted.Sub(l.renewed)
+	const goesOn = "continuing as leader until another replica acquires it"
+	switch {
+	case l.nextWarning == 0:
+		l.log.Info("Failed to renew lease, API server unavailable; "+goesOn, "error", err.Error())
+		l.nextWarning = l.leaseDuration
+	case since >= l.nextWarning:
+		l.log.Info(fmt.Sprintf("Lease not renewed for %s; %s", since.Round(time.Second), goesOn), "error", err.Error())
+		l.nextWarning = 2 * since
+	}
+}
+
+// notRenewedFor returns how long this replica has led without a renewal; 0 for a standby and
+// without leader election.
+func (l *outageTolerantLock) notRenewedFor() time.Duration {
+	if l == nil {
+		return 0
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.leading {
+		return 0
+	}
+	return time.Since(l.renewed)
+}
+
+func (l *outageTolerantLock) isLost() bool {
+	select {
+	case <-l.lost:
+		return true
+	default:
+		return false
+	}
+}
+
+// lostError returns an error once another replica has acquired the Lease, and from then on:
+// this replica must not write the Lease again.
+func (l *outageTolerantLock) lostError() error {
+	if !l.isLost() {
+		return nil
+	}
+	return fmt.Errorf("leader election lost: the holder of the lease is %q", l.lastHolder())
+}
+
+// isDefinitiveAnswer returns whether the API server has decided, rather than it or the network
+// has failed. 401 is no decision: the token may be about to be replaced.
+func isDefinitiveAnswer(err error) bool {
+	if err == nil {
+		return true
+	}
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return false
+	}
+	switch code := status.Status().Code; code {
+	case http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusTooManyRequests:
+		return false
+	default:
+		return code < http.StatusInternalServerError
+	}
+}
