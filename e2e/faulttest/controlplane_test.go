@@ -53,7 +53,7 @@ func TestEtcdRestarted(t *testing.T) {
 // checks what became of them and of the replica, which has to survive.
 func underFault(t *testing.T, spread time.Duration, fault func(t *testing.T)) {
 	t.Helper()
-	p := startReady(t, env.Installation, alone)
+	p := startReady(t, env.Installation)
 	before := measure(t, p)
 	eachRound(t, func(t *testing.T) {
 		b := newBurst(t, *requests)

@@ -98,6 +98,70 @@ func TestLeaderPaused(t *testing.T) {
 	})
 }
 
+// noticesWithin is how long two replicas may both believe to lead, by docs/reliability.md: the
+// leader notices within 10 s, and finishes for 5 s what it has begun.
+const noticesWithin = 15 * time.Second
+
+// TestLeaderThrottled answers the leader's renewals with 429 until another replica has the
+// Lease: the leader ends, and leaves the Lease to its new holder.
+func TestLeaderThrottled(t *testing.T) {
+	proxy, proxied := startProxy(t)
+	throttled, err := proxied.Start(t.Context(), env.Binary, "selfsigned-issuer", "--log-level=7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = throttled.Kill() }) // it has ended by itself, hopefully
+	awaitReady(t, throttled)
+	measure(t, throttled)
+	standby := startReady(t, env.Installation)
+	old, err := readLease(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy.Inject(faultproxy.On("PUT", ".*/leases/.*"), faultproxy.WithHeader("Retry-After", "1",
+		faultproxy.Status(http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests, "slow down")))
+	b := newBurst(t, *requests)
+	b.storm(t, time.Second, func() { loseLease(t) })
+	acquired := awaitHolder(t, *old.Spec.HolderIdentity)
+	select {
+	case <-throttled.Done():
+		t.Logf("the old leader ended %s after another replica had acquired the Lease", time.Since(acquired))
+	case <-time.After(time.Until(acquired.Add(noticesWithin))):
+		t.Errorf("the old leader goes on for more than %s:\n%s", noticesWithin, throttled.Tail(10))
+	}
+	if log := throttled.Tail(20); !strings.Contains(log, "leader election lost: the holder of the lease is") {
+		t.Errorf("the old leader does not say why it ended:\n%s", log)
+	}
+	if again := awaitHolder(t, *old.Spec.HolderIdentity); !again.Equal(acquired) {
+		t.Errorf("the Lease was acquired at %s, and again at %s", acquired, again)
+	}
+	b.settle(t)
+	if !standby.Running() {
+		t.Error("the new leader has ended")
+	}
+}
+
+// awaitHolder waits until another replica than the old leader holds the Lease, and returns
+// when that one acquired it.
+func awaitHolder(t *testing.T, old string) (acquired time.Time) {
+	t.Helper()
+	err := insist(t.Context(), func() error {
+		lease, err := readLease(t)
+		if err != nil {
+			return err
+		}
+		if holder := *lease.Spec.HolderIdentity; holder == "" || holder == old {
+			return fmt.Errorf("the holder of the Lease is %q", holder)
+		}
+		acquired = lease.Spec.AcquireTime.Time
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return acquired
+}
+
 // severalWrites is fewer than the workers of a replica, so that they can all be on their way.
 const severalWrites = 10
 
@@ -131,19 +195,21 @@ func checkRefused(t *testing.T, held map[int]int, old *plugin.Plugin) {
 	}
 }
 
-// loseLease waits in the full test until the Lease runs out. In `make test` it saves these
-// 15 seconds by taking the Lease away.
+// loseLease lets the Lease expire in the full test. In `make test` it saves these 15 seconds
+// by releasing the Lease.
 func loseLease(t *testing.T) {
 	t.Helper()
-	if full() {
-		return
+	if !full() {
+		releaseLease(t)
 	}
+}
+
+// releaseLease releases the Lease in the place of a replica that cannot.
+func releaseLease(t *testing.T) {
+	t.Helper()
 	err := insist(t.Context(), func() error {
-		lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{
-			Namespace: env.Installation.Deployment.Namespace,
-			Name:      "selfsigned-issuer.selfsigned.cert-manager.io",
-		}}
-		if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(lease), lease); err != nil {
+		lease, err := readLease(t)
+		if err != nil {
 			return err
 		}
 		nobody := ""
@@ -153,6 +219,16 @@ func loseLease(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+func readLease(t *testing.T) (*coordinationv1.Lease, error) {
+	t.Helper()
+	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{
+		Namespace: env.Installation.Deployment.Namespace,
+		Name:      "selfsigned-issuer.selfsigned.cert-manager.io",
+	}}
+	err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(lease), lease)
+	return lease, err
 }
 
 // startProxy returns a proxy, and an installation whose replicas go through it.

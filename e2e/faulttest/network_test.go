@@ -37,7 +37,7 @@ var disturbances = []struct {
 func TestFaultyAPIServer(t *testing.T) {
 	proxy, proxied := startProxy(t)
 	// A request without an answer occupies a worker: that few are left is not what is tested.
-	p := startReady(t, proxied, alone, "--concurrency=100")
+	p := startReady(t, proxied, "--concurrency=100")
 	before := measure(t, p)
 	eachRound(t, func(t *testing.T) {
 		bursts := map[string]*burst{}
@@ -82,7 +82,7 @@ func TestWatchesCut(t *testing.T) {
 	gone := faultproxy.Status(http.StatusGone, "Expired", "too old resource version")
 	watches := func(r *http.Request) bool { return r.URL.Query().Get("watch") != "" }
 	proxy, proxied := startProxy(t)
-	p := startReady(t, proxied, alone)
+	p := startReady(t, proxied)
 	before := measure(t, p)
 	for _, share := range shares {
 		eachRound(t, func(t *testing.T) {

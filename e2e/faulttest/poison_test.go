@@ -115,7 +115,7 @@ func withKey(data func(*testing.T, crypto.Signer) []byte) func(*testing.T, *trac
 // ordinary requests: those take at most a second longer than without. In `make test`, with the
 // race detector and other tests beside it, ten seconds are let pass.
 func TestPoisonedObjects(t *testing.T) {
-	p := startReady(t, env.Installation, alone)
+	p := startReady(t, env.Installation)
 	quiet := watchNeighbour(t)
 	quiet.requestEvery(t, 20, 50*time.Millisecond)
 	slowest := quiet.slowest(t)

@@ -17,18 +17,20 @@ import (
 // TestPluginKilled kills the plugin ten times at random moments, some before it is ready.
 func TestPluginKilled(t *testing.T) {
 	eachRound(t, func(t *testing.T) {
-		p := startReady(t, env.Installation, alone)
+		p := startReady(t, env.Installation)
 		before := measure(t, p)
 		kill(t, p)
+		releaseLease(t)
 		b := newBurst(t, *requests)
 		var last *plugin.Plugin
 		b.storm(t, 8*time.Second, func() {
 			for range 10 {
-				p := startReplica(t, env.Installation, alone)
+				p := startReplica(t, env.Installation)
 				pause(t, time.Duration(rand.Int64N(int64(time.Second))))
 				kill(t, p)
+				releaseLease(t) // or none of them would become the leader
 			}
-			last = startReplica(t, env.Installation, alone)
+			last = startReplica(t, env.Installation)
 		})
 		t.Logf("settled after %s", b.settle(t))
 		checkSteady(t, last, before)
@@ -43,7 +45,7 @@ func TestStartsWithManyPending(t *testing.T) {
 	}
 	b := newBurst(t, count)
 	b.storm(t, 0, func() {})
-	p := startReady(t, env.Installation, alone)
+	p := startReady(t, env.Installation)
 	took := b.settle(t)
 	u, err := usageOf(t.Context(), p)
 	if err != nil {
@@ -71,7 +73,7 @@ func pause(t *testing.T, d time.Duration) {
 // TestCrashShowsNoKey makes the plugin print the stacks of all goroutines while it signs, as
 // a panic does, and looks for keys in there and in everything else that was written so far.
 func TestCrashShowsNoKey(t *testing.T) {
-	p, err := env.Installation.Start(t.Context(), env.Binary, "selfsigned-issuer", "--log-level=7", alone)
+	p, err := env.Installation.Start(t.Context(), env.Binary, "selfsigned-issuer", "--log-level=7")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +86,8 @@ func TestCrashShowsNoKey(t *testing.T) {
 			t.Fatal(err)
 		}
 		<-p.Done()
-		startReady(t, env.Installation, alone)
+		loseLease(t)
+		startReady(t, env.Installation)
 	})
 	b.settle(t)
 	log, err := os.ReadFile(p.LogPath())

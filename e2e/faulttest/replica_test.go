@@ -20,9 +20,6 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/plugin"
 )
 
-// alone is for tests with one replica: it need not wait for the Lease of one that was killed.
-const alone = "--leader-elect=false"
-
 // startReplica starts one that logs all it can, and stops it when the test ends. Ending by
 // itself, by a panic or a failed race detection for instance, fails the test.
 func startReplica(t *testing.T, installation *plugin.Installation, args ...string) *plugin.Plugin {

@@ -20,7 +20,7 @@ func TestSoak(t *testing.T) {
 		t.Skip("TestSoak runs with `make soak`: it takes half an hour")
 	}
 	proxy, proxied := startProxy(t)
-	p := startReady(t, proxied, alone)
+	p := startReady(t, proxied)
 	measure(t, p)
 	trouble := troubles(proxy)
 	var samples []usage

@@ -38,7 +38,7 @@ func unchanged(next http.Handler) http.Handler { return next }
 // plugin does not even ask for it, so that neither messages nor timing tell whether it exists.
 func TestRequestReachesOwnNamespaceOnly(t *testing.T) {
 	proxy, proxied := startProxy(t)
-	startReady(t, proxied, alone)
+	startReady(t, proxied)
 	own, other := newNamespace(t, "cert-manager.io/disable-validation"), newNamespace(t)
 	own.awaitIssuer(t)
 	theirs := other.newSigned(t, 0)
@@ -75,7 +75,7 @@ func TestRequestReachesOwnNamespaceOnly(t *testing.T) {
 // TestCopiedRequest shows what SECURITY.md warns of: a PKCS #10 request does not say for which
 // Certificate it was made.
 func TestCopiedRequest(t *testing.T) {
-	startReady(t, env.Installation, alone)
+	startReady(t, env.Installation)
 	b := newNamespace(t)
 	theirs, copied := b.newSigned(t, 0), b.newSigned(t, 1)
 	if err := createOnce(t.Context(), theirs.secret); err != nil {
@@ -101,7 +101,7 @@ func TestCopiedRequest(t *testing.T) {
 // right to use that.
 func TestCSRReachesNamespaceOfRules(t *testing.T) {
 	proxy, proxied := startProxy(t)
-	startReady(t, proxied, alone)
+	startReady(t, proxied)
 	b := newNamespace(t)
 	b.awaitIssuer(t)
 	theirs := b.newSigned(t, 0)
@@ -135,7 +135,7 @@ func TestCSRReachesNamespaceOfRules(t *testing.T) {
 // TestCSRChangedAfterApproval shows what the mutable annotations of a CSR allow, and until
 // when: what is signed is what they say at that moment, and no more after it.
 func TestCSRChangedAfterApproval(t *testing.T) {
-	startReady(t, env.Installation, alone)
+	startReady(t, env.Installation)
 	b := newNamespace(t)
 	theirs := b.newSigned(t, 0)
 	csr := newCSR(t, b, namespacedSigner+b.namespace+"."+b.issuer, theirs.secret.Name, theirs)
@@ -174,7 +174,7 @@ func TestCSRChangedAfterApproval(t *testing.T) {
 // of reach, and in the cluster resource namespace a key signs nothing but requests that were
 // made with it. What the author learns is that the key is another one.
 func TestServingSecretAsKey(t *testing.T) {
-	startReady(t, env.Installation, alone)
+	startReady(t, env.Installation)
 	b := newNamespace(t)
 	theirs, mine := b.newSigned(t, 0), b.newSigned(t, 1)
 	for _, namespace := range []string{env.Installation.Deployment.Namespace, "cert-manager"} {
@@ -198,7 +198,7 @@ func TestServingSecretAsKey(t *testing.T) {
 
 // TestNoDebugEndpoints: nothing that shows the inside of the process is served.
 func TestNoDebugEndpoints(t *testing.T) {
-	p := startReady(t, env.Installation, alone)
+	p := startReady(t, env.Installation)
 	for _, address := range []string{p.HealthURL, p.MetricsURL} {
 		for _, path := range []string{"/debug/pprof/", "/debug/pprof/heap", "/debug/pprof/cmdline", "/debug/vars", "/debug/flags/v", "/configz"} {
 			if status, body := plugin.Get(t.Context(), address+path); status != http.StatusNotFound {

@@ -28,7 +28,7 @@ import (
 const tokenLife = 15 * time.Second
 
 // TestTokenReplaced lets the ServiceAccount's token expire before another one is on the disk:
-// requests wait meanwhile.
+// requests wait meanwhile, and the leader keeps its Lease.
 func TestTokenReplaced(t *testing.T) {
 	proxy, proxied := startProxy(t)
 	account := proxied.Deployment.Spec.Template.Spec.ServiceAccountName
@@ -47,7 +47,7 @@ func TestTokenReplaced(t *testing.T) {
 	}
 	all := &answers{}
 	proxy.Inject(faultproxy.On("", ".*"), all.record)
-	p := startReady(t, proxied, alone)
+	p := startReady(t, proxied)
 	before := measure(t, p)
 
 	b := newBurst(t, *requests)
