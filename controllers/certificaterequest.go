@@ -93,7 +93,8 @@ func (r certificateRequest) complete(whole client.Object) {
 	r.cr.Spec = whole.(*cmapi.CertificateRequest).Spec
 }
 
-// issuer takes an empty kind for nobody's: cert-manager's webhook makes it "Issuer".
+// issuer takes an empty kind for none of ours: cert-manager reads it as "Issuer" and does not
+// approve such a request.
 func (r certificateRequest) issuer() (issuerRef, bool) {
 	ref := r.cr.Spec.IssuerRef
 	if ref.Group != selfsigned.GroupName {

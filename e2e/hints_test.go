@@ -20,18 +20,16 @@ const kindUnknownMessage = "This CertificateRequest will not be signed: apiGroup
 // as it is. The corrected Certificate is issued.
 func TestUnknownIssuerKind(t *testing.T) {
 	t.Parallel()
-	for name, test := range map[string]struct{ kind, reported string }{
-		"forgotten":  {"", "Issuer"}, // cert-manager fills it in
-		"lower case": {"SelfsignedIssuer", "SelfsignedIssuer"},
-		"plural":     {"clusterselfsignedissuers", "clusterselfsignedissuers"},
+	for name, kind := range map[string]string{
+		"forgotten": "", "cert-manager's": "Issuer", "lower case": "SelfsignedIssuer", "plural": "clusterselfsignedissuers",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			certificate := newCertificate(newNamespace(t))
-			certificate.Spec.IssuerRef.Kind = test.kind
+			certificate.Spec.IssuerRef.Kind = kind
 			create(t, certificate)
 			request := onlyRequest(t, certificate.Namespace)
-			awaitEvent(t, request, "Warning", "IssuerKindUnknown", fmt.Sprintf(kindUnknownMessage, test.reported))
+			awaitEvent(t, request, "Warning", "IssuerKindUnknown", fmt.Sprintf(kindUnknownMessage, request.Spec.IssuerRef.Kind))
 			get(t, request)
 			if len(request.Status.Conditions) > 0 {
 				t.Errorf("the request has the status %+v", request.Status)
