@@ -314,7 +314,7 @@ func TestDroppedEventsAreLoggedOncePerMinute(t *testing.T) {
 		event := &eventsv1.Event{Reason: "Denied", Regarding: corev1.ObjectReference{Namespace: "sandbox", Name: "request"}}
 		for range 120 {
 			drops.add(event, eventRefused, errors.New("no"))
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 		}
 		drops.report()
 		const line = `"msg"="Dropped events" "error"="no" "cause"="refused" "count"=%d "namespace"="sandbox" "name"="request" "reason"="Denied"`

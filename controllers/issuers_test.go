@@ -210,8 +210,8 @@ func TestLateIssuerStatus(t *testing.T) {
 				t.Fatal(err)
 			}
 			before := f.ready(t)
-			real := f.reconciler.library.Client
-			f.reconciler.library.Client = interceptor.NewClient(real.(client.WithWatch), interceptor.Funcs{
+			server := f.reconciler.library.Client
+			f.reconciler.library.Client = interceptor.NewClient(server.(client.WithWatch), interceptor.Funcs{
 				Get: func(_ context.Context, _ client.WithWatch, _ client.ObjectKey, object client.Object, _ ...client.GetOption) error {
 					behind.DeepCopyInto(object.(*selfsigned.SelfSignedIssuer))
 					return nil
@@ -231,7 +231,7 @@ func TestLateIssuerStatus(t *testing.T) {
 			}
 			f.checkAnnounced(t, 0)
 
-			f.reconciler.library.Client = real // the cache has caught up
+			f.reconciler.library.Client = server // the cache has caught up
 			for range 2 {
 				if result, err := f.reconcile(); err != nil || result != (ctrl.Result{}) {
 					t.Fatalf("got %+v, %v", result, err)

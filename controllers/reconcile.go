@@ -119,9 +119,7 @@ func (r *run) write(ctx context.Context, object client.Object, patch client.Patc
 func (r *run) finish(key types.NamespacedName, err error) (ctrl.Result, error) {
 	// What is left is one error or none; Reduce takes it out of the list that issuer-lib made.
 	err = utilerrors.Reduce(utilerrors.FilterOut(err, isVerdict, isUnstated))
-	if r.verdict != nil && r.verdict.situation != waitingForKey && r.verdict.situation != wrongKey {
-		r.waits.endMismatch(key)
-	}
+	r.endMismatch(key)
 	switch {
 	case r.pause > 0:
 		return ctrl.Result{RequeueAfter: r.pause}, nil

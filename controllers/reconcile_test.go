@@ -415,13 +415,16 @@ func TestMessagesStayReadable(t *testing.T) {
 func TestWaitsForgetsAndStartsAnew(t *testing.T) {
 	t.Parallel()
 	w, start := newWaits(), time.Now()
-	if since := w.mismatchSince(requestKey, "one", start); !since.Equal(start) {
+	if since := w.mismatchSince(requestKey, "one", start, time.Hour); !since.Equal(start) {
 		t.Errorf("the first mismatch is from %s", since)
 	}
-	if since := w.mismatchSince(requestKey, "one", start.Add(time.Hour)); !since.Equal(start) {
+	if since := w.mismatchSince(requestKey, "one", start.Add(time.Hour), time.Hour); !since.Equal(start) {
 		t.Errorf("a later look moved the mismatch to %s", since)
 	}
-	if since := w.mismatchSince(requestKey, "two", start.Add(time.Hour)); since.Equal(start) {
+	if since := w.mismatchSince(requestKey, "one", start.Add(3*time.Hour), time.Hour); !since.Equal(start.Add(3 * time.Hour)) {
+		t.Errorf("after a pause of two hours the mismatch is still from %s", since)
+	}
+	if since := w.mismatchSince(requestKey, "two", start.Add(time.Hour), time.Hour); since.Equal(start) {
 		t.Error("a successor of the same name has inherited the mismatch")
 	}
 	if !w.tell(requestKey, "two", missingSecret) || w.tell(requestKey, "two", missingSecret) {

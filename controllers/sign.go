@@ -10,6 +10,7 @@ import (
 
 	libapi "github.com/cert-manager/issuer-lib/api/v1alpha1"
 	libsigner "github.com/cert-manager/issuer-lib/controllers/signer"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/cert-manager/selfsigned-issuer/signer"
@@ -77,19 +78,28 @@ func (r *run) readKey(ctx context.Context, candidate *signer.Candidate) (crypto.
 // hour and more (cert-manager issues 6331 and 9097). Only a mismatch that each reconcile has
 // found since it began counts. Every change of a watched Secret starts a reconcile, within
 // wakeMost where it changes all the time, so that a matching key is missed only if it is
-// replaced before that.
+// replaced before that. After a pause of the process, in which it could not see any change,
+// the grace period starts over.
 func (r *run) limitGrace(v *verdict) *verdict {
 	if v.situation != waitingForKey {
 		return v
 	}
 	object := r.request.object()
-	waited := r.clock.Since(r.waits.mismatchSince(client.ObjectKeyFromObject(object), object.GetUID(), r.clock.Now()))
+	now := r.clock.Now()
+	waited := now.Sub(r.waits.mismatchSince(client.ObjectKeyFromObject(object), object.GetUID(), now, r.grace+retryMost))
 	if waited >= r.grace {
 		return &verdict{situation: wrongKey}
 	}
 	// A full second more than needed, so that the next look is not a moment too early.
 	v.retryAfter = r.grace - waited + time.Second
 	return v
+}
+
+// endMismatch ends the wait for a matching key when anything else was found.
+func (r *run) endMismatch(key types.NamespacedName) {
+	if r.verdict != nil && r.verdict.situation != waitingForKey && r.verdict.situation != wrongKey {
+		r.waits.endMismatch(key)
+	}
 }
 
 // pollSecret makes a request that waits for its Secret look at it again where nobody tells of

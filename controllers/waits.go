@@ -23,6 +23,7 @@ type remembered struct {
 	told       situation     // the last one that an event was sent for
 	said       string        // the last message that was to be written to the object
 	mismatched time.Time     // when the Secret was first seen to hold another key
+	mismatchAt time.Time     // when it was last seen
 	lookAfter  time.Duration // how long it waited before it looked at its Secret again
 	changed    time.Time     // when said last changed from one message to another
 	woken      time.Time     // when it was, or is to be, woken by what it waits for
@@ -93,14 +94,15 @@ func (w *waits) untilWrite(key types.NamespacedName, uid types.UID, message stri
 }
 
 // mismatchSince returns when the request's Secret was first seen to hold another key: now,
-// the first time.
-func (w *waits) mismatchSince(key types.NamespacedName, uid types.UID, now time.Time) time.Time {
+// the first time, and when it has not been looked at for longer than gap.
+func (w *waits) mismatchSince(key types.NamespacedName, uid types.UID, now time.Time, gap time.Duration) time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	entry := w.entry(key, uid)
-	if entry.mismatched.IsZero() {
+	if entry.mismatched.IsZero() || now.Sub(entry.mismatchAt) > gap {
 		entry.mismatched = now
 	}
+	entry.mismatchAt = now
 	return entry.mismatched
 }
 
