@@ -31,7 +31,7 @@ type tenants struct {
 	lines   []string
 }
 
-var forbidden = missingPermission{verb: "list", resource: "certificaterequests.cert-manager.io"}
+var forbidden = missingPermissions{"list certificaterequests.cert-manager.io"}
 
 const notServedB = "Namespace tenant-b is not served: selfsigned-issuer is not allowed to list certificaterequests.cert-manager.io there. " +
 	"Create the namespace with the Role and the RoleBinding selfsigned-issuer-manager, or remove it from --namespaces."

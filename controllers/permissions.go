@@ -5,7 +5,9 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -26,30 +28,38 @@ type permissionChecker struct {
 	kinds []schema.GroupVersionKind
 }
 
-// missingPermission is the API server's definitive answer that a permission is missing. An
-// account whose permissions are those of a Role gets it for a namespace that does not exist, too.
-type missingPermission struct{ verb, resource string }
+// missingPermissions is the API server's definitive answer that some are missing, each as "list
+// secrets". An account whose permissions are those of a Role gets it for a namespace that does
+// not exist, too.
+type missingPermissions []string
 
-func (m missingPermission) Error() string {
-	return fmt.Sprintf("selfsigned-issuer is not allowed to %s %s", m.verb, m.resource)
+func (m missingPermissions) Error() string {
+	return "selfsigned-issuer is not allowed to " + strings.Join(m, ", ")
 }
 
 // remedy says what is to be done about it; namespace is empty for the whole cluster.
-func (m missingPermission) remedy(namespace string) string {
+func (m missingPermissions) remedy(namespace string) string {
 	if namespace == "" {
 		return m.Error() + ". Apply the overlay again, which grants this permission."
 	}
 	return m.Error() + " there. Create the namespace with the Role and the RoleBinding selfsigned-issuer-manager, or remove it from --namespaces."
 }
 
-// check returns nil, a missingPermission, or why the API server has given no answer.
+// check returns nil, missingPermissions, or why the API server has given no answer.
 func (c permissionChecker) check(ctx context.Context, namespace string) error {
 	ctx, cancel := context.WithTimeout(ctx, permissionTimeout)
 	defer cancel()
+	var missing missingPermissions
 	for _, kind := range c.kinds {
-		if err := c.checkKind(ctx, kind, namespace); err != nil {
+		err := c.checkKind(ctx, kind, namespace)
+		if more := (missingPermissions{}); errors.As(err, &more) {
+			missing = append(missing, more...)
+		} else if err != nil {
 			return err
 		}
+	}
+	if len(missing) > 0 {
+		return missing
 	}
 	return nil
 }
@@ -80,7 +90,7 @@ func (c permissionChecker) checkKind(ctx context.Context, kind schema.GroupVersi
 
 func permissionError(verb, resource string, err error) error {
 	if apierrors.IsForbidden(err) {
-		return missingPermission{verb, resource}
+		return missingPermissions{verb + " " + resource}
 	}
 	return fmt.Errorf("failed to %s %s, will retry: %s", verb, resource, whyFailed(err))
 }

@@ -154,7 +154,7 @@ func seeNotReady(t *testing.T) func() {
 		live, _ := plugin.Get(ctx, env.Plugin.HealthURL+"/healthz")
 		ready, _ := plugin.Get(ctx, env.Plugin.HealthURL+"/readyz")
 		log := env.Plugin.Tail(100)
-		if live == http.StatusOK && ready == http.StatusInternalServerError && strings.Contains(log, "is forbidden") {
+		if live == http.StatusOK && ready == http.StatusInternalServerError && strings.Contains(log, "Not ready: selfsigned-issuer is not allowed to list") {
 			return ""
 		}
 		return fmt.Sprintf("live %d, ready %d: %s", live, ready, log)
