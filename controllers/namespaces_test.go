@@ -121,10 +121,24 @@ func (c *tenants) want(t *testing.T, ready string, served map[string]float64, li
 		}
 		c.mu.Unlock()
 	}
-	if !slices.Equal(lines, c.lines) {
-		t.Errorf("the log has\n%s\nwant\n%s", strings.Join(c.lines, "\n"), strings.Join(lines, "\n"))
+	if logged := c.takeLines(); !slices.Equal(lines, logged) {
+		t.Errorf("the log has\n%s\nwant\n%s", strings.Join(logged, "\n"), strings.Join(lines, "\n"))
 	}
+}
+
+func (c *tenants) countChecks() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.checks
+}
+
+// takeLines returns what was logged since the last call.
+func (c *tenants) takeLines() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	lines := c.lines
 	c.lines = nil
+	return lines
 }
 
 // messageOnly keeps the messages of a log.
@@ -134,6 +148,8 @@ type messageOnly struct {
 }
 
 func (m messageOnly) Info(_ int, message string, _ ...any) {
+	m.tenants.mu.Lock()
+	defer m.tenants.mu.Unlock()
 	m.tenants.lines = append(m.tenants.lines, message)
 }
 
@@ -171,7 +187,10 @@ func TestRefusedWatchIsNoticedAtOnce(t *testing.T) {
 		c.start(t)
 		c.want(t, "ready", map[string]float64{"tenant-a": 1, "tenant-b": 1}, "Ready to sign")
 		c.answer("tenant-b", forbidden)
-		c.refused["tenant-b"]()
+		c.mu.Lock()
+		refused := c.refused["tenant-b"]
+		c.mu.Unlock()
+		refused()
 		synctest.Wait()
 		c.want(t, "ready", map[string]float64{"tenant-a": 1, "tenant-b": 0}, notServedB)
 	})
@@ -197,8 +216,8 @@ func TestUnansweredCheckChangesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newTenants(map[string]error{"tenant-a": nil, "tenant-b": forbidden})
 		c.start(t)
-		c.lines = nil
-		for namespace := range c.answers {
+		c.takeLines()
+		for _, namespace := range []string{"tenant-a", "tenant-b"} {
 			c.answer(namespace, errors.New("failed to list secrets, will retry: connection refused"))
 		}
 		c.wait(fillTimeout - unservedInterval)
@@ -235,12 +254,12 @@ func TestWholeCluster(t *testing.T) {
 		c.answer("", nil)
 		c.wait(unservedInterval)
 		c.want(t, "ready", nil, "Ready to sign")
-		checks := c.checks
+		checks := c.countChecks()
 		c.answer("", forbidden)
 		c.wait(time.Hour)
 		c.want(t, "ready", nil)
-		if c.checks != checks {
-			t.Errorf("%d checks after the caches were full, want none", c.checks-checks)
+		if more := c.countChecks() - checks; more != 0 {
+			t.Errorf("%d checks after the caches were full, want none", more)
 		}
 	})
 }
