@@ -1,0 +1,139 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+)
+
+const (
+	memoryServerVariable = "SELFSIGNED_ISSUER_MEMORY_TEST_SERVER"
+
+	// maxPeakMemory is what selfsigned-issuer may need under the memory limit of 256 Mi.
+	maxPeakMemory = 200 << 20
+)
+
+// TestSecretReadsMemory reconciles 100 requests that name one Secret of 1 MiB, five times each
+// and all at the same time, in a process of its own, as the Deployment starts it.
+func TestSecretReadsMemory(t *testing.T) {
+	if server := os.Getenv(memoryServerVariable); server != "" {
+		reconcileAtOnce(t, server)
+		return
+	}
+	if raceDetector() {
+		t.Skip("the race detector needs a multiple of the memory")
+	}
+	server := largeSecretServer(t)
+	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestSecretReadsMemory$", "-test.v") //nolint:gosec // this test
+	child.Env = append(os.Environ(), memoryServerVariable+"="+server, "GOMEMLIMIT=200MiB", "GOGC=50")
+	output, err := child.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, output)
+	}
+	peak := peakIn(t, string(output))
+	t.Logf("peak memory: %d MiB", peak>>20)
+	if peak > maxPeakMemory {
+		t.Errorf("the process needed %d MiB, want at most %d", peak>>20, maxPeakMemory>>20)
+	}
+}
+
+func raceDetector() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}
+
+// largeSecretServer is an API server that answers each request with a Secret of 1 MiB.
+func largeSecretServer(t *testing.T) string {
+	t.Helper()
+	scheme := Scheme()
+	body, err := runtime.Encode(protobuf.NewSerializer(scheme, scheme), &corev1.Secret{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: "sandbox", Name: "key"},
+		Data:       map[string][]byte{"padding": make([]byte, 1<<20-200)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/vnd.kubernetes.protobuf")
+		_, _ = w.Write(body)
+	}))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+func reconcileAtOnce(t *testing.T, server string) {
+	mapper := meta.NewDefaultRESTMapper(nil)
+	mapper.Add(corev1.SchemeGroupVersion.WithKind("Secret"), meta.RESTScopeNamespace)
+	config := &rest.Config{Host: server, TLSClientConfig: rest.TLSClientConfig{Insecure: true}, QPS: -1}
+	live, err := client.New(config, client.Options{Scheme: Scheme(), Mapper: mapper})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, key := newFixture(t, interceptor.Funcs{}), ecdsaKey(t)
+	f.reconciler.recorder = events.NewFakeRecorder(1000)
+	f.reconciler.keys.live, f.reconciler.slots = live, newReadSlots()
+	var workers sync.WaitGroup
+	for i := range 100 {
+		request := approvedRequest(t, key, time.Now())
+		request.Name = fmt.Sprintf("request-%d", i)
+		if err := f.client.Create(t.Context(), request); err != nil {
+			t.Fatal(err)
+		}
+		workers.Go(func() {
+			for range 5 {
+				if _, err := f.reconciler.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(request)}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	workers.Wait()
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Skip(err)
+	}
+	fmt.Println(string(status))
+}
+
+// peakIn returns the peak of the resident memory in the text of /proc/PID/status.
+func peakIn(t *testing.T, status string) int {
+	t.Helper()
+	for line := range strings.SplitSeq(status, "\n") {
+		fields := strings.Fields(line)
+		if len(fields) == 3 && fields[0] == "VmHWM:" {
+			kilobytes, err := strconv.Atoi(fields[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			return kilobytes << 10
+		}
+	}
+	t.Skip("this system does not report the peak of the resident memory")
+	return 0
+}
