@@ -104,7 +104,7 @@ func runInProcess(t *testing.T, clock *jumpingClock) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	flush, err := controllers.Add(mgr, controllers.Options{
+	added, err := controllers.Add(mgr, controllers.Options{
 		ClusterResourceNamespace: "cert-manager", Concurrency: 20, KubernetesCSRs: true, KeyMismatchGrace: shortGrace, Clock: clock,
 	})
 	if err != nil {
@@ -118,7 +118,7 @@ func runInProcess(t *testing.T, clock *jumpingClock) {
 		if err := <-stopped; err != nil {
 			t.Error(err)
 		}
-		flush()
+		added.Flush()
 		_ = log.Close()
 	})
 }
