@@ -90,6 +90,7 @@ test: ## Run all tests, those on the real control plane included.
 			|| failed="$$failed $$module"; \
 	done; \
 	test -z "$$failed" || { echo "failed in:$$failed"; exit 1; }
+	@echo "testing memory limits, without the race detector"; go test -count=1 -run='^TestSecretReadsMemory$$' ./controllers
 
 # The previous minor version of cert-manager, and what is run on it in every change: a
 # Certificate's life, what a request goes through, and approval.
@@ -116,6 +117,7 @@ SOAK ?= 30m
 
 .PHONY: test-faults
 test-faults: ## Let everything go wrong with $$FAULT_REQUESTS requests in flight, $$FAULT_ROUNDS times (45 minutes).
+	go test ./cmd/selfsigned-issuer/app -v -count=1 -run='^TestPortsUnderAttack$$'
 	cd e2e && go test ./faulttest -v -count=1 -timeout=0 -requests=$(FAULT_REQUESTS) -rounds=$(FAULT_ROUNDS)
 
 .PHONY: soak

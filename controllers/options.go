@@ -44,7 +44,7 @@ type Options struct {
 	Clock clock.PassiveClock
 
 	events *eventWriter // set by Add
-	slots  *readSlots   // set by Add
+	slots  *FairSlots   // set by Add
 }
 
 // The defaults are cert-manager's.

@@ -32,7 +32,7 @@ type requestReconciler struct {
 	keys     keyReader
 	requests requestReader
 	issuers  issuerReader
-	slots    *readSlots
+	slots    *FairSlots
 	recorder events.EventRecorder
 	clock    clock.PassiveClock
 	grace    time.Duration

@@ -8,51 +8,47 @@ import (
 	"sync"
 )
 
-// Objects that are read from the API server can have more than 1 MiB each, and need a multiple
-// of that while they are decoded. These limits, and not the number of workers, decide how many
-// are in memory at the same time.
-const (
-	maxLiveReads          = 16
-	maxNamespaceLiveReads = 8 // so that no namespace can take all of them
-)
+// FairSlots limits how much is done at the same time, in total and for one key, such as a
+// namespace or a remote address: who uses all slots of a key waits for these only. A nil
+// *FairSlots has no limit.
+type FairSlots struct {
+	all    chan struct{}
+	perKey int
 
-// readSlots limits the live reads, in all and for each namespace. A nil *readSlots has no limit.
-type readSlots struct {
-	all chan struct{}
-
-	mu         sync.Mutex
-	namespaces map[string]*namespaceSlots
+	mu   sync.Mutex
+	keys map[string]*keySlots
 }
 
-// namespaceSlots exist while somebody has or awaits one of them.
-type namespaceSlots struct {
+// keySlots exist while somebody has or awaits one of them.
+type keySlots struct {
 	slots chan struct{}
 	users int
 }
 
-func newReadSlots() *readSlots {
-	return &readSlots{all: make(chan struct{}, maxLiveReads), namespaces: map[string]*namespaceSlots{}}
+// NewFairSlots returns total slots, of which one key gets at most perKey.
+func NewFairSlots(total, perKey int) *FairSlots {
+	return &FairSlots{all: make(chan struct{}, total), perKey: perKey, keys: map[string]*keySlots{}}
 }
 
-// acquire waits for a slot until ctx ends. The returned function gives it back.
-func (s *readSlots) acquire(ctx context.Context, namespace string) (release func(), err error) {
+// Acquire waits for a slot until ctx ends. The returned function gives it back.
+func (s *FairSlots) Acquire(ctx context.Context, key string) (release func(), err error) {
 	if s == nil {
 		return func() {}, nil
 	}
-	own := s.join(namespace)
+	own := s.join(key)
 	if err := take(ctx, own.slots); err != nil {
-		s.leave(namespace, own)
+		s.leave(key, own)
 		return nil, err
 	}
 	if err := take(ctx, s.all); err != nil {
 		<-own.slots
-		s.leave(namespace, own)
+		s.leave(key, own)
 		return nil, err
 	}
 	return func() {
 		<-s.all
 		<-own.slots
-		s.leave(namespace, own)
+		s.leave(key, own)
 	}, nil
 }
 
@@ -65,32 +61,42 @@ func take(ctx context.Context, slots chan<- struct{}) error {
 	}
 }
 
-func (s *readSlots) join(namespace string) *namespaceSlots {
+func (s *FairSlots) join(key string) *keySlots {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	own := s.namespaces[namespace]
+	own := s.keys[key]
 	if own == nil {
-		own = &namespaceSlots{slots: make(chan struct{}, maxNamespaceLiveReads)}
-		s.namespaces[namespace] = own
+		own = &keySlots{slots: make(chan struct{}, s.perKey)}
+		s.keys[key] = own
 	}
 	own.users++
 	return own
 }
 
-func (s *readSlots) leave(namespace string, own *namespaceSlots) {
+func (s *FairSlots) leave(key string, own *keySlots) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if own.users--; own.users == 0 {
-		delete(s.namespaces, namespace)
+		delete(s.keys, key)
 	}
 }
+
+// Objects that are read from the API server can have more than 1 MiB each, and need a multiple
+// of that while they are decoded. These limits, and not the number of workers, decide how many
+// are in memory at the same time.
+const (
+	maxLiveReads          = 16
+	maxNamespaceLiveReads = 8 // so that no namespace can take all of them
+)
+
+func newReadSlots() *FairSlots { return NewFairSlots(maxLiveReads, maxNamespaceLiveReads) }
 
 // acquireSlot takes a slot for the live reads of this run, unless it has one.
 func (r *run) acquireSlot(ctx context.Context) error {
 	if r.releaseSlot != nil {
 		return nil
 	}
-	release, err := r.slots.acquire(ctx, r.request.keySecret().Namespace)
+	release, err := r.slots.Acquire(ctx, r.request.keySecret().Namespace)
 	if err == nil {
 		r.releaseSlot = release
 	}

@@ -22,7 +22,7 @@ func TestReadSlots(t *testing.T) {
 		// With a context that has ended, a slot is taken only if it is free; which of two ready
 		// cases is chosen is random.
 		for range 100 {
-			release, err := slots.acquire(expired, namespace)
+			release, err := slots.Acquire(expired, namespace)
 			if err == nil {
 				return release, true
 			}
@@ -57,7 +57,7 @@ func TestReadSlots(t *testing.T) {
 	for _, release := range releases[1:] {
 		release()
 	}
-	if len(slots.namespaces) > 0 {
-		t.Errorf("%d namespaces are remembered", len(slots.namespaces))
+	if len(slots.keys) > 0 {
+		t.Errorf("%d namespaces are remembered", len(slots.keys))
 	}
 }

@@ -76,6 +76,14 @@ func (c *connections) remove(conn net.Conn) {
 	}
 }
 
+// hostOf returns an address without its port.
+func hostOf(address string) string {
+	if host, _, err := net.SplitHostPort(address); err == nil {
+		return host
+	}
+	return address
+}
+
 // stalest returns the connection to close.
 func (c *connections) stalest() net.Conn {
 	var stalest *connection

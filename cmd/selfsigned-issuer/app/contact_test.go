@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -61,10 +62,16 @@ func TestContactWaits(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				answers := test.failure
+				var available atomic.Bool
+				answers := func() (*http.Response, error) {
+					if available.Load() {
+						return answer(http.StatusOK)()
+					}
+					return test.failure()
+				}
 				log := &logBuffer{}
 				probes := newProbes()
-				config := &rest.Config{Host: "https://api.example.com", Transport: roundTripper(func() (*http.Response, error) { return answers() })}
+				config := &rest.Config{Host: "https://api.example.com", Transport: roundTripper(answers)}
 				contact, err := newContact(config, probes, newLogger(log, formatText, 0))
 				if err != nil {
 					t.Fatal(err)
@@ -82,7 +89,7 @@ func TestContactWaits(t *testing.T) {
 				if lines := log.String(); strings.Count(lines, "\n") != 1 || !strings.Contains(lines, "Not ready: waiting for the API server: ") || !strings.Contains(lines, test.reason) {
 					t.Errorf("logged %s, want one line about %s", lines, test.reason)
 				}
-				answers = answer(http.StatusOK)
+				available.Store(true)
 				time.Sleep(contactPeriod) //nolint:forbidigo // of synctest
 				synctest.Wait()
 				select {

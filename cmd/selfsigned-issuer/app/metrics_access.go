@@ -18,6 +18,8 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/cert-manager/selfsigned-issuer/controllers"
 )
 
 const (
@@ -31,6 +33,9 @@ const (
 	// one address.
 	reviewsAtOnce  = 20
 	reviewsPerHost = 5
+
+	// slotTimeout bounds the wait for others who are reviewed.
+	slotTimeout = 2 * time.Second
 
 	// refusalDelay slows down who tries tokens.
 	refusalDelay = 200 * time.Millisecond
@@ -47,8 +52,8 @@ type metricsAccess struct {
 	metrics http.Handler
 	failed  *repeatedLog
 
-	unknownSlots *fairSlots
-	allowedSlots *fairSlots
+	unknownSlots *controllers.FairSlots
+	allowedSlots *controllers.FairSlots
 	allowed      *cache.LRUExpireCache // hashes of Authorization headers
 }
 
@@ -71,8 +76,8 @@ func authorizeClients(config *rest.Config, logger logr.Logger, metrics http.Hand
 		metrics: metrics,
 		failed:  newRepeatedLog(logger, "Failed to review a client of the metrics"),
 
-		unknownSlots: newFairSlots(reviewsAtOnce, reviewsPerHost),
-		allowedSlots: newFairSlots(reviewsAtOnce, reviewsPerHost),
+		unknownSlots: controllers.NewFairSlots(reviewsAtOnce, reviewsPerHost),
+		allowedSlots: controllers.NewFairSlots(reviewsAtOnce, reviewsPerHost),
 		allowed:      cache.NewLRUExpireCache(maxAllowed),
 	}, nil
 }
@@ -88,8 +93,10 @@ func (a *metricsAccess) ServeHTTP(w http.ResponseWriter, request *http.Request) 
 	if _, ok := a.allowed.Get(token); ok {
 		slots = a.allowedSlots
 	}
-	release, ok := slots.acquire(request.Context(), hostOf(request.RemoteAddr))
-	if !ok {
+	waiting, cancel := context.WithTimeout(request.Context(), slotTimeout)
+	defer cancel()
+	release, err := slots.Acquire(waiting, hostOf(request.RemoteAddr))
+	if err != nil {
 		w.Header().Set("Retry-After", "1")
 		http.Error(w, "too many clients", http.StatusServiceUnavailable)
 		return

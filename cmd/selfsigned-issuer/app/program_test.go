@@ -61,20 +61,20 @@ type program struct {
 
 // logBuffer collects a log that is read while it is written.
 type logBuffer struct {
-	mu sync.Mutex
-	bytes.Buffer
+	mu     sync.Mutex
+	buffer bytes.Buffer // not embedded, since io.Copy would find its ReadFrom, which does not lock
 }
 
 func (b *logBuffer) Write(line []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.Buffer.Write(line)
+	return b.buffer.Write(line)
 }
 
 func (b *logBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.Buffer.String()
+	return b.buffer.String()
 }
 
 func (b *logBuffer) lines() int { return strings.Count(b.String(), "\n") }
