@@ -145,23 +145,29 @@ func (l *life) issue(t *testing.T, kind, issuer, list string) {
 // testConflicts changes what an apply sets, and takes it back as docs/upgrade.md says.
 func (l *life) testConflicts(t *testing.T) {
 	l.run(t, "set", "resources", "-n", l.Installation.Deployment.Namespace, "deployment/selfsigned-issuer", "--limits=memory=512Mi")
-	l.expectConflict(t, overlay)
+	l.expectConflict(t, overlay, "kubectl-set")
 	l.run(t, "apply", "--server-side", "--force-conflicts", "-k", overlay)
 	l.expectLimit(t, "256Mi")
 	// The first installation was by a GitOps tool, and the upgrade by hand.
 	l.run(t, "apply", "--server-side", "--force-conflicts", "--field-manager=argocd-controller", "-k", overlay)
 	newer := ownOverlay(t, "resources: [deploy/overlays/default]",
-		"patches: [{target: {kind: Deployment}, patch: '[{op: replace, path: /spec/template/spec/containers/0/resources/limits/memory, value: 300Mi}]'}]")
-	l.expectConflict(t, newer)
+		`patches: [{target: {kind: Deployment}, patch: '[{"op":"replace","path":"/spec/template/spec/containers/0/resources/limits/memory","value":"300Mi"}]'}]`)
+	l.expectConflict(t, newer, "argocd-controller")
 	l.run(t, "apply", "--server-side", "--force-conflicts", "-k", newer)
 	l.expectLimit(t, "300Mi")
 }
 
-func (l *life) expectConflict(t *testing.T, overlay string) {
+// expectConflict applies an overlay whose memory limit another manager owns.
+func (l *life) expectConflict(t *testing.T, overlay, manager string) {
 	t.Helper()
 	_, err := l.kubectl.Run(t.Context(), "apply", "--server-side", "-k", overlay)
-	if err == nil || !strings.Contains(err.Error(), "Apply failed with 1 conflict") {
-		t.Errorf("applying %s: %v, want a conflict", overlay, err)
+	if err == nil {
+		t.Fatalf("applying %s: want a conflict", overlay)
+	}
+	for _, want := range []string{"Apply failed with ", `"` + manager + `"`, ".resources.limits.memory"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("applying %s: %v, want %s", overlay, err, want)
+		}
 	}
 }
 
