@@ -26,6 +26,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/flowcontrol"
 	clocktesting "k8s.io/utils/clock/testing"
@@ -415,17 +416,20 @@ func TestMessagesStayReadable(t *testing.T) {
 func TestWaitsForgetsAndStartsAnew(t *testing.T) {
 	t.Parallel()
 	w, start := newWaits(), time.Now()
-	if since := w.mismatchSince(requestKey, "one", start, time.Hour); !since.Equal(start) {
-		t.Errorf("the first mismatch is from %s", since)
-	}
-	if since := w.mismatchSince(requestKey, "one", start.Add(time.Hour), time.Hour); !since.Equal(start) {
-		t.Errorf("a later look moved the mismatch to %s", since)
-	}
-	if since := w.mismatchSince(requestKey, "one", start.Add(3*time.Hour), time.Hour); !since.Equal(start.Add(3 * time.Hour)) {
-		t.Errorf("after a pause of two hours the mismatch is still from %s", since)
-	}
-	if since := w.mismatchSince(requestKey, "two", start.Add(time.Hour), time.Hour); since.Equal(start) {
-		t.Error("a successor of the same name has inherited the mismatch")
+	for _, look := range []struct {
+		uid       types.UID
+		at, since time.Duration // from the start
+	}{
+		{"one", 0, 0},
+		{"one", time.Hour, 0},
+		{"one", 3 * time.Hour, 3 * time.Hour}, // after a pause of two hours
+		{"one", 4 * time.Hour, 3 * time.Hour},
+		{"two", 4 * time.Hour, 4 * time.Hour}, // a successor of the same name
+	} {
+		clock := clocktesting.NewFakePassiveClock(start.Add(look.at))
+		if got, want := w.mismatchedFor(requestKey, look.uid, clock, time.Hour), look.at-look.since; got != want {
+			t.Errorf("%s after %s: a mismatch for %s, want %s", look.uid, look.at, got, want)
+		}
 	}
 	if !w.tell(requestKey, "two", missingSecret) || w.tell(requestKey, "two", missingSecret) {
 		t.Error("want news the first time only")

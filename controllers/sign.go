@@ -85,8 +85,7 @@ func (r *run) limitGrace(v *verdict) *verdict {
 		return v
 	}
 	object := r.request.object()
-	now := r.clock.Now()
-	waited := now.Sub(r.waits.mismatchSince(client.ObjectKeyFromObject(object), object.GetUID(), now, r.grace+retryMost))
+	waited := r.waits.mismatchedFor(client.ObjectKeyFromObject(object), object.GetUID(), r.clock, r.grace+retryMost)
 	if waited >= r.grace {
 		return &verdict{situation: wrongKey}
 	}
@@ -121,7 +120,7 @@ func (r *run) postpone() bool {
 		return false
 	}
 	object := r.request.object()
-	rest := r.waits.untilWrite(client.ObjectKeyFromObject(object), object.GetUID(), r.verdict.message, r.clock.Now())
+	rest := r.waits.untilWrite(client.ObjectKeyFromObject(object), object.GetUID(), r.verdict.message, r.clock)
 	if rest == 0 {
 		return false
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
 )
 
 // waits remembers, for the requests that wait, what an object has no place for. It holds
@@ -26,7 +27,8 @@ type remembered struct {
 	mismatchAt time.Time     // when it was last seen
 	lookAfter  time.Duration // how long it waited before it looked at its Secret again
 	changed    time.Time     // when said last changed from one message to another
-	woken      time.Time     // when it was, or is to be, woken by what it waits for
+	wokenAt    time.Time     // when what it waits for last led to a wake
+	wakeAfter  time.Duration // how long after that the request was to be woken
 	wakeDelay  time.Duration // the shortest time until it is woken again
 }
 
@@ -79,31 +81,32 @@ const writeInterval = 5 * time.Second
 
 // untilWrite returns for how long another message for a pending request must not be written
 // yet. Zero permits the write, and starts the interval when the message is a change.
-func (w *waits) untilWrite(key types.NamespacedName, uid types.UID, message string, now time.Time) time.Duration {
+func (w *waits) untilWrite(key types.NamespacedName, uid types.UID, message string, clock clock.PassiveClock) time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	entry := w.entry(key, uid)
 	if entry.said == "" || entry.said == message {
 		return 0
 	}
-	if rest := entry.changed.Add(writeInterval).Sub(now); rest > 0 {
+	if rest := writeInterval - clock.Since(entry.changed); rest > 0 {
 		return rest
 	}
-	entry.changed = now
+	entry.changed = clock.Now()
 	return 0
 }
 
-// mismatchSince returns when the request's Secret was first seen to hold another key: now,
+// mismatchedFor returns how long the request's Secret has been seen to hold another key: zero
 // the first time, and when it has not been looked at for longer than gap.
-func (w *waits) mismatchSince(key types.NamespacedName, uid types.UID, now time.Time, gap time.Duration) time.Time {
+func (w *waits) mismatchedFor(key types.NamespacedName, uid types.UID, clock clock.PassiveClock, gap time.Duration) time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	entry := w.entry(key, uid)
-	if entry.mismatched.IsZero() || now.Sub(entry.mismatchAt) > gap {
+	now := clock.Now()
+	if entry.mismatched.IsZero() || clock.Since(entry.mismatchAt) > gap {
 		entry.mismatched = now
 	}
 	entry.mismatchAt = now
-	return entry.mismatched
+	return clock.Since(entry.mismatched)
 }
 
 // endMismatch makes the next mismatch a first one: something else was found in between.
@@ -139,26 +142,25 @@ const (
 // nextWake returns after which delay a request is to be woken because what it waits for has
 // changed, and whether it was woken shortly before. A request that is not known has not been
 // looked at yet, and is woken at once.
-func (w *waits) nextWake(key types.NamespacedName, uid types.UID, now time.Time) (delay time.Duration, repeated bool) {
+func (w *waits) nextWake(key types.NamespacedName, uid types.UID, clock clock.PassiveClock) (delay time.Duration, repeated bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	entry := w.byID[key]
 	if entry == nil || entry.uid != uid {
 		return 0, false
 	}
-	if entry.woken.After(now) {
-		return entry.woken.Sub(now), true
+	quiet := clock.Since(entry.wokenAt) - entry.wakeAfter
+	if quiet < 0 {
+		return -quiet, true // it is to be woken already
 	}
-	if now.Sub(entry.woken) >= wakeReset {
-		entry.woken, entry.wakeDelay = now, wakeFirst
+	entry.wokenAt = clock.Now()
+	if quiet >= wakeReset {
+		entry.wakeAfter, entry.wakeDelay = 0, wakeFirst
 		return 0, false
 	}
-	entry.woken = entry.woken.Add(entry.wakeDelay)
-	if entry.woken.Before(now) {
-		entry.woken = now
-	}
+	entry.wakeAfter = max(0, entry.wakeDelay-quiet)
 	entry.wakeDelay = min(2*entry.wakeDelay, wakeMost)
-	return entry.woken.Sub(now), true
+	return entry.wakeAfter, true
 }
 
 // forget drops a request that is finished or gone.

@@ -107,10 +107,9 @@ type workQueue = workqueue.TypedRateLimitingInterface[ctrl.Request]
 
 // enqueue adds every request at once, or after the delay that its former wakes lead to.
 func (e enqueuer) enqueue(ctx context.Context, index, value string, queue workQueue) {
-	now := e.clock.Now()
 	err := eachItem(ctx, e.reader, e.kind.newList(), func(object client.Object) {
 		key := client.ObjectKeyFromObject(object)
-		delay, repeated := e.waits.nextWake(key, object.GetUID(), now)
+		delay, repeated := e.waits.nextWake(key, object.GetUID(), e.clock)
 		priority := firstWakePriority
 		if repeated {
 			priority = repeatedWakePriority

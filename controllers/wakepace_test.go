@@ -91,7 +91,7 @@ func TestNeighborsComeFirst(t *testing.T) {
 		enqueue := enqueuer{reader: waitingRequests{items: []cmapi.CertificateRequest{*again, *first}}, kind: certificateRequests(), waits: newWaits(), clock: clock.RealClock{}}
 		key := client.ObjectKeyFromObject(again)
 		enqueue.waits.say(key, again.UID, "Waiting for Secret sandbox/key.")
-		enqueue.waits.nextWake(key, again.UID, time.Now())
+		enqueue.waits.nextWake(key, again.UID, clock.RealClock{})
 		time.Sleep(time.Second)
 
 		secret := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: "sandbox", Name: "key"}}

@@ -101,7 +101,7 @@ var poisons = []struct {
 	}), "Pending", "damaged"},
 	{"1 MiB request", func(_ *testing.T, _ *tracked, request *cmapi.CertificateRequest) {
 		request.Spec.Request = bytes.Repeat([]byte("-----BEGIN CERTIFICATE REQUEST-----\n"), 20_000)
-	}, "Failed", "spec.request is not a PEM-encoded certificate request"},
+	}, "Failed", "bytes long, and the limit is 36500: ask for fewer names"},
 	{"abuse as usage", func(_ *testing.T, _ *tracked, request *cmapi.CertificateRequest) {
 		request.Spec.Usages = []cmapi.KeyUsage{abuse}
 	}, "", ""}, // the schema refuses it

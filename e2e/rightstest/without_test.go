@@ -246,31 +246,33 @@ func awaitMessage(t *testing.T, request *cmapi.CertificateRequest, part string) 
 	})
 }
 
-// TestReviewsForbidden: without the rights of metrics-tls nobody gets metrics.
+// TestReviewsForbidden: without the permissions of metrics-tls nobody gets metrics.
 func TestReviewsForbidden(t *testing.T) {
-	metrics := newAuthority(t)
-	installed := start(t, metricsTLS, metrics)
-	review := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "selfsigned-issuer-metrics-review"}}
-	token, err := env.Cluster.ServiceAccountToken(t.Context(), ownHome, installed.Deployment.Spec.Template.Spec.ServiceAccountName, time.Hour)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, cut := range []string{"", "subjectaccessreviews", "tokenreviews"} {
-		get(t, review)
-		review.Rules = slices.DeleteFunc(review.Rules, func(rule rbacv1.PolicyRule) bool { return rule.Resources[0] == cut })
-		if err := env.Client.Update(t.Context(), review); err != nil {
-			t.Fatal(err)
-		}
-		want, said := http.StatusInternalServerError, cut+".auth"
-		if cut == "" {
-			want, said = http.StatusForbidden, ""
-		}
-		await(t, "metrics without the right to create "+cut, func(ctx context.Context) string {
-			status, _, err := scrape(ctx, metrics.client(), token)
-			if log := env.Plugin.Tail(10); status != want || !strings.Contains(log, said) {
-				return fmt.Sprintf("status %d (%v), log:\n%s", status, err, log)
+	for _, cut := range []string{"none", "subjectaccessreviews", "tokenreviews"} {
+		t.Run(cut, func(t *testing.T) {
+			metrics := newAuthority(t)
+			installed := start(t, metricsTLS, metrics)
+			token, err := env.Cluster.ServiceAccountToken(t.Context(), ownHome, installed.Deployment.Spec.Template.Spec.ServiceAccountName, time.Hour)
+			if err != nil {
+				t.Fatal(err)
 			}
-			return ""
+			review := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "selfsigned-issuer-metrics-review"}}
+			get(t, review)
+			review.Rules = slices.DeleteFunc(review.Rules, func(rule rbacv1.PolicyRule) bool { return rule.Resources[0] == cut })
+			if err := env.Client.Update(t.Context(), review); err != nil {
+				t.Fatal(err)
+			}
+			want, logged := http.StatusInternalServerError, cut+".auth"
+			if cut == "none" {
+				want, logged = http.StatusForbidden, ""
+			}
+			await(t, "metrics without the permission to create "+cut, func(ctx context.Context) string {
+				status, _, err := scrape(ctx, metrics.client(), token)
+				if log := env.Plugin.Tail(10); status != want || !strings.Contains(log, logged) {
+					return fmt.Sprintf("status %d (%v), log:\n%s", status, err, log)
+				}
+				return ""
+			})
 		})
 	}
 }
