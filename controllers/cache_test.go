@@ -10,6 +10,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"fmt"
+	"maps"
 	"reflect"
 	"runtime"
 	"strings"
@@ -39,9 +40,7 @@ func strip[T client.Object](t *testing.T, object T) T {
 // decorate adds metadata that nothing reads.
 func decorate(o client.Object) {
 	annotations := map[string]string{"example.com/large": string(large)}
-	for key, value := range o.GetAnnotations() {
-		annotations[key] = value
-	}
+	maps.Copy(annotations, o.GetAnnotations())
 	o.SetAnnotations(annotations)
 	o.SetLabels(map[string]string{"example.com/large": string(large)})
 	o.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: "somebody"}})

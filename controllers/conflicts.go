@@ -4,16 +4,15 @@
 package controllers
 
 import (
-	"context"
 	"sync"
 	"time"
 
+	"github.com/go-logr/logr"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/flowcontrol"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 // conflicts delays the retries of status writes that did not find the version of the object
@@ -45,7 +44,7 @@ func isConflict(err error) bool { return apierrors.IsConflict(err) || apierrors.
 // retry returns when the object is reconciled again after such a failure. It is no error, as
 // long as the next read of the cache may explain it. NotFound for an object that the cache
 // keeps showing is an error: a proxy answers so, or the CRD is not served.
-func (c *conflicts) retry(ctx context.Context, object client.Object, err error) (ctrl.Result, error) {
+func (c *conflicts) retry(log logr.Logger, object client.Object, err error) (ctrl.Result, error) {
 	key := client.ObjectKeyFromObject(object)
 	c.mu.Lock()
 	c.versions[key] = object.GetResourceVersion()
@@ -55,7 +54,7 @@ func (c *conflicts) retry(ctx context.Context, object client.Object, err error) 
 	if apierrors.IsNotFound(err) && delay == conflictMaxDelay {
 		return ctrl.Result{}, err
 	}
-	log.FromContext(ctx).V(1).Info("The object has changed since it was read, reading it again", "delay", delay, "cause", err.Error())
+	log.V(1).Info("The object has changed since it was read, reading it again", "delay", delay, "cause", err.Error())
 	return ctrl.Result{RequeueAfter: delay}, nil
 }
 

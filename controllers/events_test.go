@@ -143,8 +143,8 @@ func about(namespace, name string) *cmapi.CertificateRequest {
 	return &cmapi.CertificateRequest{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, UID: types.UID(namespace + "/" + name)}}
 }
 
-func (w *eventWriter) record(namespace, name string, reason situation, note string) {
-	w.Eventf(about(namespace, name), nil, corev1.EventTypeNormal, string(reason), eventAction, note)
+func (w *eventWriter) record(name string, reason situation, note string) {
+	w.Eventf(about("sandbox", name), nil, corev1.EventTypeNormal, string(reason), eventAction, note)
 }
 
 // counted returns what the metric says.
@@ -174,12 +174,12 @@ func TestToggledSecretQueuesOneEventEach(t *testing.T) {
 	const n, toggles = 100, 10
 	for toggle := range toggles {
 		for i := range n {
-			w.record("sandbox", fmt.Sprint(i), []situation{unusableKey, missingKey}[toggle%2], fmt.Sprintf("state %d of request %d", toggle, i))
+			w.record(fmt.Sprint(i), []situation{unusableKey, missingKey}[toggle%2], fmt.Sprintf("state %d of request %d", toggle, i))
 		}
 	}
 	for i := range n {
-		w.record("sandbox", fmt.Sprint(i), isIssued, fmt.Sprintf("end of request %d", i))
-		w.record("sandbox", fmt.Sprint(i), badConfig, fmt.Sprintf("warning of request %d", i))
+		w.record(fmt.Sprint(i), isIssued, fmt.Sprintf("end of request %d", i))
+		w.record(fmt.Sprint(i), badConfig, fmt.Sprintf("warning of request %d", i))
 	}
 	// Those in flight were taken before they could be replaced.
 	if got := w.queue.size; got < 3*n-eventWriters || got > 3*n {
@@ -217,7 +217,7 @@ func TestEventQueueIsBounded(t *testing.T) {
 	const n = 5 * maxEvents
 	note := strings.Repeat("x", 300)
 	for i := range n {
-		w.record("sandbox", fmt.Sprint(i), unusableKey, note+fmt.Sprint(i))
+		w.record(fmt.Sprint(i), unusableKey, note+fmt.Sprint(i))
 	}
 	if w.queue.size != maxEvents {
 		t.Errorf("%d events are queued, want %d", w.queue.size, maxEvents)

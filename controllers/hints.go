@@ -166,7 +166,7 @@ func (h *hinter) due(request request) (_ *hint, wait time.Duration) {
 }
 
 // about returns the message about an object.
-func (h *hint) about(object client.Object) string {
+func (h hint) about(object client.Object) string {
 	h.facts["delay"], h.facts["group"] = h.delay.String(), selfsigned.GroupName
 	h.facts["namespace"], h.facts["name"] = object.GetNamespace(), object.GetName()
 	return h.facts.render(h.message)

@@ -145,7 +145,7 @@ func (a *issuerAttempt) write(ctx context.Context, object client.Object, patch c
 		}
 		return nil
 	}
-	gvk, err := apiutil.GVKForObject(a.issuer, a.library.Client.Scheme())
+	gvk, err := apiutil.GVKForObject(a.issuer, a.library.Scheme())
 	if err != nil {
 		return err
 	}
@@ -184,7 +184,7 @@ func (a *issuerAttempt) finish(ctx context.Context, key types.NamespacedName, er
 	case a.pause > 0:
 		return ctrl.Result{RequeueAfter: a.pause}, nil
 	case isConflict(a.failure):
-		return a.conflicts.retry(ctx, a.issuer, a.failure)
+		return a.conflicts.retry(log.FromContext(ctx), a.issuer, a.failure)
 	case a.failure != nil:
 		// Only this error: a permanent one of the check beside it would end the retries.
 		return ctrl.Result{}, a.failure

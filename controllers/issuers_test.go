@@ -217,8 +217,8 @@ func TestLateIssuerStatus(t *testing.T) {
 					return nil
 				},
 			})
-			for i, want := range []time.Duration{1, 2, 4, 8, 16, 32, 64, 100, 100} {
-				want *= conflictBaseDelay
+			for i, factor := range []int{1, 2, 4, 8, 16, 32, 64, 100, 100} {
+				want := time.Duration(factor) * conflictBaseDelay
 				for range 2 { // the second one is a wake in between, which writes nothing
 					if result, err := f.reconcile(); err != nil || result.RequeueAfter != want {
 						t.Fatalf("conflict %d: got %+v, %v; want another attempt after %s, without an error", i, result, err, want)

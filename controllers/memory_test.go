@@ -47,7 +47,7 @@ func TestSecretReadsMemory(t *testing.T) {
 		t.Skip("the race detector needs a multiple of the memory")
 	}
 	server := largeSecretServer(t)
-	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestSecretReadsMemory$", "-test.v") //nolint:gosec // this test
+	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestSecretReadsMemory$", "-test.v")
 	child.Env = append(os.Environ(), memoryServerVariable+"="+server, "GOMEMLIMIT=200MiB", "GOGC=50")
 	output, err := child.CombinedOutput()
 	if err != nil {

@@ -23,7 +23,7 @@ const (
 // or the whole cluster when the namespace is empty.
 type namespaceRunner struct {
 	namespace string
-	// check returns nil, missingPermissions, or another error as long as there is no answer.
+	// check returns nil, missingPermissionsError, or another error as long as there is no answer.
 	check func(ctx context.Context, namespace string) error
 	// serve begins to fill the caches. They report a refusal by refused.
 	serve func(ctx context.Context, namespace string, refused func()) (*servedScope, error)
@@ -65,7 +65,7 @@ func (r *namespaceRunner) run(ctx context.Context) error {
 
 // follow does what the answer of the API server asks for.
 func (r *namespaceRunner) follow(ctx context.Context, answer error) (err error) {
-	missing := missingPermissions{}
+	missing := missingPermissionsError{}
 	switch {
 	case errors.As(answer, &missing):
 		r.stop()
@@ -143,7 +143,7 @@ func (r *namespaceRunner) interval(answer error) time.Duration {
 	switch {
 	case r.served():
 		return servedInterval
-	case r.current == nil && !errors.As(answer, new(missingPermissions)):
+	case r.current == nil && !errors.As(answer, new(missingPermissionsError)):
 		return crdPoll
 	default:
 		return unservedInterval

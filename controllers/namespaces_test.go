@@ -31,7 +31,7 @@ type tenants struct {
 	lines   []string
 }
 
-var forbidden = missingPermissions{"list certificaterequests.cert-manager.io"}
+var forbidden = missingPermissionsError{"list certificaterequests.cert-manager.io"}
 
 const notServedB = "Namespace tenant-b is not served: selfsigned-issuer is not allowed to list certificaterequests.cert-manager.io there. " +
 	"Create the namespace with the Role and the RoleBinding selfsigned-issuer-manager, or remove it from --namespaces."
@@ -96,7 +96,7 @@ func (c *tenants) start(t *testing.T) {
 }
 
 func (c *tenants) wait(d time.Duration) {
-	time.Sleep(d) // of the synctest bubble
+	time.Sleep(d) //nolint:forbidigo // of synctest
 	synctest.Wait()
 }
 

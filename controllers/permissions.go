@@ -28,31 +28,31 @@ type permissionChecker struct {
 	kinds []schema.GroupVersionKind
 }
 
-// missingPermissions is the API server's definitive answer that some are missing, each as "list
+// missingPermissionsError is the API server's definitive answer that some are missing, each as "list
 // secrets". An account whose permissions are those of a Role gets it for a namespace that does
 // not exist, too.
-type missingPermissions []string
+type missingPermissionsError []string
 
-func (m missingPermissions) Error() string {
+func (m missingPermissionsError) Error() string {
 	return "selfsigned-issuer is not allowed to " + strings.Join(m, ", ")
 }
 
 // remedy says what is to be done about it; namespace is empty for the whole cluster.
-func (m missingPermissions) remedy(namespace string) string {
+func (m missingPermissionsError) remedy(namespace string) string {
 	if namespace == "" {
 		return m.Error() + ". Apply the overlay again, which grants this permission."
 	}
 	return m.Error() + " there. Create the namespace with the Role and the RoleBinding selfsigned-issuer-manager, or remove it from --namespaces."
 }
 
-// check returns nil, missingPermissions, or why the API server has given no answer.
+// check returns nil, missingPermissionsError, or why the API server has given no answer.
 func (c permissionChecker) check(ctx context.Context, namespace string) error {
 	ctx, cancel := context.WithTimeout(ctx, permissionTimeout)
 	defer cancel()
-	var missing missingPermissions
+	var missing missingPermissionsError
 	for _, kind := range c.kinds {
 		err := c.checkKind(ctx, kind, namespace)
-		if more := (missingPermissions{}); errors.As(err, &more) {
+		if more := (missingPermissionsError{}); errors.As(err, &more) {
 			missing = append(missing, more...)
 		} else if err != nil {
 			return err
@@ -90,7 +90,7 @@ func (c permissionChecker) checkKind(ctx context.Context, kind schema.GroupVersi
 
 func permissionError(verb, resource string, err error) error {
 	if apierrors.IsForbidden(err) {
-		return missingPermissions{verb + " " + resource}
+		return missingPermissionsError{verb + " " + resource}
 	}
 	return fmt.Errorf("failed to %s %s, will retry: %s", verb, resource, whyFailed(err))
 }

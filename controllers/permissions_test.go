@@ -38,7 +38,7 @@ func TestPermissionChecker(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			err := checkerWith(c.list, c.watch).check(t.Context(), "sandbox")
-			if got := errors.As(err, new(missingPermissions)); got != c.missing {
+			if got := errors.As(err, new(missingPermissionsError)); got != c.missing {
 				t.Errorf("%v is a missing permission: %t, want %t", err, got, c.missing)
 			}
 			if (err == nil) != (c.want == "") || err != nil && err.Error() != c.want {

@@ -120,13 +120,7 @@ func (r *readiness) reason() error {
 		}
 		return errors.New(cluster.notServed)
 	}
-	var filling []string
-	for _, namespace := range slices.Sorted(maps.Keys(r.states)) {
-		if s := r.states[namespace]; s.notServed != "" && !s.leftOut {
-			filling = append(filling, fmt.Sprintf("namespace %s: %s", namespace, s.notServed))
-		}
-	}
-	unserved := r.unserved()
+	filling, unserved := r.filling(), r.unserved()
 	switch {
 	case len(unserved) == len(r.states):
 		return errors.New(noneServed + ". " + strings.Join(unserved, " "))
@@ -135,6 +129,17 @@ func (r *readiness) reason() error {
 	default:
 		return nil
 	}
+}
+
+// filling describes the namespaces whose caches are to be filled.
+func (r *readiness) filling() []string {
+	var lines []string
+	for _, namespace := range slices.Sorted(maps.Keys(r.states)) {
+		if s := r.states[namespace]; s.notServed != "" && !s.leftOut {
+			lines = append(lines, fmt.Sprintf("namespace %s: %s", namespace, s.notServed))
+		}
+	}
+	return lines
 }
 
 // describeUnserved describes the namespaces that are left out.

@@ -255,8 +255,8 @@ func TestConflictIsReadAgain(t *testing.T) {
 	clock := clocktesting.NewFakeClock(time.Now())
 	f.reconciler.conflicts.delays = flowcontrol.NewFakeBackOff(conflictBaseDelay, conflictMaxDelay, clock)
 	request := f.request(t)
-	for i, want := range []time.Duration{1, 2, 4, 8, 16, 32, 64, 100} {
-		want *= conflictBaseDelay
+	for i, factor := range []int{1, 2, 4, 8, 16, 32, 64, 100} {
+		want := time.Duration(factor) * conflictBaseDelay
 		for range 2 { // the second one is a wake in between
 			if result, err := f.reconcile(); err != nil || result.RequeueAfter != want {
 				t.Fatalf("conflict %d: got %+v, %v; want to be called again after %s, without an error", i, result, err, want)

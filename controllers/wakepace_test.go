@@ -59,10 +59,10 @@ func TestTogglingSecret(t *testing.T) {
 		}
 		for range 600 {
 			change()
-			time.Sleep(100 * time.Millisecond)
+			time.Sleep(100 * time.Millisecond) //nolint:forbidigo // of synctest
 		}
 		last := time.Since(start) - 100*time.Millisecond
-		time.Sleep(wakeMost)
+		time.Sleep(wakeMost) //nolint:forbidigo // of synctest
 		synctest.Wait()
 		if len(looks) < 12 || len(looks) > 20 || looks[0] != 0 || looks[1] != wakeFirst {
 			t.Errorf("%d looks: %v, want about 17, two of them at once", len(looks), looks)
@@ -70,11 +70,11 @@ func TestTogglingSecret(t *testing.T) {
 		if final := looks[len(looks)-1]; final < last || final > last+wakeMost {
 			t.Errorf("the last look is after %s, and the last change was after %s", final, last)
 		}
-		time.Sleep(wakeReset)
+		time.Sleep(wakeReset) //nolint:forbidigo // of synctest
 		quiet := len(looks)
 		change()
 		if len(looks) != quiet+1 || looks[quiet] != time.Since(start) {
-			t.Errorf("after a quiet time, a change was not looked at at once: %v", looks[quiet:])
+			t.Errorf("after a quiet time, a change was not followed by a look at once: %v", looks[quiet:])
 		}
 	})
 }
@@ -92,7 +92,7 @@ func TestNeighborsComeFirst(t *testing.T) {
 		key := client.ObjectKeyFromObject(again)
 		enqueue.waits.say(key, again.UID, "Waiting for Secret sandbox/key.")
 		enqueue.waits.nextWake(key, again.UID, clock.RealClock{})
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) //nolint:forbidigo // of synctest
 
 		secret := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: "sandbox", Name: "key"}}
 		enqueue.forSecret().Create(t.Context(), event.CreateEvent{Object: secret}, queue)

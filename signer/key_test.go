@@ -14,6 +14,7 @@ import (
 	"crypto/x509"
 	"encoding/asn1"
 	"encoding/pem"
+	"maps"
 	"math/big"
 	"regexp"
 	"slices"
@@ -65,9 +66,7 @@ func encodings(t *testing.T, key crypto.Signer) map[string][]byte {
 			all["SEC 1, "+name] = file
 		}
 	}
-	for name, file := range besideParameters(pkcs8) {
-		all[name] = file
-	}
+	maps.Copy(all, besideParameters(pkcs8))
 	return all
 }
 

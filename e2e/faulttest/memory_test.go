@@ -94,7 +94,7 @@ func TestHugeUnapprovedRequests(t *testing.T) {
 	p := startReady(t, env.Installation)
 	keepClusterIssuersUnapproved(t)
 	b := newNamespace(t, "cert-manager.io/disable-validation")
-	for i := range sized(300, 20) {
+	for i := range sized(300, 8) {
 		r := b.newSigned(t, i)
 		r.secret = nil
 		request := r.object.(*cmapi.CertificateRequest)

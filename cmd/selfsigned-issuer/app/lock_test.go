@@ -179,20 +179,20 @@ func startReplica(t *testing.T, lease *fakeLease, identity string) *replica {
 	return r
 }
 
-// startLeader starts a replica that is the leader when startLeader returns.
-func startLeader(t *testing.T, lease *fakeLease, identity string) *replica {
+// startLeader starts replica a, which is the leader when startLeader returns.
+func startLeader(t *testing.T, lease *fakeLease) *replica {
 	t.Helper()
-	r := startReplica(t, lease, identity)
+	r := startReplica(t, lease, "a")
 	<-r.leads
 	return r
 }
 
-// awaitEvent returns after d, or earlier when an event happens, and how long that took.
-func awaitEvent(event <-chan struct{}, d time.Duration) time.Duration {
+// awaitEvent returns after a minute, or earlier when an event happens, and how long that took.
+func awaitEvent(event <-chan struct{}) time.Duration {
 	start := time.Now()
 	select {
 	case <-event:
-	case <-time.After(d):
+	case <-time.After(time.Minute):
 	}
 	return time.Since(start)
 }
@@ -224,14 +224,14 @@ func TestLeaderOutlivesOutage(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				lease := &fakeLease{}
-				leader := startLeader(t, lease, "a")
+				leader := startLeader(t, lease)
 				leader.set(failure, failure)
-				time.Sleep(10 * time.Minute)
+				time.Sleep(10 * time.Minute) //nolint:forbidigo // of synctest
 				if age := leader.lock.notRenewedFor(); age < 10*time.Minute || age > 10*time.Minute+2*time.Second {
 					t.Errorf("the Lease has not been renewed for %s, want 10m", age)
 				}
 				leader.set(nil, nil)
-				time.Sleep(2 * time.Second)
+				time.Sleep(2 * time.Second) //nolint:forbidigo // of synctest
 				if isClosed(leader.ended) || lease.holder() != "a" {
 					t.Errorf("the leader has ended: %v, the Lease is held by %q", leader.err, lease.holder())
 				}
@@ -271,13 +271,13 @@ func TestLostLeaseIsGivenUp(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				lease := &fakeLease{}
-				a := startLeader(t, lease, "a")
+				a := startLeader(t, lease)
 				b := startReplica(t, lease, "b")
 				a.set(nil, failure)
-				if took := awaitEvent(b.leads, time.Minute); took < 13*time.Second || took > 18*time.Second {
+				if took := awaitEvent(b.leads); took < 13*time.Second || took > 18*time.Second {
 					t.Errorf("b became the leader after %s, want about the lease duration", took)
 				}
-				if both := awaitEvent(a.ended, time.Minute); both > 2*time.Second {
+				if both := awaitEvent(a.ended); both > 2*time.Second {
 					t.Errorf("two replicas believe to lead for %s, want 2s at most", both)
 				}
 				if want := `leader election lost: the holder of the lease is "b"`; a.err == nil || a.err.Error() != want {
@@ -297,12 +297,12 @@ func TestLeaseOfAnotherHolderIsNotReleased(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		lease := &fakeLease{}
-		a := startLeader(t, lease, "a")
+		a := startLeader(t, lease)
 		b := startReplica(t, lease, "b")
 		cut := errors.New("no route to host")
 		a.set(cut, cut)
 		<-b.leads
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute) //nolint:forbidigo // of synctest
 		a.set(nil, nil)
 		a.stop()
 		<-a.ended
@@ -318,15 +318,15 @@ func TestOwnWriteWithLostAnswer(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		lease := &fakeLease{}
-		leader := startLeader(t, lease, "a")
+		leader := startLeader(t, lease)
 		refused := errors.New("connection refused")
 		leader.set(refused, nil) // the Lease cannot be read after the write either
 		leader.loseNextAnswer()
-		time.Sleep(4 * time.Second) // until the conflict
+		time.Sleep(4 * time.Second) //nolint:forbidigo // of synctest, until the conflict
 		leader.set(refused, refused)
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute) //nolint:forbidigo // of synctest
 		leader.set(nil, nil)
-		time.Sleep(3 * time.Second)
+		time.Sleep(3 * time.Second) //nolint:forbidigo // of synctest
 		if isClosed(leader.ended) || lease.holder() != "a" || leader.lock.notRenewedFor() > 3*time.Second {
 			t.Errorf("the leader has ended: %v, holder %q, not renewed for %s", leader.err, lease.holder(), leader.lock.notRenewedFor())
 		}
@@ -343,9 +343,9 @@ func TestRefusedRenewalEndsLeader(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				leader := startLeader(t, &fakeLease{}, "a")
+				leader := startLeader(t, &fakeLease{})
 				leader.set(nil, refusal)
-				if took := awaitEvent(leader.ended, time.Minute); took > 13*time.Second {
+				if took := awaitEvent(leader.ended); took > 13*time.Second {
 					t.Errorf("the leader ended after %s, want a retry period and the renew deadline", took)
 				}
 			})
@@ -358,14 +358,14 @@ func TestIdleRequests(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		lease := &fakeLease{}
-		startLeader(t, lease, "a")
+		startLeader(t, lease)
 		lease.requests()
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute) //nolint:forbidigo // of synctest
 		if reads, writes := lease.requests(); reads > 0 || writes > 30 || writes < 29 {
 			t.Errorf("one replica: %d reads and %d writes a minute, want 0 and 30", reads, writes)
 		}
 		startReplica(t, lease, "b")
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute) //nolint:forbidigo // of synctest
 		if reads, writes := lease.requests(); reads < 55 || reads > 120 || writes > 30 {
 			t.Errorf("two replicas: %d reads and %d writes a minute, want about 75 and 30", reads, writes)
 		}
@@ -377,20 +377,20 @@ func TestHandOver(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		lease := &fakeLease{}
-		a, b := startLeader(t, lease, "a"), startReplica(t, lease, "b")
-		time.Sleep(time.Minute)
+		a, b := startLeader(t, lease), startReplica(t, lease, "b")
+		time.Sleep(time.Minute) //nolint:forbidigo // of synctest
 		a.stop()
-		if took := awaitEvent(b.leads, time.Minute); took > 1100*time.Millisecond {
+		if took := awaitEvent(b.leads); took > 1100*time.Millisecond {
 			t.Errorf("after a stop: %s, want 1.1s at most", took)
 		}
 		if b.lock.notRenewedFor() > 2*time.Second || a.lock.notRenewedFor() != 0 {
 			t.Errorf("not renewed for %s by the old leader and %s by the new one", a.lock.notRenewedFor(), b.lock.notRenewedFor())
 		}
 		c := startReplica(t, lease, "c")
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute) //nolint:forbidigo // of synctest
 		killed := errors.New("killed")
 		b.set(killed, killed)
-		if took := awaitEvent(c.leads, time.Minute); took > 17500*time.Millisecond {
+		if took := awaitEvent(c.leads); took > 17500*time.Millisecond {
 			t.Errorf("after a kill: %s, want 17.5s at most", took)
 		}
 	})

@@ -50,7 +50,7 @@ func runManager(ctx context.Context, o options, logger logr.Logger) error {
 	}
 	settings := controllerOptions(o)
 	settings.LeaseNotRenewedFor = lease.notRenewedFor
-	added, err := controllers.Add(mgr, settings)
+	added, err := controllers.Add(mgr, settings) //nolint:contextcheck // events outlive ctx: Flush ends them
 	if err != nil {
 		return fmt.Errorf("setting up: %w", err)
 	}
