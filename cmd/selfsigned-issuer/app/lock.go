@@ -73,8 +73,12 @@ func (l *outageTolerantLock) Create(ctx context.Context, record resourcelock.Lea
 		return err
 	}
 	err := l.Interface.Create(ctx, record)
-	if err == nil {
+	switch {
+	case err == nil:
 		l.written(record.HolderIdentity)
+	case l.isLeading() && !isDefinitiveAnswer(err):
+		l.tolerate(err) // the next renewal finds that there is no Lease
+		return nil
 	}
 	return err
 }
@@ -112,7 +116,9 @@ func (l *outageTolerantLock) renew(ctx context.Context, record resourcelock.Lead
 	if err == nil || isDefinitiveAnswer(err) {
 		return err // after an error, client-go reads the Lease
 	}
-	l.look(ctx)
+	if read := l.look(ctx); apierrors.IsNotFound(read) {
+		return read // client-go creates the Lease
+	}
 	if lost := l.lostError(); lost != nil {
 		return lost
 	}
@@ -129,10 +135,11 @@ func (l *outageTolerantLock) write(ctx context.Context, record resourcelock.Lead
 }
 
 // look reads the Lease, which may work when writing does not.
-func (l *outageTolerantLock) look(ctx context.Context) {
+func (l *outageTolerantLock) look(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, l.retryPeriod)
 	defer cancel()
-	_, _, _ = l.Get(ctx) // without an answer nothing is known
+	_, _, err := l.Get(ctx)
+	return err
 }
 
 func (l *outageTolerantLock) isLeading() bool {

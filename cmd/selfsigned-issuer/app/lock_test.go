@@ -43,6 +43,19 @@ func (f *fakeLease) holder() string {
 	return f.record.HolderIdentity
 }
 
+// delete removes the Lease.
+func (f *fakeLease) delete() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.record = nil
+}
+
+func (f *fakeLease) isDeleted() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.record == nil
+}
+
 // requests returns how many reads and writes there were since the last call.
 func (f *fakeLease) requests() (reads, writes int) {
 	f.mu.Lock()
@@ -62,6 +75,7 @@ type fakeLock struct {
 	readError  error
 	writeError error
 	loseAnswer bool // the next write is done, and its answer is lost
+	unnamed    bool // the last Create has failed
 }
 
 func (f *fakeLock) set(readError, writeError error) {
@@ -95,10 +109,30 @@ func (f *fakeLock) Get(context.Context) (*resourcelock.LeaderElectionRecord, []b
 }
 
 func (f *fakeLock) Create(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
-	return f.Update(ctx, record)
+	f.lease.mu.Lock()
+	version := f.lease.version
+	f.lease.mu.Unlock()
+	f.mu.Lock()
+	f.version = version
+	f.unnamed = f.writeError != nil // client-go's lock keeps the empty object of a failed answer
+	f.mu.Unlock()
+	return f.write(record)
 }
 
 func (f *fakeLock) Update(_ context.Context, record resourcelock.LeaderElectionRecord) error {
+	f.mu.Lock()
+	unnamed := f.unnamed
+	f.mu.Unlock()
+	switch {
+	case unnamed:
+		return errors.New("resource name may not be empty")
+	case f.lease.isDeleted():
+		return apierrors.NewNotFound(leases, "lease")
+	}
+	return f.write(record)
+}
+
+func (f *fakeLock) write(record resourcelock.LeaderElectionRecord) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.lease.mu.Lock()
@@ -324,6 +358,23 @@ func TestOwnWriteWithLostAnswer(t *testing.T) {
 		leader.loseNextAnswer()
 		time.Sleep(4 * time.Second) //nolint:forbidigo // of synctest, until the conflict
 		leader.set(refused, refused)
+		time.Sleep(time.Minute) //nolint:forbidigo // of synctest
+		leader.set(nil, nil)
+		time.Sleep(3 * time.Second) //nolint:forbidigo // of synctest
+		if isClosed(leader.ended) || lease.holder() != "a" || leader.lock.notRenewedFor() > 3*time.Second {
+			t.Errorf("the leader has ended: %v, holder %q, not renewed for %s", leader.err, lease.holder(), leader.lock.notRenewedFor())
+		}
+	})
+}
+
+// TestDeletedLease: somebody deletes the Lease, and creating it again fails for a while.
+func TestDeletedLease(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		lease := &fakeLease{}
+		leader := startLeader(t, lease)
+		leader.set(nil, errors.New("connection refused"))
+		lease.delete()
 		time.Sleep(time.Minute) //nolint:forbidigo // of synctest
 		leader.set(nil, nil)
 		time.Sleep(3 * time.Second) //nolint:forbidigo // of synctest
