@@ -62,7 +62,7 @@ func newContact(config *rest.Config, probes *probes, logger logr.Logger) (*conta
 }
 
 func isAddress(address *url.URL) bool {
-	if address.Scheme != "https" && address.Scheme != "http" {
+	if address.Scheme != "https" && address.Scheme != "http" || address.Hostname() == "" {
 		return false
 	}
 	_, err := strconv.ParseUint(address.Port(), 10, 16)

@@ -83,6 +83,12 @@ func authorizeClients(config *rest.Config, logger logr.Logger, metrics http.Hand
 }
 
 func (a *metricsAccess) ServeHTTP(w http.ResponseWriter, request *http.Request) {
+	// The filter caches each decision under the method, which may be as long as the header.
+	if request.Method != http.MethodGet && request.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
+		return
+	}
 	header := request.Header.Get("Authorization")
 	if header == "" || len(header) > maxAuthorization {
 		http.Error(w, http.StatusText(http.StatusUnauthorized), http.StatusUnauthorized)

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"maps"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
@@ -60,7 +61,7 @@ func (p *metricsPages) page(request *http.Request, asked time.Time) *metricsPage
 		return page
 	}
 	page := &metricsPage{begun: time.Now(), header: http.Header{}, status: http.StatusOK}
-	p.render.ServeHTTP(page, &http.Request{Header: http.Header{"Accept": {string(format)}}})
+	p.render.ServeHTTP(page, &http.Request{Method: http.MethodGet, URL: &url.URL{}, Header: http.Header{"Accept": {string(format)}}})
 	p.pages[format] = page
 	return page
 }

@@ -256,6 +256,19 @@ func TestMetricsAccess(t *testing.T) {
 	process := startProgram(t, startReviewServer(t), "--metrics-secure")
 	url := "https://" + process.address("metrics") + "/metrics"
 	transport := newTransport()
+	// Any method would be part of the key under which the library keeps its decision.
+	request, err := http.NewRequestWithContext(t.Context(), strings.Repeat("&", 9000), url, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+otherToken)
+	response, err := transport.RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _ = response.Body.Close(); response.StatusCode != http.StatusMethodNotAllowed {
+		t.Errorf("an unknown method: %d, want %d", response.StatusCode, http.StatusMethodNotAllowed)
+	}
 	for _, test := range []struct {
 		client, token string
 		status        int
