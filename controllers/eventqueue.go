@@ -70,7 +70,7 @@ func (q *eventQueue) add(entry *eventEntry) (dropped *eventEntry) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if before := q.byObject[entry.object()]; entry.replaceable && before != nil {
-		before.event = entry.event
+		before.event, before.attempts = entry.event, 0
 		return nil
 	}
 	return q.insert(entry)

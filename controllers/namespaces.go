@@ -68,8 +68,10 @@ func (r *namespaceRunner) follow(ctx context.Context, answer error) (err error) 
 	missing := missingPermissionsError{}
 	switch {
 	case errors.As(answer, &missing):
-		r.stop()
 		r.report(r.namespace, namespaceState{notServed: missing.remedy(r.namespace), leftOut: true})
+		if r.namespace != "" { // the caches of the whole cluster are the manager's, and are filled once
+			r.stop()
+		}
 		r.since = time.Now()
 	case r.filled():
 		if r.current.err != nil {

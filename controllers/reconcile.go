@@ -64,7 +64,8 @@ type run struct {
 	pause    time.Duration // when the request is not to be written yet
 
 	postponed   bool   // the verdict must not be written yet, see postpone
-	releaseSlot func() // nil without a slot for live reads
+	large       bool   // the request is not in the cache as a whole
+	releaseSlot func() // nil without a slot, see newReadSlots
 }
 
 // Reconcile brings one request further.
@@ -109,8 +110,11 @@ func (r *run) matchIssuer(object client.Object) (libapi.Issuer, types.Namespaced
 }
 
 // write sends issuer-lib's patch, and notes the answer: the library takes NotFound for success.
+// The answer contains the whole object, however large others have made it: it needs a slot.
 func (r *run) write(ctx context.Context, object client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
-	r.failure = r.client.Status().Patch(ctx, object, patch, options...)
+	if r.failure = r.acquireSlot(ctx); r.failure == nil {
+		r.failure = r.client.Status().Patch(ctx, object, patch, options...)
+	}
 	return r.failure
 }
 

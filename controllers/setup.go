@@ -138,6 +138,16 @@ func (o Options) workers() int {
 	return max(o.Concurrency/len(o.scopeNamespaces()), min(o.Concurrency, minimumWorkers))
 }
 
+// maxIssuerWorkers bounds the memory for the answers to status writes: issuers are few, and can
+// be as large as etcd allows.
+const maxIssuerWorkers = 8
+
+func (o Options) issuerControllerOptions() controller.Options {
+	options := o.controllerOptions()
+	options.MaxConcurrentReconciles = min(options.MaxConcurrentReconciles, maxIssuerWorkers)
+	return options
+}
+
 func (o Options) controllerOptions() controller.Options {
 	return controller.Options{
 		MaxConcurrentReconciles: o.workers(),

@@ -69,7 +69,9 @@ func (r *run) readKey(ctx context.Context, candidate *signer.Candidate) (crypto.
 	if err := r.acquireSlot(ctx); err != nil {
 		return nil, readFailure(err)
 	}
-	defer r.dropSlot()
+	if !r.large { // a large request is in memory until the end
+		defer r.dropSlot()
+	}
 	return r.keys.read(ctx, r.request.keySecret(), candidate)
 }
 

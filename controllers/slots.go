@@ -81,9 +81,9 @@ func (s *FairSlots) leave(key string, own *keySlots) {
 	}
 }
 
-// Objects that are read from the API server can have more than 1 MiB each, and need a multiple
-// of that while they are decoded. These limits, and not the number of workers, decide how many
-// are in memory at the same time.
+// Objects that are read from the API server, or come back in the answer to a write, can have
+// more than 1 MiB each, and need a multiple of that while they are decoded. These limits, and not
+// the number of workers, decide how many are in memory at the same time.
 const (
 	maxLiveReads          = 16
 	maxNamespaceLiveReads = 8 // so that no namespace can take all of them

@@ -111,7 +111,9 @@ func (e enqueuer) enqueue(ctx context.Context, index, value string, queue workQu
 		key := client.ObjectKeyFromObject(object)
 		delay, repeated := e.waits.nextWake(key, object.GetUID(), e.clock)
 		priority := firstWakePriority
-		if repeated {
+		// An issuer and its first request are mostly created together: the issuer's changes in the
+		// first moments are no reason to be served last.
+		if repeated && index == bySecret {
 			priority = repeatedWakePriority
 		}
 		addWithPriority(queue, ctrl.Request{NamespacedName: key}, delay, priority)

@@ -40,6 +40,10 @@ type Candidate struct {
 	fromCertificate bool
 }
 
+// maxExtKeyUsages is far above the number of usages that have a name. The API does not limit how
+// often one is repeated, and each repetition would be in the certificate.
+const maxExtKeyUsages = 64
+
 // Parse reads a request and verifies that its CSR is signed with the key it
 // carries and agrees with the other fields. It fails with
 // ReasonMalformedRequest, in bounded time and memory whatever the input.
@@ -53,6 +57,9 @@ func Parse(r Request, limits Limits) (*Candidate, error) {
 	}
 	if err := checkExtKeyUsages(csr, r.ExtKeyUsage); err != nil {
 		return nil, err
+	}
+	if len(r.ExtKeyUsage) > maxExtKeyUsages {
+		return nil, failure(ReasonMalformedRequest, "spec.usages has %d extended key usages, and the limit is %d: name each usage once", len(r.ExtKeyUsage), maxExtKeyUsages)
 	}
 	template, err := pki.CertificateTemplateFromCSR(csr,
 		pki.CertificateTemplateValidateAndOverrideBasicConstraints(r.IsCA, nil),

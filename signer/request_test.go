@@ -13,6 +13,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/pem"
+	"slices"
 	"testing"
 	"time"
 
@@ -42,6 +43,7 @@ func TestParseRefuses(t *testing.T) {
 		"other key usages":          {leafRequest(csrWith(t, keyUsage(t, x509.KeyUsageCRLSign))), []string{"KeyUsages", "do not match"}},
 		"other extended usages":     {serverRequest(csrWith(t, keyUsage(t, x509.KeyUsageDigitalSignature|x509.KeyUsageKeyEncipherment))), []string{"ExtKeyUsages", "do not match"}},
 		"unknown extended usage":    {serverRequest(csrWith(t, keyUsage(t, leafUsage), extKeyUsage(t, serverAuth, smartcardLogon))), []string{"spec.request asks for extended key usages that spec.usages does not name", "remove them from spec.request: 1.3.6.1.4.1.311.20.2.2"}},
+		"usages repeated":           {signer.Request{CSR: good, Duration: time.Hour, ExtKeyUsage: slices.Repeat([]x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, 100_000)}, []string{"spec.usages has 100000 extended key usages, and the limit is 64: name each usage once"}},
 		"only an unknown usage":     {leafRequest(csrWith(t, extKeyUsage(t, smartcardLogon))), []string{"spec.usages does not name", ": 1.3.6.1.4.1.311.20.2.2"}},
 		"two unknown usages":        {serverRequest(csrWith(t, keyUsage(t, leafUsage), extKeyUsage(t, smartcardLogon, serverAuth, documentSigning))), []string{"spec.usages does not name", ": 1.3.6.1.4.1.311.20.2.2, 1.3.6.1.5.5.7.3.36"}},
 		"unnamed extended usage":    {serverRequest(csrWith(t, keyUsage(t, leafUsage), extKeyUsage(t, serverAuth, clientAuth))), []string{"spec.usages does not name", "add them to spec.usages if it has names for them", ": 1.3.6.1.5.5.7.3.2"}},
