@@ -196,7 +196,7 @@ image: ## Build the image $IMAGE with docker, podman or buildah ($PLATFORM: for 
 # docker has to push several platforms while it builds them, unless it has containerd's store.
 .PHONY: push
 push: ## Build the image $IMAGE and push it ($PLATFORM: for one platform or several; FIPS=1).
-ifneq ($(and $(DOCKER),$(SEVERAL)),)
+ifneq ($(and $(SEVERAL),$(DOCKER)),) # in this order: DOCKER asks every builder
 	$(MAKE) image IMAGE_FLAGS="$(IMAGE_FLAGS) --push"
 else
 	$(MAKE) image
