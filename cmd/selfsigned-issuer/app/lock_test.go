@@ -108,7 +108,7 @@ func (f *fakeLock) Get(context.Context) (*resourcelock.LeaderElectionRecord, []b
 	return &record, raw, err
 }
 
-func (f *fakeLock) Create(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+func (f *fakeLock) Create(_ context.Context, record resourcelock.LeaderElectionRecord) error {
 	f.lease.mu.Lock()
 	version := f.lease.version
 	f.lease.mu.Unlock()
