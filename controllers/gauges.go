@@ -159,10 +159,6 @@ func collectIssuers(scopes []*scopeGauges, kind string, values chan<- prometheus
 }
 
 func isReady(issuer libapi.Issuer) bool {
-	for _, condition := range issuer.GetConditions() {
-		if condition.Type == libapi.IssuerConditionTypeReady {
-			return condition.Status == metav1.ConditionTrue && condition.ObservedGeneration >= issuer.GetGeneration()
-		}
-	}
-	return false
+	ready := readyOf(issuer)
+	return ready != nil && ready.Status == metav1.ConditionTrue && ready.ObservedGeneration >= issuer.GetGeneration()
 }

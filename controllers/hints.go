@@ -10,7 +10,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/events"
-	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -116,15 +115,14 @@ func (o Options) setupHints(mgr ctrl.Manager, kind requestKind) error {
 
 // whenCreated enqueues each request once, for when its hint is due.
 func (h *hinter) whenCreated() handler.EventHandler {
-	type queue = workqueue.TypedRateLimitingInterface[ctrl.Request]
-	enqueue := func(object client.Object, queue queue) {
+	enqueue := func(object client.Object, queue workQueue) {
 		if hint, wait := h.due(h.kind.wrap(object)); hint != nil {
 			queue.AddAfter(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(object)}, wait)
 		}
 	}
 	return handler.Funcs{
-		CreateFunc: func(_ context.Context, e event.CreateEvent, queue queue) { enqueue(e.Object, queue) },
-		UpdateFunc: func(_ context.Context, e event.UpdateEvent, queue queue) {
+		CreateFunc: func(_ context.Context, e event.CreateEvent, queue workQueue) { enqueue(e.Object, queue) },
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, queue workQueue) {
 			if e.ObjectOld.GetUID() != e.ObjectNew.GetUID() { // created again while the watch was interrupted
 				enqueue(e.ObjectNew, queue)
 			}

@@ -221,6 +221,14 @@ func startLeader(t *testing.T, lease *fakeLease) *replica {
 	return r
 }
 
+// checkLeads expects that the replica still leads, and has renewed the Lease lately.
+func (r *replica) checkLeads(t *testing.T) {
+	t.Helper()
+	if isClosed(r.ended) || r.lease.holder() != r.identity || r.lock.notRenewedFor() > 3*time.Second {
+		t.Errorf("the leader has ended: %v, holder %q, not renewed for %s", r.err, r.lease.holder(), r.lock.notRenewedFor())
+	}
+}
+
 // awaitEvent returns after a minute, or earlier when an event happens, and how long that took.
 func awaitEvent(event <-chan struct{}) time.Duration {
 	start := time.Now()
@@ -361,9 +369,7 @@ func TestOwnWriteWithLostAnswer(t *testing.T) {
 		time.Sleep(time.Minute) //nolint:forbidigo // of synctest
 		leader.set(nil, nil)
 		time.Sleep(3 * time.Second) //nolint:forbidigo // of synctest
-		if isClosed(leader.ended) || lease.holder() != "a" || leader.lock.notRenewedFor() > 3*time.Second {
-			t.Errorf("the leader has ended: %v, holder %q, not renewed for %s", leader.err, lease.holder(), leader.lock.notRenewedFor())
-		}
+		leader.checkLeads(t)
 	})
 }
 
@@ -378,9 +384,7 @@ func TestDeletedLease(t *testing.T) {
 		time.Sleep(time.Minute) //nolint:forbidigo // of synctest
 		leader.set(nil, nil)
 		time.Sleep(3 * time.Second) //nolint:forbidigo // of synctest
-		if isClosed(leader.ended) || lease.holder() != "a" || leader.lock.notRenewedFor() > 3*time.Second {
-			t.Errorf("the leader has ended: %v, holder %q, not renewed for %s", leader.err, lease.holder(), leader.lock.notRenewedFor())
-		}
+		leader.checkLeads(t)
 	})
 }
 
