@@ -7,13 +7,24 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"k8s.io/apimachinery/pkg/util/wait"
 )
 
 const (
-	// A namespace that is served is checked every servedInterval, and one that is not every
+	// A namespace that is served is checked every servedInterval, since the API server does not
+	// end a watch whose permission is removed. One that is not served is checked every
 	// unservedInterval: it is served within that time after its permissions are there.
 	servedInterval   = 30 * time.Second
 	unservedInterval = 10 * time.Second
+
+	// intervalJitter lengthens each interval by a random part of at most this factor, so that
+	// many namespaces are not checked at the same moment.
+	intervalJitter = 0.5
+
+	// recheckDelay is how soon after its first refusal a namespace is checked again. An API
+	// server that has just started may refuse what it permits a moment later.
+	recheckDelay = 2 * time.Second
 
 	// fillTimeout is how long a namespace may delay that the process becomes ready for the others.
 	fillTimeout = 30 * time.Second
@@ -30,9 +41,10 @@ type namespaceRunner struct {
 	// report gets every state, also when it has not changed.
 	report func(namespace string, s namespaceState)
 
-	current *servedScope // nil while the namespace is not served
-	refused chan struct{}
-	since   time.Time // when the namespace began to wait for an answer or its caches
+	current     *servedScope // nil while the namespace is not served
+	refused     chan struct{}
+	unconfirmed bool      // the last answer was the first refusal
+	since       time.Time // when the namespace began to wait for an answer or its caches
 }
 
 // servedScope is a namespace that is served once filled is closed without an error.
@@ -66,12 +78,15 @@ func (r *namespaceRunner) run(ctx context.Context) error {
 // follow does what the answer of the API server asks for.
 func (r *namespaceRunner) follow(ctx context.Context, answer error) (err error) {
 	missing := missingPermissionsError{}
+	refused := errors.As(answer, &missing)
+	r.unconfirmed = refused && r.current != nil && !r.unconfirmed
 	switch {
-	case errors.As(answer, &missing):
-		r.report(r.namespace, namespaceState{notServed: missing.remedy(r.namespace), leftOut: true})
+	case r.unconfirmed:
+	case refused:
 		if r.namespace != "" { // the caches of the whole cluster are the manager's, and are filled once
 			r.stop()
 		}
+		r.report(r.namespace, namespaceState{notServed: missing.remedy(r.namespace), leftOut: true})
 		r.since = time.Now()
 	case r.filled():
 		if r.current.err != nil {
@@ -129,11 +144,15 @@ func (r *namespaceRunner) pause(ctx context.Context, answer error) bool {
 	if r.current != nil && !r.served() {
 		filled = r.current.filled
 	}
-	timer := time.NewTimer(r.interval(answer))
+	refused := r.refused
+	if r.unconfirmed {
+		refused = nil // the other caches may be refused at the same moment
+	}
+	timer := time.NewTimer(wait.Jitter(r.interval(answer), intervalJitter))
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-	case <-r.refused:
+	case <-refused:
 	case <-timer.C:
 	case <-filled:
 		return true
@@ -143,6 +162,8 @@ func (r *namespaceRunner) pause(ctx context.Context, answer error) bool {
 
 func (r *namespaceRunner) interval(answer error) time.Duration {
 	switch {
+	case r.unconfirmed:
+		return recheckDelay
 	case r.served():
 		return servedInterval
 	case r.current == nil && !errors.As(answer, new(missingPermissionsError)):

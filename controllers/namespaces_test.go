@@ -26,6 +26,8 @@ type tenants struct {
 	answers map[string]error
 	checks  int
 	hanging bool           // caches are never full
+	stopFor time.Duration  // how long it takes to stop serving
+	begun   int            // how often any namespace has been begun
 	serving map[string]int // how often a namespace has been begun, less how often stopped
 	refused map[string]func()
 	lines   []string
@@ -59,9 +61,11 @@ func (c *tenants) check(_ context.Context, namespace string) error {
 func (c *tenants) serve(_ context.Context, namespace string, refused func()) (*servedScope, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.begun++
 	c.serving[namespace]++
 	c.refused[namespace] = refused
 	s := &servedScope{filled: make(chan struct{}), stop: func() {
+		time.Sleep(c.stopFor) //nolint:forbidigo // of synctest
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.serving[namespace]--
@@ -93,6 +97,11 @@ func (c *tenants) start(t *testing.T) {
 	}
 	t.Cleanup(func() { cancel(); running.Wait() })
 	synctest.Wait()
+}
+
+// awaitCheck returns when a namespace that is checked at this interval has been checked.
+func (c *tenants) awaitCheck(interval time.Duration) {
+	c.wait(time.Duration(float64(interval) * (1 + intervalJitter)))
 }
 
 func (c *tenants) wait(d time.Duration) {
@@ -167,32 +176,100 @@ func TestNamespaceIsLeftOut(t *testing.T) {
 		}
 
 		c.answer("tenant-b", nil)
-		c.wait(unservedInterval)
+		c.awaitCheck(unservedInterval)
 		c.want(t, "ready", map[string]float64{"tenant-a": 1, "tenant-b": 1}, "Namespace tenant-b is served")
 
 		c.answer("tenant-b", forbidden)
-		c.wait(servedInterval)
+		c.awaitCheck(servedInterval + recheckDelay)
 		c.want(t, "ready", map[string]float64{"tenant-a": 1, "tenant-b": 0}, notServedB)
 
 		c.answer("tenant-b", nil)
-		c.wait(unservedInterval)
+		c.awaitCheck(unservedInterval)
 		c.want(t, "ready", map[string]float64{"tenant-a": 1, "tenant-b": 1}, "Namespace tenant-b is served")
 	})
 }
 
-// TestRefusedWatchIsNoticedAtOnce: the caches report what the next check would find later.
-func TestRefusedWatchIsNoticedAtOnce(t *testing.T) {
+// refuse is what the caches do whose list or watch is refused.
+func (c *tenants) refuse(namespace string) {
+	c.mu.Lock()
+	refused := c.refused[namespace]
+	c.mu.Unlock()
+	refused()
+	synctest.Wait()
+}
+
+// TestRefusedWatchIsNoticedSoon: the caches report what the next check would find later.
+func TestRefusedWatchIsNoticedSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newTenants(map[string]error{"tenant-a": nil, "tenant-b": nil})
 		c.start(t)
 		c.want(t, "ready", map[string]float64{"tenant-a": 1, "tenant-b": 1}, "Ready to sign")
 		c.answer("tenant-b", forbidden)
-		c.mu.Lock()
-		refused := c.refused["tenant-b"]
-		c.mu.Unlock()
-		refused()
-		synctest.Wait()
+		c.refuse("tenant-b")
+		c.awaitCheck(recheckDelay)
 		c.want(t, "ready", map[string]float64{"tenant-a": 1, "tenant-b": 0}, notServedB)
+	})
+}
+
+// TestSingleRefusalChangesNothing: an API server that has just started may refuse what it
+// permits a second later. The caches and controllers are kept, however often that happens.
+func TestSingleRefusalChangesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newTenants(map[string]error{"tenant-b": nil})
+		c.start(t)
+		c.takeLines()
+		for range 3 {
+			c.answer("tenant-b", forbidden)
+			c.refuse("tenant-b")
+			c.refuse("tenant-b") // by the caches of another type
+			c.answer("tenant-b", nil)
+			c.want(t, "ready", map[string]float64{"tenant-b": 1})
+			c.awaitCheck(recheckDelay)
+			c.want(t, "ready", map[string]float64{"tenant-b": 1})
+		}
+		if c.begun != 1 {
+			t.Errorf("the namespace was begun %d times, want once", c.begun)
+		}
+	})
+}
+
+// TestStopIsReportedWhenItIsDone: as long as the controllers of a namespace run, nothing
+// reports that it is not served.
+func TestStopIsReportedWhenItIsDone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newTenants(map[string]error{"tenant-a": nil, "tenant-b": nil})
+		c.stopFor = 10 * time.Second
+		c.start(t)
+		c.takeLines()
+		c.answer("tenant-b", forbidden)
+		c.refuse("tenant-b")
+		c.awaitCheck(recheckDelay)
+		c.want(t, "ready", map[string]float64{"tenant-a": 1, "tenant-b": 1})
+		c.wait(c.stopFor)
+		c.want(t, "ready", map[string]float64{"tenant-a": 1, "tenant-b": 0}, notServedB)
+	})
+}
+
+// TestChecksAreSpread: namespaces that are served at the same moment are not checked at the same
+// moment.
+func TestChecksAreSpread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		answers := map[string]error{}
+		for i := range 50 {
+			answers[fmt.Sprint("tenant-", i)] = nil
+		}
+		c := newTenants(answers)
+		c.start(t)
+		before := c.countChecks()
+		c.wait(servedInterval)
+		half := time.Duration(float64(servedInterval) * intervalJitter / 2)
+		c.wait(half)
+		early := c.countChecks() - before
+		c.wait(half)
+		late := c.countChecks() - before - early
+		if early+late != 50 || early < 10 || late < 10 {
+			t.Errorf("%d checks in the first half of the interval's jitter and %d in the second, want about 25 each", early, late)
+		}
 	})
 }
 
@@ -203,10 +280,10 @@ func TestNoNamespaceIsServed(t *testing.T) {
 		c.start(t)
 		c.want(t, noneServed+". "+notServedB, map[string]float64{"tenant-b": 0}, notServedB, "Not ready: "+noneServed)
 		c.answer("tenant-b", nil)
-		c.wait(unservedInterval)
+		c.awaitCheck(unservedInterval)
 		c.want(t, "ready", map[string]float64{"tenant-b": 1}, "Namespace tenant-b is served", "Ready to sign")
 		c.answer("tenant-b", forbidden)
-		c.wait(servedInterval)
+		c.awaitCheck(servedInterval + recheckDelay)
 		c.want(t, noneServed+". "+notServedB, map[string]float64{"tenant-b": 0}, notServedB, "Not ready: "+noneServed)
 	})
 }
@@ -233,11 +310,11 @@ func TestHangingNamespaceDelaysForATime(t *testing.T) {
 		c := newTenants(map[string]error{"tenant-a": nil, "tenant-b": errors.New(reason)})
 		c.start(t)
 		c.want(t, "namespace tenant-b: "+reason, map[string]float64{"tenant-a": 1, "tenant-b": 0})
-		c.wait(fillTimeout + crdPoll)
+		c.awaitCheck(fillTimeout + crdPoll)
 		c.want(t, "ready", map[string]float64{"tenant-a": 1, "tenant-b": 0},
 			"Namespace tenant-b is not served: "+reason, "Ready to sign")
 		c.answer("tenant-b", nil)
-		c.wait(crdPoll)
+		c.awaitCheck(crdPoll)
 		c.want(t, "ready", map[string]float64{"tenant-a": 1, "tenant-b": 1}, "Namespace tenant-b is served")
 	})
 }
@@ -252,7 +329,7 @@ func TestWholeCluster(t *testing.T) {
 		c.wait(time.Minute)
 		c.want(t, refused, nil, "Not ready: "+refused)
 		c.answer("", nil)
-		c.wait(unservedInterval)
+		c.awaitCheck(unservedInterval)
 		c.want(t, "ready", nil, "Ready to sign")
 		checks := c.countChecks()
 		c.answer("", forbidden)
