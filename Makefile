@@ -154,6 +154,10 @@ test-cluster: ## Test the image $IMAGE on the cluster that KUBECONFIG names: ins
 
 ##### Ship it #####
 
+# Who publishes the images and the charts: a registry and an organization in it. A fork changes
+# this line and runs `make release-prepare`, which writes it wherever it is named.
+REGISTRY ?= ghcr.io/cert-manager
+
 # Where the program goes.
 BIN ?= bin
 
@@ -161,7 +165,7 @@ BIN ?= bin
 build: ## Build $$BIN/selfsigned-issuer for $GOOS and $GOARCH, with its version from git.
 	CGO_ENABLED=0 go build -trimpath -buildvcs=true -ldflags='-s -w' -o $(BIN)/selfsigned-issuer ./cmd/selfsigned-issuer
 
-# The image's name, as deploy/overlays/default has it.
+# What `make image` makes. The manifests in deploy name the image of the release instead.
 IMAGE ?= selfsigned-issuer:dev
 # For another platform, such as linux/arm64, or for several: linux/amd64,linux/arm64 makes a
 # manifest list. Older buildah does not set BUILDPLATFORM itself.
@@ -211,5 +215,10 @@ sbom: build ## Write $BIN/selfsigned-issuer.cdx.json: what is in the program, in
 OVERLAY ?= deploy/overlays/default
 
 .PHONY: manifests
-manifests: ## Print what $OVERLAY installs, for kubectl.
-	@$(call tool,tools) kustomize build $(OVERLAY)
+manifests: ## Print what $OVERLAY installs with the image $IMAGE, for kubectl.
+	@$(call tool,tools) kustomize build $(OVERLAY) | sed 's|image: .*/selfsigned-issuer:.*|image: $(IMAGE)|'
+
+# VERSION is one that does not exist yet, such as v0.1.0.
+.PHONY: release-prepare
+release-prepare: ## Write $VERSION and $REGISTRY into the manifests, the chart, the docs and the changelog.
+	cd e2e && go run ./cmd/release -version=$(VERSION) -registry=$(REGISTRY)

@@ -18,6 +18,7 @@ import (
 	"k8s.io/pod-security-admission/policy"
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/plugin"
+	"github.com/cert-manager/selfsigned-issuer/e2e/release"
 )
 
 func TestPodSecurity(t *testing.T) {
@@ -209,30 +210,19 @@ func TestLabels(t *testing.T) {
 	})
 }
 
-// One line of an overlay says which image runs, and it is the one that `make image` makes.
-// The other overlays build on the default one.
-func TestImageIsSetByOneLine(t *testing.T) {
-	var files []string
-	for _, pattern := range []string{"deploy/*/*.yaml", "deploy/*/*/*.yaml"} {
-		for _, path := range list(t, pattern) {
-			for line := range strings.Lines(read(t, path)) {
-				if strings.Contains(line, "newTag:") || strings.Contains(line, "newName:") {
-					files = append(files, path)
-				}
-			}
-		}
+// Every installation runs the published image, which the base names in one line.
+func TestImage(t *testing.T) {
+	committed, err := release.Committed(root(t))
+	if err != nil {
+		t.Fatal(err)
 	}
-	want := []string{plugin.DefaultOverlay + "/kustomization.yaml", plugin.NamespacedOverlay + "/kustomization.yaml"}
-	if !slices.Equal(files, want) {
-		t.Errorf("lines that name the image are in %q, want one in each of %q", files, want)
-	}
-	made := regexp.MustCompile(`(?m)^IMAGE \?= (.*)$`).FindStringSubmatch(read(t, "Makefile"))
-	if made == nil {
-		t.Fatal("the Makefile has no IMAGE")
+	made := regexp.MustCompile(`(?m)^REGISTRY \?= (.*)$`).FindStringSubmatch(read(t, "Makefile"))
+	if made == nil || made[1] != committed.Registry {
+		t.Errorf("the manifests name the registry %s, the Makefile %q", committed.Registry, made)
 	}
 	forEach(t, func(t *testing.T, objects rendered) {
-		if got, want := container(t, objects).Image, made[1]; got != want {
-			t.Errorf("runs the image %q, but `make image` makes %q", got, want)
+		if got, want := container(t, objects).Image, committed.Registry+"/selfsigned-issuer:"+committed.Version; got != want {
+			t.Errorf("runs the image %q, want %q", got, want)
 		}
 	})
 }

@@ -1,0 +1,166 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package release writes a version and its publisher into the files that name them.
+package release
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Release is a version and where it is published.
+type Release struct {
+	Version  string // such as v0.1.0
+	Registry string // registry and organization, such as ghcr.io/cert-manager
+}
+
+const (
+	name          = "selfsigned-issuer"
+	deployment    = "deploy/base/deployment.yaml"
+	changelog     = "CHANGELOG.md"
+	compatibility = "docs/compatibility.md"
+)
+
+var (
+	versionPattern  = regexp.MustCompile(`^v\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$`)
+	registryPattern = regexp.MustCompile(`^[^/\s]+/[^/\s]+$`)
+	imagePattern    = regexp.MustCompile(`image: (\S+)/` + name + `:(\S+)`)
+)
+
+// Committed returns the release that the manifests in root name.
+func Committed(root string) (Release, error) {
+	content, err := os.ReadFile(filepath.Join(root, deployment))
+	if err != nil {
+		return Release{}, err
+	}
+	found := imagePattern.FindSubmatch(content)
+	if found == nil {
+		return Release{}, fmt.Errorf("%s names no image %s with a tag", deployment, name)
+	}
+	return Release{Version: string(found[2]), Registry: string(found[1])}, nil
+}
+
+// Prepare writes the release into the manifests, the chart, the pages and the changelog, all of
+// which are below root.
+func (r Release) Prepare(root string, date time.Time) error {
+	if !versionPattern.MatchString(r.Version) {
+		return fmt.Errorf("%q is not a version such as v0.1.0", r.Version)
+	}
+	if !registryPattern.MatchString(r.Registry) {
+		return fmt.Errorf("%q is not a registry and an organization, such as ghcr.io/cert-manager", r.Registry)
+	}
+	before, err := Committed(root)
+	if err != nil {
+		return err
+	}
+	if err := edit(filepath.Join(root, changelog), func(page string) (string, error) { return r.log(page, date) }); err != nil {
+		return err
+	}
+	if err := edit(filepath.Join(root, compatibility), r.addCompatibility); err != nil {
+		return err
+	}
+	return filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		relative, err := filepath.Rel(root, path)
+		if err != nil || relative == "." {
+			return err
+		}
+		if entry.IsDir() {
+			if !slices.Contains([]string{"deploy", "docs"}, strings.Split(filepath.ToSlash(relative), "/")[0]) {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if ext := filepath.Ext(path); ext != ".md" && ext != ".yaml" || relative == changelog {
+			return nil
+		}
+		return edit(path, func(page string) (string, error) { return r.replace(page, before), nil })
+	})
+}
+
+func edit(path string, change func(string) (string, error)) error {
+	before, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	after, err := change(string(before))
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if after == string(before) {
+		return nil
+	}
+	return os.WriteFile(path, []byte(after), 0o600)
+}
+
+// replace writes r where a page names before: as an image, a chart, a base of kustomize, or an
+// address of the release. Prose about a version stays as it is.
+func (r Release) replace(page string, before Release) string {
+	version := regexp.MustCompile(`(?m)(` + name + `:|\?ref=|refs/tags/|releases/(?:download|tag)/|--version[= ]|^(?:version|appVersion): )` +
+		regexp.QuoteMeta(before.Version) + `($|[^0-9A-Za-z.-])`)
+	page = version.ReplaceAllString(page, "${1}"+r.Version+"${2}")
+	oldHost, oldOrganization, _ := strings.Cut(before.Registry, "/")
+	host, organization, _ := strings.Cut(r.Registry, "/")
+	return strings.NewReplacer(
+		before.Registry+"/", r.Registry+"/",
+		"registry: "+oldHost+"\n", "registry: "+host+"\n",
+		"repository: "+oldOrganization+"/"+name+"\n", "repository: "+organization+"/"+name+"\n",
+		"github.com/"+oldOrganization+"/"+name+"/releases/", "github.com/"+organization+"/"+name+"/releases/",
+		"github.com/"+oldOrganization+"/"+name+"//deploy", "github.com/"+organization+"/"+name+"//deploy",
+		"github.com/"+oldOrganization+"/"+name+"/.github/", "github.com/"+organization+"/"+name+"/.github/",
+	).Replace(page)
+}
+
+var unreleasedLink = regexp.MustCompile(`(?m)^\[Unreleased\]: (.*/` + name + `)/(?:commits/main|compare/(v\S+)\.\.\.main)$`)
+
+// log begins a new section of the changelog for what has been unreleased.
+func (r Release) log(page string, date time.Time) (string, error) {
+	version := strings.TrimPrefix(r.Version, "v")
+	if strings.Contains(page, "\n## ["+version+"]") {
+		return "", fmt.Errorf("it has a section for %s already", r.Version)
+	}
+	const heading = "\n## [Unreleased]\n"
+	link := unreleasedLink.FindStringSubmatch(page)
+	if strings.Count(page, heading) != 1 || link == nil {
+		return "", errors.New("it has no section [Unreleased] with a link")
+	}
+	page = strings.Replace(page, heading, fmt.Sprintf("%s\n## [%s] - %s\n", heading, version, date.Format(time.DateOnly)), 1)
+	changes := link[1] + "/releases/tag/" + r.Version
+	if link[2] != "" {
+		changes = link[1] + "/compare/" + link[2] + "..." + r.Version
+	}
+	links := fmt.Sprintf("[Unreleased]: %s/compare/%s...main\n[%s]: %s", link[1], r.Version, version, changes)
+	return strings.Replace(page, link[0], links, 1), nil
+}
+
+var (
+	testedRow   = regexp.MustCompile(`(?m)^\| (\S*) ?\| (v\d+\.\d+) \(`)
+	releasesRow = regexp.MustCompile(`(?m)^\| Release \|.*\n\| --- \|.*\n`)
+)
+
+// addCompatibility adds a row about the release: the versions that are tested now.
+func (r Release) addCompatibility(page string) (string, error) {
+	tested, product := map[string][]string{}, ""
+	for _, row := range testedRow.FindAllStringSubmatch(page, -1) {
+		if row[1] != "" {
+			product = row[1]
+		}
+		tested[product] = append(tested[product], row[2])
+	}
+	header := releasesRow.FindString(page)
+	if header == "" || tested["cert-manager"] == nil || tested["Kubernetes"] == nil {
+		return "", errors.New("it lacks the table of releases or the tested versions")
+	}
+	row := fmt.Sprintf("| %s | %s | %s |\n", r.Version, strings.Join(tested["cert-manager"], ", "), strings.Join(tested["Kubernetes"], ", "))
+	return strings.Replace(page, header, header+row, 1), nil
+}

@@ -1,0 +1,130 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package release
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+const logBefore = `# Changelog
+
+## [Unreleased]
+
+### Added
+
+- A change.
+
+[Unreleased]: https://github.com/cert-manager/selfsigned-issuer/commits/main
+`
+
+var date = time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)
+
+// newRepository returns a directory with a file of each sort that names a release.
+func newRepository(t *testing.T) string {
+	t.Helper()
+	root := t.TempDir()
+	for path, content := range map[string]string{
+		changelog:     logBefore,
+		compatibility: "| cert-manager | v1.21 (v1.21.2) | x |\n| | v1.20 (v1.20.3) | x |\n| Kubernetes | v1.36 (v1.36.3) | x |\n\n| Release | cert-manager | Kubernetes |\n| --- | --- | --- |\n",
+		deployment:    "        image: ghcr.io/cert-manager/selfsigned-issuer:v0.1.0\n",
+		"README.md":   "kubectl apply -f https://github.com/cert-manager/selfsigned-issuer/releases/download/v0.1.0/install.yaml\nhelm install oci://ghcr.io/cert-manager/charts/selfsigned-issuer --version v0.1.0\n",
+		"deploy/charts/selfsigned-issuer/values.yaml": "image:\n  registry: ghcr.io\n  repository: cert-manager/selfsigned-issuer\n",
+		"deploy/charts/selfsigned-issuer/Chart.yaml":  "version: v0.1.0\nappVersion: v0.1.0\n",
+		"docs/upgrade.md":  "Before v0.1.0 the overlays contained it. https://github.com/cert-manager/selfsigned-issuer//deploy/crds?ref=v0.1.0\n",
+		"e2e/elsewhere.md": "selfsigned-issuer:v0.1.0\n",
+	} {
+		path = filepath.Join(root, path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root
+}
+
+func expectFile(t *testing.T, root, path, want string) {
+	t.Helper()
+	got, err := os.ReadFile(filepath.Join(root, path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != want {
+		t.Errorf("%s is\n%s\nwant\n%s", path, got, want)
+	}
+}
+
+func TestPrepare(t *testing.T) {
+	root := newRepository(t)
+	if err := (Release{"v0.2.0", "registry.example.com/fork"}).Prepare(root, date); err != nil {
+		t.Fatal(err)
+	}
+	expectFile(t, root, deployment, "        image: registry.example.com/fork/selfsigned-issuer:v0.2.0\n")
+	expectFile(t, root, "README.md", "kubectl apply -f https://github.com/fork/selfsigned-issuer/releases/download/v0.2.0/install.yaml\nhelm install oci://registry.example.com/fork/charts/selfsigned-issuer --version v0.2.0\n")
+	expectFile(t, root, "deploy/charts/selfsigned-issuer/values.yaml", "image:\n  registry: registry.example.com\n  repository: fork/selfsigned-issuer\n")
+	expectFile(t, root, "deploy/charts/selfsigned-issuer/Chart.yaml", "version: v0.2.0\nappVersion: v0.2.0\n")
+	expectFile(t, root, "docs/upgrade.md", "Before v0.1.0 the overlays contained it. https://github.com/fork/selfsigned-issuer//deploy/crds?ref=v0.2.0\n")
+	expectFile(t, root, "e2e/elsewhere.md", "selfsigned-issuer:v0.1.0\n")
+	expectFile(t, root, compatibility, "| cert-manager | v1.21 (v1.21.2) | x |\n| | v1.20 (v1.20.3) | x |\n| Kubernetes | v1.36 (v1.36.3) | x |\n\n"+
+		"| Release | cert-manager | Kubernetes |\n| --- | --- | --- |\n| v0.2.0 | v1.21, v1.20 | v1.36 |\n")
+	expectFile(t, root, changelog, `# Changelog
+
+## [Unreleased]
+
+## [0.2.0] - 2026-12-01
+
+### Added
+
+- A change.
+
+[Unreleased]: https://github.com/cert-manager/selfsigned-issuer/compare/v0.2.0...main
+[0.2.0]: https://github.com/cert-manager/selfsigned-issuer/releases/tag/v0.2.0
+`)
+}
+
+// A second release is compared with the first.
+func TestPrepareNext(t *testing.T) {
+	root := newRepository(t)
+	for _, version := range []string{"v0.1.0", "v0.1.1"} {
+		if err := (Release{version, "ghcr.io/cert-manager"}).Prepare(root, date); err != nil {
+			t.Fatal(err)
+		}
+	}
+	page, err := os.ReadFile(filepath.Join(root, changelog))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"## [Unreleased]\n\n## [0.1.1] - 2026-12-01\n\n## [0.1.0] - 2026-12-01\n",
+		"[0.1.1]: https://github.com/cert-manager/selfsigned-issuer/compare/v0.1.0...v0.1.1\n",
+	} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("no %q in\n%s", want, page)
+		}
+	}
+}
+
+func TestPrepareRefuses(t *testing.T) {
+	root := newRepository(t)
+	if err := (Release{"v0.1.0", "ghcr.io/cert-manager"}).Prepare(root, date); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		release Release
+		want    string
+	}{
+		{Release{"0.2.0", "ghcr.io/cert-manager"}, `"0.2.0" is not a version such as v0.1.0`},
+		{Release{"v0.2.0", "ghcr.io"}, `"ghcr.io" is not a registry and an organization, such as ghcr.io/cert-manager`},
+		{Release{"v0.1.0", "ghcr.io/cert-manager"}, "it has a section for v0.1.0 already"},
+	} {
+		if err := test.release.Prepare(root, date); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%v: error %v, want %s", test.release, err, test.want)
+		}
+	}
+}
