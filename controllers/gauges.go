@@ -66,14 +66,7 @@ func (g *gauges) remove(s *scopeGauges) {
 }
 
 // leading is false on a standby, whose numbers would come on top of the leader's.
-func (g *gauges) leading() bool {
-	select {
-	case <-g.elected:
-		return true
-	default:
-		return false
-	}
-}
+func (g *gauges) leading() bool { return isClosed(g.elected) }
 
 func (g *gauges) collect(values chan<- prometheus.Metric) {
 	g.mu.Lock()

@@ -108,17 +108,7 @@ func (r *namespaceRunner) follow(ctx context.Context, answer error) (err error) 
 	return err
 }
 
-func (r *namespaceRunner) filled() bool {
-	if r.current == nil {
-		return false
-	}
-	select {
-	case <-r.current.filled:
-		return true
-	default:
-		return false
-	}
-}
+func (r *namespaceRunner) filled() bool { return r.current != nil && isClosed(r.current.filled) }
 
 func (r *namespaceRunner) served() bool { return r.current != nil && r.current.reported }
 

@@ -89,8 +89,34 @@ func (s *scope) add(runnable stoppable) error {
 	if s.stopping {
 		return context.Canceled
 	}
-	s.parts = append(s.parts, runnable.part())
+	part := runnable.part()
+	s.parts = append(s.parts, part)
+	if part.elected && !isClosed(s.Elected()) {
+		go s.addOnceElected(part)
+		return nil
+	}
 	return s.Manager.Add(runnable)
+}
+
+// addOnceElected keeps a part out of the queue in which the manager of a standby has what is
+// started with the Lease: it would stay there after it was stopped.
+func (s *scope) addOnceElected(part *scopePart) {
+	select {
+	case <-part.stopping:
+	case <-s.Elected():
+		if err := s.Manager.Add(part); err != nil {
+			s.GetLogger().Error(err, "Failed to start a controller")
+		}
+	}
+}
+
+func isClosed(signal <-chan struct{}) bool {
+	select {
+	case <-signal:
+		return true
+	default:
+		return false
+	}
 }
 
 // stop ends the controllers and then their caches, and returns when they have ended.
@@ -107,8 +133,9 @@ func (s *scope) stop() {
 // scopePart is a controller or the cache of a scope. The manager cannot forget what it was
 // once given: a part that was stopped releases what it ran.
 type scopePart struct {
-	elected bool
-	ended   chan struct{}
+	elected  bool
+	stopping chan struct{}
+	ended    chan struct{}
 
 	mu       sync.Mutex
 	runnable manager.Runnable // nil once it is to stop
@@ -116,7 +143,7 @@ type scopePart struct {
 }
 
 func newScopePart(runnable manager.Runnable, elected bool) *scopePart {
-	return &scopePart{elected: elected, runnable: runnable, ended: make(chan struct{})}
+	return &scopePart{elected: elected, runnable: runnable, stopping: make(chan struct{}), ended: make(chan struct{})}
 }
 
 func (p *scopePart) part() *scopePart { return p }
@@ -133,7 +160,7 @@ func (p *scopePart) Start(ctx context.Context) error {
 		return nil
 	}
 	defer close(p.ended)
-	if err := runnable.Start(ctx); err != nil && !p.stopped() {
+	if err := runnable.Start(ctx); err != nil && !isClosed(p.stopping) {
 		return err
 	}
 	return nil
@@ -146,13 +173,8 @@ func (p *scopePart) begin(cancel context.CancelFunc) manager.Runnable {
 	return p.runnable
 }
 
-func (p *scopePart) stopped() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.runnable == nil
-}
-
 func (p *scopePart) stop() {
+	close(p.stopping)
 	p.mu.Lock()
 	p.runnable = nil
 	cancel := p.cancel

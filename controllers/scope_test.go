@@ -6,26 +6,32 @@ package controllers
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"weak"
 
 	"github.com/go-logr/logr"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 )
 
-// standby is a manager that never gets the Lease.
+// standby is a manager that keeps what it is given, and gets the Lease when elected is closed.
 type standby struct {
 	ctrl.Manager
+	elected   chan struct{}
 	runnables []manager.Runnable
 }
+
+func (s *standby) Elected() <-chan struct{} { return s.elected }
 
 func (s *standby) Add(r manager.Runnable) error {
 	s.runnables = append(s.runnables, r)
@@ -61,28 +67,49 @@ func TestStandbyHasNoQueue(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// In each namespace: the caches, CertificateRequests and hints about them, and issuers.
-	if want := 2 * (1 + 2 + 1); len(mgr.runnables) != want {
+	if want := len(o.Namespaces); len(mgr.runnables) != want {
 		t.Errorf("the manager got %d caches and controllers, want %d", len(mgr.runnables), want)
 	}
 	for _, r := range mgr.runnables {
-		if _, caches := r.(scopeCache); caches {
-			continue
-		}
-		if elected, ok := r.(manager.LeaderElectionRunnable); !ok || !elected.NeedLeaderElection() {
-			t.Errorf("%T starts without the Lease", r)
-		}
-		if _, warm := r.(interface{ Warmup(context.Context) error }); warm {
-			t.Errorf("%T fills its queue without the Lease", r)
+		if _, caches := r.(scopeCache); !caches {
+			t.Errorf("the manager got a %T, want the caches only", r)
 		}
 	}
+}
+
+// TestControllersStartWithTheLease: the manager gets the controllers of a namespace when it has
+// the Lease, and never those of a namespace that was stopped before.
+func TestControllersStartWithTheLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mgr := &standby{elected: make(chan struct{})}
+		kept, stopped := &scope{Manager: mgr}, &scope{Manager: mgr}
+		for _, s := range []*scope{kept, stopped} {
+			if err := s.Add(untilStopped{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		stopped.stop()
+		synctest.Wait()
+		if got := len(mgr.runnables); got != 0 {
+			t.Errorf("a standby starts %d controllers", got)
+		}
+		close(mgr.elected)
+		synctest.Wait()
+		if len(mgr.runnables) != 1 || mgr.runnables[0] != kept.parts[0] {
+			t.Fatalf("the leader starts %v, want the controller of the namespace that is served", mgr.runnables)
+		}
+		if !kept.parts[0].NeedLeaderElection() {
+			t.Error("the controller does not end with the Lease")
+		}
+	})
 }
 
 // TestScopeStops: the controllers of a namespace end before its caches, and the manager, which
 // cannot forget them, keeps nothing of them.
 func TestScopeStops(t *testing.T) {
 	t.Parallel()
-	mgr := &standby{}
+	mgr := &standby{elected: make(chan struct{})}
+	close(mgr.elected)
 	s := &scope{Manager: mgr}
 	var ended []string
 	if err := s.add(scopeCache{newScopePart(recorded("cache", &ended), false)}); err != nil {
@@ -101,7 +128,7 @@ func TestScopeStops(t *testing.T) {
 		go func() { returned <- r.Start(context.WithValue(ctx, startedKey{}, started)) }()
 		<-started
 	}
-	s.stop() // the second controller waits for the Lease, as on a standby
+	s.stop() // the manager has not started the second controller yet
 	for range 2 {
 		if err := <-returned; err != nil {
 			t.Errorf("a stopped part ends the manager: %v", err)
@@ -131,43 +158,107 @@ func recorded(name string, ended *[]string) manager.Runnable {
 	})
 }
 
-// TestStoppedScopesAreReleased: a namespace that comes and goes beside a standby leaves some
-// hundred bytes each time, not its caches.
+// TestStoppedScopesAreReleased: of a namespace that comes and goes, the manager of a standby and
+// that of a leader keep nothing.
 func TestStoppedScopesAreReleased(t *testing.T) {
-	mgr := newStandby(t)
-	const rounds = 200
-	round := func() {
-		s, err := newScope(mgr, "tenant", cache.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := s.Add(&heavy{}); err != nil {
-			t.Fatal(err)
-		}
-		s.stop()
+	t.Parallel()
+	for name, lock := range map[string]resourcelock.Interface{"leader": nil, "standby": heldByAnother{}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			mgr := startManager(t, lock)
+			var parts []weak.Pointer[scopePart]
+			for range 500 {
+				s, err := newScope(mgr, "tenant", cache.Options{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for range 4 {
+					if err := s.Add(untilStopped{}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				for _, part := range s.parts {
+					parts = append(parts, weak.Make(part))
+				}
+				s.stop()
+			}
+			if kept := countKept(parts); kept > 0 {
+				t.Errorf("%d of %d caches and controllers are kept", kept, len(parts))
+			}
+			runtime.KeepAlive(mgr)
+		})
 	}
-	round()
-	before := heap()
-	for range rounds {
-		round()
-	}
-	if grown := (heap() - before) / rounds; grown > 4<<10 {
-		t.Errorf("each round keeps %d bytes", grown)
-	}
-	runtime.KeepAlive(mgr)
 }
 
-// heavy is as large as a small cache.
-type heavy struct{ content [64 << 10]byte }
+// startManager returns a manager that runs until the test ends. It is the leader without a lock.
+func startManager(t *testing.T, lock resourcelock.Interface) ctrl.Manager {
+	t.Helper()
+	nobody := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(nobody.Close)
+	mgr, err := ctrl.NewManager(&rest.Config{Host: nobody.URL}, ctrl.Options{
+		Scheme: Scheme(), Logger: logr.Discard(), Metrics: server.Options{BindAddress: "0"},
+		LeaderElection: lock != nil, LeaderElectionID: "id", LeaderElectionResourceLockInterface: lock,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	started := make(chan struct{})
+	if err := mgr.Add(&startSignal{started}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- mgr.Start(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	<-started
+	if lock == nil {
+		<-mgr.Elected()
+	}
+	return mgr
+}
 
-func (h *heavy) Start(context.Context) error { return fmt.Errorf("%d", len(h.content)) }
+// startSignal is closed when the manager runs.
+type startSignal struct{ started chan struct{} }
 
-func heap() int64 {
-	var stats runtime.MemStats
-	for range 3 { // finalizers and pools take more than one
+func (s *startSignal) NeedLeaderElection() bool { return false }
+
+func (s *startSignal) Start(context.Context) error {
+	close(s.started)
+	return nil
+}
+
+// heldByAnother is a Lease that another replica holds.
+type heldByAnother struct{ resourcelock.Interface }
+
+func (heldByAnother) Identity() string { return "this replica" }
+func (heldByAnother) Describe() string { return "lease" }
+func (heldByAnother) Get(context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
+	return &resourcelock.LeaderElectionRecord{HolderIdentity: "another replica", LeaseDurationSeconds: 3600}, []byte("held"), nil
+}
+
+// untilStopped is a controller that has nothing to do.
+type untilStopped struct{}
+
+func (untilStopped) Start(ctx context.Context) error {
+	<-ctx.Done()
+	return nil
+}
+
+// countKept returns how many parts are still reachable when the goroutines that ran them have ended.
+func countKept(parts []weak.Pointer[scopePart]) int {
+	kept := len(parts)
+	for range 20 {
 		runtime.GC()
 		runtime.Gosched()
+		parts = slices.DeleteFunc(parts, func(p weak.Pointer[scopePart]) bool { return p.Value() == nil })
+		if kept = len(parts); kept == 0 {
+			break
+		}
 	}
-	runtime.ReadMemStats(&stats)
-	return int64(stats.HeapAlloc)
+	return kept
 }
