@@ -89,20 +89,35 @@ func meanwhile(t *testing.T, misbehave func(ctx context.Context) error) {
 	}
 }
 
-// TestHugeUnapprovedRequests fills the cache with requests of 1.4 MB each that nobody approves.
-func TestHugeUnapprovedRequests(t *testing.T) {
+// TestHugeRequests fills the cache with requests of 1.4 MB each: some that nobody approves, and
+// some that are approved and wait for their Secret.
+func TestHugeRequests(t *testing.T) {
+	for name, labels := range map[string][]string{
+		"unapproved": nil,
+		"approved":   {"cert-manager.io/disable-validation"}, // the webhook checks the permission to approve
+	} {
+		t.Run(name, func(t *testing.T) { hugeRequests(t, labels) })
+	}
+}
+
+func hugeRequests(t *testing.T, labels []string) {
+	t.Helper()
 	p := startReady(t, env.Installation)
 	keepClusterIssuersUnapproved(t)
-	b := newNamespace(t, "cert-manager.io/disable-validation")
-	for i := range sized(300, 8) {
-		r := b.newSigned(t, i)
-		r.secret = nil
-		request := r.object.(*cmapi.CertificateRequest)
-		request.Spec.IssuerRef = cmmeta.IssuerReference{Group: selfsigned.GroupName, Kind: "ClusterSelfSignedIssuer", Name: clusterIssuer}
-		swell(request)
-		b.tracked = append(b.tracked, r)
-	}
-	meanwhile(t, func(ctx context.Context) error { return b.create(ctx, 0) })
+	b := newNamespace(t, labels...)
+	meanwhile(t, func(ctx context.Context) error {
+		for i := range sized(300, 8) { // one after the other: the API server's work is not the subject
+			r := b.newSigned(t, i)
+			r.secret = nil
+			request := r.object.(*cmapi.CertificateRequest)
+			request.Spec.IssuerRef = cmmeta.IssuerReference{Group: selfsigned.GroupName, Kind: "ClusterSelfSignedIssuer", Name: clusterIssuer}
+			swell(request)
+			if err := r.create(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 	checkBounded(t, p)
 
 	// The next start lists them all.
@@ -117,8 +132,8 @@ func TestHugeUnapprovedRequests(t *testing.T) {
 func swell(object client.Object) {
 	object.GetAnnotations()["example.com/padding"] = strings.Repeat("a", 250<<10)
 	labels := map[string]string{}
-	for i := range 9_000 {
-		labels[fmt.Sprintf("example.com/padding-%050d", i)] = strings.Repeat("b", 50)
+	for i := range 3_000 { // as long as labels may be: the API server's work grows with their number
+		labels[fmt.Sprintf("%sexample.com/%063d", strings.Repeat("padding.", 30), i)] = strings.Repeat("b", 63)
 	}
 	object.SetLabels(labels)
 }
