@@ -184,7 +184,7 @@ func (a *issuerAttempt) finish(ctx context.Context, key types.NamespacedName, er
 	case a.pause > 0:
 		return ctrl.Result{RequeueAfter: a.pause}, nil
 	case isConflict(a.failure):
-		return a.conflicts.retry(log.FromContext(ctx), a.issuer, a.failure)
+		return a.conflicts.retry(log.FromContext(ctx), a.issuer, a.failure), nil
 	case a.failure != nil:
 		// Only this error: a permanent one of the check beside it would end the retries.
 		return ctrl.Result{}, a.failure

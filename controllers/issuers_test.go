@@ -20,7 +20,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/tools/events"
-	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/utils/clock"
 	clocktesting "k8s.io/utils/clock/testing"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -74,7 +73,7 @@ func newIssuerFixture(t *testing.T, issuer *selfsigned.SelfSignedIssuer, answer 
 		EventRecorder: f.recorder,
 		Clock:         clock.RealClock{},
 	})
-	f.reconciler.conflicts.delays = flowcontrol.NewFakeBackOff(conflictBaseDelay, conflictMaxDelay, f.clock)
+	f.reconciler.conflicts.clock = f.clock
 	return f
 }
 
@@ -323,7 +322,7 @@ func TestIssuerIsGone(t *testing.T) {
 	if result, err := f.reconcile(); err != nil || result != (ctrl.Result{}) {
 		t.Errorf("after its deletion: %+v, %v", result, err)
 	}
-	if len(f.reconciler.conflicts.versions) > 0 {
+	if len(f.reconciler.conflicts.byKey) > 0 {
 		t.Error("a deleted issuer is remembered")
 	}
 }

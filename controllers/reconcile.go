@@ -137,7 +137,7 @@ func (r *run) finish(key types.NamespacedName, err error) (ctrl.Result, error) {
 		if apierrors.IsNotFound(r.failure) {
 			r.waits.forget(key)
 		}
-		return r.conflicts.retry(r.log, r.request.object(), r.failure)
+		return r.conflicts.retry(r.log, r.request.object(), r.failure), nil
 	case err != nil:
 		return ctrl.Result{}, err
 	}

@@ -22,18 +22,19 @@ import (
 	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
 	libapi "github.com/cert-manager/issuer-lib/api/v1alpha1"
+	"github.com/go-logr/logr/funcr"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
-	"k8s.io/client-go/util/flowcontrol"
 	clocktesting "k8s.io/utils/clock/testing"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
 )
@@ -253,7 +254,7 @@ func TestConflictIsReadAgain(t *testing.T) {
 		},
 	})
 	clock := clocktesting.NewFakeClock(time.Now())
-	f.reconciler.conflicts.delays = flowcontrol.NewFakeBackOff(conflictBaseDelay, conflictMaxDelay, clock)
+	f.reconciler.conflicts.clock = clock
 	request := f.request(t)
 	for i, factor := range []int{1, 2, 4, 8, 16, 32, 64, 100} {
 		want := time.Duration(factor) * conflictBaseDelay
@@ -261,6 +262,8 @@ func TestConflictIsReadAgain(t *testing.T) {
 			if result, err := f.reconcile(); err != nil || result.RequeueAfter != want {
 				t.Fatalf("conflict %d: got %+v, %v; want to be called again after %s, without an error", i, result, err, want)
 			}
+			want /= 2
+			clock.Step(want)
 		}
 		if reads != i+1 || writes != i+1 {
 			t.Fatalf("conflict %d: %d reads of the Secret and %d writes, want one each", i, reads, writes)
@@ -286,7 +289,7 @@ func TestConflictIsReadAgain(t *testing.T) {
 	if _, err := f.reconcile(); err != nil || f.ready(t).Status != cmmeta.ConditionTrue {
 		t.Errorf("in the end: %v, %+v", err, f.ready(t))
 	}
-	if len(f.reconciler.conflicts.versions) > 0 {
+	if len(f.reconciler.conflicts.byKey) > 0 {
 		t.Error("the conflicts of a finished request are remembered")
 	}
 }
@@ -309,7 +312,7 @@ func TestNotFoundIsNoSuccess(t *testing.T) {
 				},
 			})
 			clock := clocktesting.NewFakeClock(time.Now())
-			f.reconciler.conflicts.delays = flowcontrol.NewFakeBackOff(conflictBaseDelay, conflictMaxDelay, clock)
+			f.reconciler.conflicts.clock = clock
 			result, err := f.reconcile()
 			if err != nil || result.RequeueAfter != conflictBaseDelay {
 				t.Errorf("got %+v, %v: want another look after %s", result, err, conflictBaseDelay)
@@ -333,36 +336,48 @@ func TestNotFoundIsNoSuccess(t *testing.T) {
 			if !gone && (f.ready(t).Status != cmmeta.ConditionTrue || len(f.recorder.Events) != 1) {
 				t.Errorf("%d events, %+v; want one, and a certificate", len(f.recorder.Events), f.ready(t))
 			}
-			if len(f.reconciler.waits.byID) > 0 || len(f.reconciler.conflicts.versions) > 0 {
+			if len(f.reconciler.waits.byID) > 0 || len(f.reconciler.conflicts.byKey) > 0 {
 				t.Error("a request that is finished or gone is remembered")
 			}
 		})
 	}
 }
 
-// TestNotFoundForEver: a request that the cache keeps showing, and that cannot be written, is
-// an error in the end.
-func TestNotFoundForEver(t *testing.T) {
+// TestNotFoundForHours: a request that the cache keeps showing, and that cannot be written, is
+// no error. It is retried ever more rarely, and logged once.
+func TestNotFoundForHours(t *testing.T) {
 	t.Parallel()
-	gone := apierrors.NewNotFound(schema.GroupResource{Resource: "certificaterequests"}, "request")
+	missing := true
 	f := newFixture(t, interceptor.Funcs{
-		SubResourcePatch: func(context.Context, client.Client, string, client.Object, client.Patch, ...client.SubResourcePatchOption) error {
-			return gone
+		SubResourcePatch: func(ctx context.Context, c client.Client, resource string, object client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
+			if missing {
+				return apierrors.NewNotFound(schema.GroupResource{Resource: "certificaterequests"}, "request")
+			}
+			return applyStatus(ctx, c, resource, object, patch, options...)
 		},
 	})
-	clock := clocktesting.NewFakeClock(time.Now())
-	f.reconciler.conflicts.delays = flowcontrol.NewFakeBackOff(conflictBaseDelay, conflictMaxDelay, clock)
+	start := time.Now()
+	clock := clocktesting.NewFakeClock(start)
+	f.reconciler.conflicts.clock = clock
+	var lines []string
+	ctx := log.IntoContext(t.Context(), funcr.New(func(_, line string) { lines = append(lines, line) }, funcr.Options{}))
 	var attempts int
-	for {
-		attempts++
-		result, err := f.reconcile()
-		if err != nil {
-			if !errors.Is(err, gone) || attempts != 8 {
-				t.Errorf("attempt %d: %v", attempts, err)
-			}
-			return
+	for ; clock.Since(start) < time.Hour; attempts++ {
+		result, err := f.reconciler.Reconcile(ctx, ctrl.Request{NamespacedName: requestKey})
+		if err != nil || result.RequeueAfter <= 0 || result.RequeueAfter > 5*time.Minute {
+			t.Fatalf("attempt %d: %+v, %v; want another one within 5m, without an error", attempts, result, err)
 		}
 		clock.Step(result.RequeueAfter)
+	}
+	if attempts > 25 {
+		t.Errorf("%d attempts in an hour, want 25 at most", attempts)
+	}
+	if len(lines) != 1 || !strings.Contains(lines[0], "The cache has an object that the API server does not find") {
+		t.Errorf("want one line in the log, got\n%s", strings.Join(lines, "\n"))
+	}
+	missing = false
+	if result, err := f.reconcile(); err != nil || result != (ctrl.Result{}) || f.ready(t).Status != cmmeta.ConditionTrue {
+		t.Errorf("in the end: %+v, %v, %+v", result, err, f.ready(t))
 	}
 }
 
