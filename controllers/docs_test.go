@@ -10,61 +10,55 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/cert-manager/selfsigned-issuer/internal/docgen"
 )
 
 const outcomesPage = "../docs/outcomes.md"
 
-// TestOutcomesPage keeps the page for users true: it has each situation with what stands in
-// the table of outcomes.
-func TestOutcomesPage(t *testing.T) {
-	page := readOutcomesPage(t)
-	for situation, outcome := range outcomes {
-		if entry := outcomeEntry(situation, outcome); !strings.Contains(page, entry) {
-			t.Errorf("docs/outcomes.md lacks this, followed by what the user can do:\n\n%s", entry)
+// TestGeneratedOutcomesPage quotes every message on the page for users. Each reason has a section there.
+func TestGeneratedOutcomesPage(t *testing.T) {
+	quotes := outcomeQuotes()
+	quoted := docgen.Quotes(t, outcomesPage, "", quotes)
+	for name, text := range quotes {
+		if !quoted[name] {
+			t.Errorf("%s lacks this, followed by what the user can do:\n\n### %s\n\n<!--quote:%[2]s-->\n%s\n<!--/quote-->", outcomesPage, name, text)
 		}
 	}
-	for _, hint := range []hint{approvalHint, csrApprovalHint, kindHint, signerNameHint} {
-		if entry := fmt.Sprintf("### %s\n", hint.reason); !strings.Contains(page, entry) || !strings.Contains(page, "\n> "+hint.message+"\n") {
-			t.Errorf("docs/outcomes.md lacks this:\n\n%s\n> %s\n", entry, hint.message)
-		}
-	}
-	if entry := fmt.Sprintf("### %s\n\n> %s\n", badConfig, badConfigMessage); !strings.Contains(page, entry) {
-		t.Errorf("docs/outcomes.md lacks this:\n\n%s", entry)
-	}
-}
-
-// TestOutcomesPageIsNotStale finds what was described and has gone or changed its name.
-func TestOutcomesPageIsNotStale(t *testing.T) {
-	want := []string{badConfig, adjusted, string(waitingForApproval), string(issuerKindUnknown), string(signerNameInvalid)}
-	for situation := range outcomes {
-		want = append(want, string(situation))
-	}
-	var got []string
-	for _, heading := range regexp.MustCompile(`(?m)^### (.*)$`).FindAllStringSubmatch(readOutcomesPage(t), -1) {
-		got = append(got, heading[1])
-	}
-	slices.Sort(want)
-	slices.Sort(got)
-	if !slices.Equal(got, want) {
-		t.Errorf("docs/outcomes.md has sections for\n %s\nwant\n %s", got, want)
-	}
-}
-
-func readOutcomesPage(t *testing.T) string {
-	t.Helper()
-	content, err := os.ReadFile(outcomesPage)
+	page, err := os.ReadFile(outcomesPage)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(content)
+	var sections []string
+	for _, heading := range regexp.MustCompile(`(?m)^### (.*)$`).FindAllStringSubmatch(string(page), -1) {
+		sections = append(sections, heading[1])
+	}
+	slices.Sort(sections)
+	if want := slices.Compact(slices.Sorted(slices.Values(allReasons()))); !slices.Equal(sections, want) {
+		t.Errorf("%s has sections for\n %s\nwant\n %s", outcomesPage, sections, want)
+	}
 }
 
-// outcomeEntry is how the section of a situation begins.
-func outcomeEntry(s situation, o outcome) string {
-	states := map[state]string{pending: "Pending", failed: "Failed", denied: "Denied", issued: "Issued"}
-	event := o.event
-	if event == "" {
-		event = "none"
+// outcomeQuotes has the messages as templates, by their reason.
+func outcomeQuotes() map[string]string {
+	quotes := map[string]string{
+		badConfig:                     eventQuote("Warning", badConfigMessage),
+		string(waitingForApproval):    eventQuote(approvalHint.eventType, approvalHint.message),
+		"WaitingForApproval of a CSR": eventQuote(csrApprovalHint.eventType, csrApprovalHint.message),
+		string(issuerKindUnknown):     eventQuote(kindHint.eventType, kindHint.message),
+		string(signerNameInvalid):     eventQuote(signerNameHint.eventType, signerNameHint.message),
 	}
-	return fmt.Sprintf("### %s\n\n> %s\n\nRequest: %s. Event: %s.\n", s, o.message, states[o.state], event)
+	for situation, outcome := range outcomes {
+		event := outcome.event
+		if event == "" {
+			event = "none"
+		}
+		state := outcome.state.String()
+		quotes[string(situation)] = fmt.Sprintf("> %s\n\nRequest: %s. Event: %s.", outcome.message, strings.ToUpper(state[:1])+state[1:], event)
+	}
+	return quotes
+}
+
+func eventQuote(eventType, message string) string {
+	return fmt.Sprintf("> %s\n\nEvent: %s.", message, eventType)
 }

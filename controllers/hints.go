@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -31,13 +30,6 @@ type hint struct {
 	facts     facts
 }
 
-// The reasons of hints. The first one is in-tree's.
-const (
-	waitingForApproval situation = "WaitingForApproval"
-	issuerKindUnknown  situation = "IssuerKindUnknown"
-	signerNameInvalid  situation = "SignerNameInvalid"
-)
-
 const (
 	// approvalDelay is how long an approver may take before its absence is reported.
 	// cert-manager's own approver takes less than a second.
@@ -46,25 +38,6 @@ const (
 	// maxHintAge is the age from which on requests are not reported, so that a restart beside
 	// many old ones does not report them all again.
 	maxHintAge = 24 * time.Hour
-)
-
-var (
-	approvalHint = hint{
-		reason: waitingForApproval, eventType: corev1.EventTypeWarning, delay: approvalDelay,
-		message: "This CertificateRequest was neither approved nor denied within {delay} of its creation. To approve it automatically, cert-manager needs the verb \"approve\" on resource \"signers\" in apiGroup \"cert-manager.io\" for resourceName \"{signer}/*\", which deploy/admin/approver.yaml grants. To approve it manually, run: cmctl approve -n {namespace} {name}",
-	}
-	csrApprovalHint = hint{
-		reason: waitingForApproval, eventType: corev1.EventTypeNormal, delay: approvalDelay,
-		message: "This CertificateSigningRequest was neither approved nor denied within {delay} of its creation. To approve it, run: kubectl certificate approve {name}",
-	}
-	kindHint = hint{
-		reason: issuerKindUnknown, eventType: corev1.EventTypeWarning,
-		message: "This CertificateRequest will not be signed: apiGroup {group} has no issuer kind \"{kind}\". Set the kind in the issuerRef of the Certificate to SelfSignedIssuer or ClusterSelfSignedIssuer. If you created the CertificateRequest yourself, create it again with the correct kind.",
-	}
-	signerNameHint = hint{
-		reason: signerNameInvalid, eventType: corev1.EventTypeWarning,
-		message: "This CertificateSigningRequest will not be signed: the signer name \"{signer}\" names no issuer. Create it again with a signer name of the form selfsignedissuers.{group}/NAMESPACE.NAME or clusterselfsignedissuers.{group}/NAME.",
-	}
 )
 
 // hint implements request.

@@ -50,7 +50,20 @@ func hintableRequest(age time.Duration, issuerKind string) *cmapi.CertificateReq
 	}
 }
 
-// TestHints compares which event a request gets, word by word. One that is not due yet is looked
+func hintableCSR(signer string) *certificatesv1.CertificateSigningRequest {
+	return &certificatesv1.CertificateSigningRequest{
+		ObjectMeta: metav1.ObjectMeta{Name: "csr", CreationTimestamp: metav1.NewTime(hintTime.Add(-time.Minute))},
+		Spec:       certificatesv1.CertificateSigningRequestSpec{SignerName: signer},
+	}
+}
+
+// eventAbout returns the event of a hint. TestGeneratedMessages has the texts.
+func eventAbout(h hint, facts facts) string {
+	facts["delay"], facts["group"] = "30s", "selfsigned.cert-manager.io"
+	return h.eventType + " " + string(h.reason) + " " + facts.render(h.message)
+}
+
+// TestHints compares which event a request gets. One that is not due yet is looked
 // at again.
 func TestHints(t *testing.T) {
 	t.Parallel()
@@ -60,11 +73,9 @@ func TestHints(t *testing.T) {
 		}
 	}
 	notApproved := func(signer string) string {
-		return "Warning WaitingForApproval This CertificateRequest was neither approved nor denied within 30s of its creation. To approve it automatically, cert-manager needs the verb \"approve\" on resource \"signers\" in apiGroup \"cert-manager.io\" for resourceName \"" + signer + ".selfsigned.cert-manager.io/*\", which deploy/admin/approver.yaml grants. To approve it manually, run: cmctl approve -n sandbox request"
+		return eventAbout(approvalHint, facts{"signer": signer + ".selfsigned.cert-manager.io", "namespace": "sandbox", "name": "request"})
 	}
-	unknown := func(kind string) string {
-		return "Warning IssuerKindUnknown This CertificateRequest will not be signed: apiGroup selfsigned.cert-manager.io has no issuer kind \"" + kind + "\". Set the kind in the issuerRef of the Certificate to SelfSignedIssuer or ClusterSelfSignedIssuer. If you created the CertificateRequest yourself, create it again with the correct kind."
-	}
+	unknown := func(kind string) string { return eventAbout(kindHint, facts{"kind": kind}) }
 	for name, test := range map[string]struct {
 		age     time.Duration
 		kind    string
@@ -111,10 +122,8 @@ func TestHints(t *testing.T) {
 // TestHintsAboutCSRs: malformed signer names below our domain, and a missing approval.
 func TestHintsAboutCSRs(t *testing.T) {
 	t.Parallel()
-	invalid := func(name string) string {
-		return "Warning SignerNameInvalid This CertificateSigningRequest will not be signed: the signer name \"" + name + "\" names no issuer. Create it again with a signer name of the form selfsignedissuers.selfsigned.cert-manager.io/NAMESPACE.NAME or clusterselfsignedissuers.selfsigned.cert-manager.io/NAME."
-	}
-	const notApproved = "Normal WaitingForApproval This CertificateSigningRequest was neither approved nor denied within 30s of its creation. To approve it, run: kubectl certificate approve csr"
+	invalid := func(name string) string { return eventAbout(signerNameHint, facts{"signer": name}) }
+	notApproved := eventAbout(csrApprovalHint, facts{"name": "csr"})
 	for signer, want := range map[string]string{
 		"selfsignedissuers.selfsigned.cert-manager.io/issuer":         invalid("selfsignedissuers.selfsigned.cert-manager.io/issuer"),
 		"selfsignedissuers.selfsigned.cert-manager.io/.issuer":        invalid("selfsignedissuers.selfsigned.cert-manager.io/.issuer"),
@@ -127,10 +136,7 @@ func TestHintsAboutCSRs(t *testing.T) {
 	} {
 		t.Run(signer, func(t *testing.T) {
 			t.Parallel()
-			checkHint(t, certificateSigningRequests("cert-manager", accessReviewer{}), &certificatesv1.CertificateSigningRequest{
-				ObjectMeta: metav1.ObjectMeta{Name: "csr", CreationTimestamp: metav1.NewTime(hintTime.Add(-time.Minute))},
-				Spec:       certificatesv1.CertificateSigningRequestSpec{SignerName: signer},
-			}, want, 0)
+			checkHint(t, certificateSigningRequests("cert-manager", accessReviewer{}), hintableCSR(signer), want, 0)
 		})
 	}
 }

@@ -127,6 +127,32 @@ const (
 	badConfigMessage = "The certificate has an empty subject and so an empty issuer DN, which RFC 5280 section 4.1.2.4 forbids and strict clients refuse. Give the request a subject; for a Certificate set spec.commonName or spec.subject."
 )
 
+// The reasons of hints, see hints.go. The first one is in-tree's.
+const (
+	waitingForApproval situation = "WaitingForApproval"
+	issuerKindUnknown  situation = "IssuerKindUnknown"
+	signerNameInvalid  situation = "SignerNameInvalid"
+)
+
+var (
+	approvalHint = hint{
+		reason: waitingForApproval, eventType: corev1.EventTypeWarning, delay: approvalDelay,
+		message: "This CertificateRequest was neither approved nor denied within {delay} of its creation. To approve it automatically, cert-manager needs the verb \"approve\" on resource \"signers\" in apiGroup \"cert-manager.io\" for resourceName \"{signer}/*\", which deploy/admin/approver.yaml grants. To approve it manually, run: cmctl approve -n {namespace} {name}",
+	}
+	csrApprovalHint = hint{
+		reason: waitingForApproval, eventType: corev1.EventTypeNormal, delay: approvalDelay,
+		message: "This CertificateSigningRequest was neither approved nor denied within {delay} of its creation. To approve it, run: kubectl certificate approve {name}",
+	}
+	kindHint = hint{
+		reason: issuerKindUnknown, eventType: corev1.EventTypeWarning,
+		message: "This CertificateRequest will not be signed: apiGroup {group} has no issuer kind \"{kind}\". Set the kind in the issuerRef of the Certificate to SelfSignedIssuer or ClusterSelfSignedIssuer. If you created the CertificateRequest yourself, create it again with the correct kind.",
+	}
+	signerNameHint = hint{
+		reason: signerNameInvalid, eventType: corev1.EventTypeWarning,
+		message: "This CertificateSigningRequest will not be signed: the signer name \"{signer}\" names no issuer. Create it again with a signer name of the form selfsignedissuers.{group}/NAMESPACE.NAME or clusterselfsignedissuers.{group}/NAME.",
+	}
+)
+
 // facts are the words of one request that its messages are filled with.
 type facts map[string]string
 

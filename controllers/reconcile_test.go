@@ -211,7 +211,7 @@ func TestTransientFailuresNeverFailARequest(t *testing.T) {
 					t.Fatalf("reconcile returned %v: want the failure, so that it is retried with backoff", err)
 				}
 			}
-			want := "Waiting for the API server: reading Secret sandbox/key failed and is tried again, nothing is lost: " + failure.Error() + "."
+			want := facts{"secret": "sandbox/key", "detail": failure.Error()}.fill(unreadableSecret)
 			if got := f.ready(t); got.Reason != cmapi.CertificateRequestReasonPending || got.Message != want {
 				t.Errorf("\n got %s: %s\nwant Pending: %s", got.Reason, got.Message, want)
 			}

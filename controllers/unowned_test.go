@@ -75,7 +75,7 @@ func TestRestoredRequest(t *testing.T) {
 	if err := f.client.Delete(t.Context(), secret.DeepCopy()); err != nil {
 		t.Fatal(err)
 	}
-	const message = "Secret sandbox/key with the private key of this request does not exist, and no Certificate owns the request, as after a restore from a backup. Delete this CertificateRequest: cert-manager does not use it, and cannot create another one of the same name."
+	message := facts{"secret": "sandbox/key", "kind": "CertificateRequest"}.fill(missingOwner)
 	for range 2 {
 		if result, err := f.reconcile(); err != nil || result.RequeueAfter != 0 {
 			t.Fatalf("got %+v, %v: want a wait for the Secret", result, err)
