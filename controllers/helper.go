@@ -57,8 +57,12 @@ func (h helper) NewPatch(clock.PassiveClock, string, events.EventRecorder) libco
 	return h
 }
 
-// preflight runs before the issuer is looked at and finds what no issuer can change.
+// preflight runs before the issuer is looked at and finds what no issuer can change. True ends
+// the run.
 func (r *run) preflight(ctx context.Context, _ libsigner.CertificateRequestObject, _ schema.GroupVersionKind, _ types.NamespacedName) (bool, error) {
+	if busy, err := r.acquireSlot(ctx); busy || err != nil {
+		return busy, err
+	}
 	switch {
 	case r.request.denied():
 		r.decide(&verdict{situation: isDenied})

@@ -97,7 +97,7 @@ func reconcileAtOnce(t *testing.T, server string) {
 	}
 	f, key := newFixture(t, interceptor.Funcs{}), ecdsaKey(t)
 	f.reconciler.recorder = events.NewFakeRecorder(1000)
-	f.reconciler.keys.live, f.reconciler.slots = live, newReadSlots()
+	f.reconciler.keys.live = live
 	var workers sync.WaitGroup
 	for i := range 100 {
 		request := approvedRequest(t, key, time.Now())
@@ -106,10 +106,15 @@ func reconcileAtOnce(t *testing.T, server string) {
 			t.Fatal(err)
 		}
 		workers.Go(func() {
-			for range 5 {
-				if _, err := f.reconciler.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(request)}); err != nil {
+			for done := 0; done < 5; {
+				result, err := f.reconciler.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(request)})
+				if err != nil {
 					t.Error(err)
 				}
+				if result.RequeueAfter == 0 {
+					done++
+				}
+				<-time.After(result.RequeueAfter)
 			}
 		})
 	}

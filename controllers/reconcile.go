@@ -61,10 +61,9 @@ type run struct {
 	verdict  *verdict
 	unstated bool          // the object says the verdict already, or has no place for it
 	failure  error         // of the status write
-	pause    time.Duration // when the request is not to be written yet
+	pause    time.Duration // when nothing is to be done about the request yet
 
 	postponed   bool   // the verdict must not be written yet, see postpone
-	large       bool   // the request is not in the cache as a whole
 	releaseSlot func() // nil without a slot, see newReadSlots
 }
 
@@ -110,11 +109,8 @@ func (r *run) matchIssuer(object client.Object) (libapi.Issuer, types.Namespaced
 }
 
 // write sends issuer-lib's patch, and notes the answer: the library takes NotFound for success.
-// The answer contains the whole object, however large others have made it: it needs a slot.
 func (r *run) write(ctx context.Context, object client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
-	if r.failure = r.acquireSlot(ctx); r.failure == nil {
-		r.failure = r.client.Status().Patch(ctx, object, patch, options...)
-	}
+	r.failure = r.client.Status().Patch(ctx, object, patch, options...)
 	return r.failure
 }
 

@@ -23,9 +23,11 @@ import (
 	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
 	libapi "github.com/cert-manager/issuer-lib/api/v1alpha1"
 	"github.com/go-logr/logr/funcr"
+	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
@@ -62,7 +64,14 @@ func newFixture(t *testing.T, intercepted interceptor.Funcs) fixture {
 		intercepted.SubResourcePatch = applyStatus
 	}
 	now := time.Now()
-	c := fake.NewClientBuilder().WithScheme(Scheme()).
+	// With the whole Scheme, the fake client needs milliseconds for each write.
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, certificatesv1.AddToScheme, cmapi.AddToScheme, selfsigned.AddToScheme} {
+		if err := add(scheme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := fake.NewClientBuilder().WithScheme(scheme).
 		WithStatusSubresource(&cmapi.CertificateRequest{}).
 		WithObjects(approvedRequest(t, key, now.AddDate(-10, 0, 0)), secretWith(t, key), readyIssuer()).
 		WithInterceptorFuncs(intercepted).
@@ -73,6 +82,7 @@ func newFixture(t *testing.T, intercepted interceptor.Funcs) fixture {
 		client:   c,
 		keys:     keyReader{live: c},
 		issuers:  issuerReader{c},
+		slots:    newReadSlots(),
 		recorder: recorder,
 		clock:    clocktesting.NewFakePassiveClock(now),
 		grace:    time.Minute,

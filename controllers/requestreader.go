@@ -40,15 +40,10 @@ func (r requestReader) read(ctx context.Context, kind requestKind, request reque
 	return nil
 }
 
-// completeRequest reads what the cache has left out. A large request keeps its slot until
-// the reconcile has ended.
+// completeRequest reads what the cache has left out.
 func (r *run) completeRequest(ctx context.Context) *verdict {
 	if !r.request.partial() {
 		return nil
 	}
-	if err := r.acquireSlot(ctx); err != nil {
-		return &verdict{situation: unreadableRequest, detail: whyFailed(err), cause: err}
-	}
-	r.large = true
 	return r.requests.read(ctx, r.kind, r.request)
 }

@@ -36,7 +36,6 @@ func newLargeFixture(t *testing.T, list func(*cmapi.CertificateRequestList) erro
 	request.Spec.Request = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: csr})
 	f := newFixture(t, interceptor.Funcs{})
 	server := f.client.(client.WithWatch)
-	f.reconciler.slots = newReadSlots()
 	f.reconciler.client = interceptor.NewClient(server, interceptor.Funcs{
 		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
 			if err := c.Get(ctx, key, object, options...); err != nil {

@@ -5,7 +5,6 @@ package controllers
 
 import (
 	"context"
-	"crypto"
 	"time"
 
 	libapi "github.com/cert-manager/issuer-lib/api/v1alpha1"
@@ -50,7 +49,7 @@ func (r *run) trySign(ctx context.Context, object libsigner.CertificateRequestOb
 	if err != nil {
 		return &verdict{situation: malformedRequest, detail: err.Error()}
 	}
-	key, v := r.readKey(ctx, candidate)
+	key, v := r.keys.read(ctx, r.request.keySecret(), candidate)
 	if v != nil {
 		if v.situation == missingSecret && lostOwner(r.request.object()) {
 			v.situation = missingOwner
@@ -62,17 +61,6 @@ func (r *run) trySign(ctx context.Context, object libsigner.CertificateRequestOb
 		return &verdict{situation: unsignable, detail: err.Error()}
 	}
 	return &verdict{situation: isIssued, certificate: certificate}
-}
-
-// readKey reads the private key while the run has a slot for live reads.
-func (r *run) readKey(ctx context.Context, candidate *signer.Candidate) (crypto.Signer, *verdict) {
-	if err := r.acquireSlot(ctx); err != nil {
-		return nil, readFailure(err)
-	}
-	if !r.large { // a large request is in memory until the end
-		defer r.dropSlot()
-	}
-	return r.keys.read(ctx, r.request.keySecret(), candidate)
 }
 
 // limitGrace ends the wait for a matching key. A mismatch is mostly cert-manager replacing

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // TestReadSlots: one namespace can not take every slot, and a slot that is given back is
@@ -19,18 +21,11 @@ func TestReadSlots(t *testing.T) {
 	cancel()
 	take := func(namespace string) (func(), bool) {
 		t.Helper()
-		// With a context that has ended, a slot is taken only if it is free; which of two ready
-		// cases is chosen is random.
-		for range 100 {
-			release, err := slots.Acquire(expired, namespace)
-			if err == nil {
-				return release, true
-			}
-			if !errors.Is(err, context.Canceled) {
-				t.Fatal(err)
-			}
+		release, retryAfter, err := slots.TryAcquire(expired, namespace)
+		if release == nil && retryAfter == 0 && !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
 		}
-		return nil, false
+		return release, release != nil
 	}
 	var releases []func()
 	for i := range maxLiveReads / maxNamespaceLiveReads {
@@ -60,4 +55,32 @@ func TestReadSlots(t *testing.T) {
 	if len(slots.keys) > 0 {
 		t.Errorf("%d namespaces are remembered", len(slots.keys))
 	}
+}
+
+// TestSlotRetries: who finds no slot tries again one after the other, and soon, however many
+// have tried.
+func TestSlotRetries(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		slots := NewFairSlots(1, 1)
+		release, _, err := slots.TryAcquire(t.Context(), "tenant")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer release()
+		for i := range 100_000 {
+			_, retryAfter, err := slots.TryAcquire(t.Context(), "tenant")
+			if err != nil {
+				t.Fatal(err)
+			}
+			next := minRetryDelay + time.Duration(i)*time.Second/retryRate
+			earliest, latest := next-time.Microsecond, next+time.Microsecond // it is rounded
+			if next >= maxRetryDelay {
+				earliest, latest = maxRetryDelay/2, maxRetryDelay
+			}
+			if retryAfter < earliest || retryAfter > latest {
+				t.Fatalf("attempt %d is to be repeated after %s, want %s to %s", i, retryAfter, earliest, latest)
+			}
+		}
+	})
 }

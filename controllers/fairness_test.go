@@ -1,0 +1,191 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+)
+
+// crowd is a running controller with many requests.
+type crowd struct {
+	fixture
+	queue workQueue
+}
+
+// newCrowd starts a controller with so many workers. Before it reads a Secret, it calls a function.
+func newCrowd(t *testing.T, workers int, beforeRead func(ctx context.Context, namespace string) error) crowd {
+	t.Helper()
+	c := crowd{fixture: newFixture(t, interceptor.Funcs{}), queue: priorityqueue.New[ctrl.Request]("test")}
+	c.reconciler.keys.live = interceptor.NewClient(c.client.(client.WithWatch), interceptor.Funcs{
+		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+			if err := beforeRead(ctx, key.Namespace); err != nil {
+				return err
+			}
+			return c.Get(ctx, key, object, options...)
+		},
+	})
+	c.reconciler.recorder = events.NewFakeRecorder(1000)
+	running, err := controller.NewUnmanaged("test", controller.Options{
+		Reconciler: c.reconciler, MaxConcurrentReconciles: workers, SkipNameValidation: new(true),
+		NewQueue: func(string, workqueue.TypedRateLimiter[ctrl.Request]) workQueue { return c.queue },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stopped := make(chan error, 1)
+	go func() { stopped <- running.Start(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-stopped; err != nil {
+			t.Error(err)
+		}
+	})
+	synctest.Wait()
+	return c
+}
+
+// add creates requests in a namespace, with an issuer and one key for all of them, and adds
+// them to the queue.
+func (c crowd) add(t *testing.T, namespace string, count int, priority *int) {
+	t.Helper()
+	issuer, secret := readyIssuer(), c.secret(t)
+	objects := []client.Object{issuer, secret}
+	for i := range count {
+		request := c.request(t)
+		request.Name = fmt.Sprintf("request-%d", i)
+		request.UID = types.UID(namespace + request.Name)
+		objects = append(objects, request)
+	}
+	for _, object := range objects {
+		object.SetNamespace(namespace)
+		object.SetResourceVersion("")
+		if err := c.client.Create(t.Context(), object); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, request := range objects[2:] {
+		addWithPriority(c.queue, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(request)}, 0, priority)
+	}
+}
+
+// signed returns how many requests of a namespace have a certificate.
+func (c crowd) signed(t *testing.T, namespace string) (signed int) {
+	t.Helper()
+	var list cmapi.CertificateRequestList
+	if err := c.client.List(t.Context(), &list, client.InNamespace(namespace)); err != nil {
+		t.Fatal(err)
+	}
+	for _, request := range list.Items {
+		if len(request.Status.Certificate) > 0 {
+			signed++
+		}
+	}
+	return signed
+}
+
+// TestBusyNamespace lets many requests of one namespace wait for answers that do not
+// come. They do not take the workers from a neighbor, whatever its requests have been woken by,
+// and all of them are signed once the answers come.
+func TestBusyNamespace(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		answer := make(chan struct{})
+		c := newCrowd(t, 16, func(ctx context.Context, namespace string) error {
+			if namespace != "tenant" {
+				return nil
+			}
+			select {
+			case <-answer:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+		c.add(t, "tenant", 120, firstWakePriority)
+		time.Sleep(time.Second) //nolint:forbidigo // of synctest
+		c.add(t, "neighbor", 1, new(0))
+		c.add(t, "woken-again", 1, repeatedWakePriority)
+		time.Sleep(10 * time.Millisecond) //nolint:forbidigo // of synctest
+		for _, namespace := range []string{"neighbor", "woken-again"} {
+			if c.signed(t, namespace) != 1 {
+				t.Errorf("the request in namespace %s is not signed beside a busy namespace", namespace)
+			}
+		}
+		close(answer)
+		time.Sleep(time.Second) //nolint:forbidigo // of synctest
+		if signed := c.signed(t, "tenant"); signed != 120 {
+			t.Errorf("%d of 120 requests are signed in the end", signed)
+		}
+	})
+}
+
+// TestBusyNamespaces: namespaces that share the slots do not take the workers either.
+func TestBusyNamespaces(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(t, 32, func(_ context.Context, namespace string) error {
+			if namespace != "neighbor" {
+				time.Sleep(20 * time.Millisecond) //nolint:forbidigo // of synctest
+			}
+			return nil
+		})
+		const tenants, each = 8, 24
+		for i := range tenants {
+			c.add(t, fmt.Sprint("tenant-", i), each, firstWakePriority)
+		}
+		c.add(t, "neighbor", 1, repeatedWakePriority)
+		time.Sleep(60 * time.Millisecond) //nolint:forbidigo // of synctest
+		if c.signed(t, "neighbor") != 1 {
+			t.Error("the neighbor's request is not signed beside busy namespaces")
+		}
+		time.Sleep(tenants * each / maxLiveReads * 20 * time.Millisecond) //nolint:forbidigo // of synctest
+		for i := range tenants {
+			if signed := c.signed(t, fmt.Sprint("tenant-", i)); signed != each {
+				t.Errorf("%d of %d requests of tenant-%d are signed in the end", signed, each, i)
+			}
+		}
+	})
+}
+
+// TestBusyNamespaceKeepsItsSlots measures how long a namespace needs for its requests, by a
+// clock that stands still while there is something to do: its slots are hardly ever free.
+func TestBusyNamespaceKeepsItsSlots(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const count, read = 240, 20 * time.Millisecond
+		var last atomic.Int64
+		c := newCrowd(t, 100, func(context.Context, string) error {
+			time.Sleep(read) //nolint:forbidigo // of synctest
+			last.Store(time.Now().UnixNano())
+			return nil
+		})
+		start := time.Now()
+		c.add(t, "tenant", count, new(0))
+		time.Sleep(time.Minute) //nolint:forbidigo // of synctest
+		if signed := c.signed(t, "tenant"); signed != count {
+			t.Errorf("%d of %d requests are signed", signed, count)
+		}
+		took, ideal := time.Duration(last.Load()-start.UnixNano()), count/maxNamespaceLiveReads*read
+		t.Logf("%d requests took %s, at least %s", count, took, ideal)
+		if took > ideal+ideal/10 {
+			t.Errorf("%d requests took %s, want %s", count, took, ideal)
+		}
+	})
+}
