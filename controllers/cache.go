@@ -31,10 +31,9 @@ const (
 	maxCachedMessage = 4 << 10
 )
 
-// StripUnusedFields is the transform of the manager's cache. What it leaves of an object has a
-// bounded size, whatever others write into the object. It is the default transform, with one
-// function for each type, because cache.Options.ByObject needs the CRDs when the process starts.
-func StripUnusedFields(object any) (any, error) {
+// stripUnusedFields is the transform of the caches. What it leaves of an object has a bounded
+// size, whatever others write into the object.
+func stripUnusedFields(object any) (any, error) {
 	switch o := object.(type) {
 	case *metav1.PartialObjectMetadata:
 		stripSecret(o)

@@ -30,7 +30,7 @@ var large = bytes.Repeat([]byte("x"), 8<<10)
 
 func strip[T client.Object](t *testing.T, object T) T {
 	t.Helper()
-	stripped, err := StripUnusedFields(object)
+	stripped, err := stripUnusedFields(object)
 	if err != nil {
 		t.Fatal(err)
 	}

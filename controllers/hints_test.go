@@ -27,7 +27,7 @@ var hintTime = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 // newHinter has a cache with one object, as the manager's transform leaves it.
 func newHinter(t *testing.T, kind requestKind, object client.Object) (*hinter, *events.FakeRecorder) {
 	t.Helper()
-	kept, err := StripUnusedFields(object)
+	kept, err := stripUnusedFields(object)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,9 @@ const (
 	servedInterval   = 30 * time.Second
 	unservedInterval = 10 * time.Second
 
+	// clusterInterval is how often the whole cluster is checked while it is served.
+	clusterInterval = 10 * time.Minute
+
 	// intervalJitter lengthens each interval by a random part of at most this factor, so that
 	// many namespaces are not checked at the same moment.
 	intervalJitter = 0.5
@@ -34,43 +37,57 @@ const (
 // or the whole cluster when the namespace is empty.
 type namespaceRunner struct {
 	namespace string
-	// check returns nil, missingPermissionsError, or another error as long as there is no answer.
-	check func(ctx context.Context, namespace string) error
+	// check returns missingPermissionsError, another error as long as there is no answer, or nil
+	// and whether the API server selects CertificateRequests by the group of their issuer.
+	check func(ctx context.Context, namespace string) (selectable bool, err error)
 	// serve begins to fill the caches. They report a refusal by refused.
-	serve func(ctx context.Context, namespace string, refused func()) (*servedScope, error)
+	serve func(ctx context.Context, namespace string, selectable bool, refused func()) (*servedScope, error)
 	// report gets every state, also when it has not changed.
 	report func(namespace string, s namespaceState)
 
 	current     *servedScope // nil while the namespace is not served
 	refused     chan struct{}
+	selectable  bool      // at the last answer
 	unconfirmed bool      // the last answer was the first refusal
 	since       time.Time // when the namespace began to wait for an answer or its caches
 }
 
 // servedScope is a namespace that is served once filled is closed without an error.
 type servedScope struct {
-	filled   chan struct{}
-	err      error // why the controllers could not be set up
-	stop     func()
-	reported bool // that it is served
+	filled     chan struct{}
+	err        error // why the controllers could not be set up
+	stop       func()
+	selectable bool // when the caches were set up
+	reported   bool // that it is served
 }
 
 // run returns when ctx ends, with an error when the controllers cannot be set up.
 func (r *namespaceRunner) run(ctx context.Context) error {
 	r.refused, r.since = make(chan struct{}, 1), time.Now()
-	answer := r.check(ctx, r.namespace)
+	answer := r.ask(ctx)
 	for ctx.Err() == nil {
 		if err := r.follow(ctx, answer); err != nil {
 			return err
 		}
-		if r.namespace == "" && r.served() {
-			return nil // the caches of the whole cluster are kept, whatever happens
-		}
 		if filled := r.pause(ctx, answer); filled {
 			answer = nil
 		} else {
-			answer = r.check(ctx, r.namespace)
+			answer = r.ask(ctx)
 		}
+	}
+	return nil
+}
+
+// ask checks the namespace. It stops caches that watch what the API server does not support any
+// more, or more than necessary, because cert-manager's CRDs were replaced.
+func (r *namespaceRunner) ask(ctx context.Context) error {
+	selectable, err := r.check(ctx, r.namespace)
+	if err != nil {
+		return err
+	}
+	r.selectable = selectable
+	if r.current != nil && r.current.selectable != selectable {
+		r.stop()
 	}
 	return nil
 }
@@ -83,7 +100,7 @@ func (r *namespaceRunner) follow(ctx context.Context, answer error) (err error) 
 	switch {
 	case r.unconfirmed:
 	case refused:
-		if r.namespace != "" { // the caches of the whole cluster are the manager's, and are filled once
+		if r.namespace != "" { // the caches of the whole cluster are kept
 			r.stop()
 		}
 		r.report(r.namespace, namespaceState{notServed: missing.remedy(r.namespace), leftOut: true})
@@ -96,7 +113,7 @@ func (r *namespaceRunner) follow(ctx context.Context, answer error) (err error) 
 		r.report(r.namespace, namespaceState{})
 	case r.current == nil && answer == nil:
 		r.since = time.Now()
-		r.current, err = r.serve(ctx, r.namespace, r.noteRefusal)
+		r.current, err = r.serve(ctx, r.namespace, r.selectable, r.noteRefusal)
 		fallthrough
 	default:
 		reason := "filling the caches"
@@ -154,9 +171,13 @@ func (r *namespaceRunner) interval(answer error) time.Duration {
 	switch {
 	case r.unconfirmed:
 		return recheckDelay
+	case errors.As(answer, new(missingPermissionsError)):
+		return unservedInterval
+	case r.served() && r.namespace == "":
+		return clusterInterval
 	case r.served():
 		return servedInterval
-	case r.current == nil && !errors.As(answer, new(missingPermissionsError)):
+	case r.current == nil:
 		return crdPoll
 	default:
 		return unservedInterval

@@ -24,11 +24,13 @@ type tenants struct {
 
 	mu      sync.Mutex
 	answers map[string]error
+	oldCRD  bool // CertificateRequests cannot be selected
 	checks  int
 	hanging bool           // caches are never full
 	stopFor time.Duration  // how long it takes to stop serving
 	begun   int            // how often any namespace has been begun
 	serving map[string]int // how often a namespace has been begun, less how often stopped
+	selects bool           // what was begun last selects CertificateRequests
 	refused map[string]func()
 	lines   []string
 }
@@ -51,20 +53,26 @@ func (c *tenants) answer(namespace string, err error) {
 	c.answers[namespace] = err
 }
 
-func (c *tenants) check(_ context.Context, namespace string) error {
+func (c *tenants) replaceCRD(old bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.oldCRD = old
+}
+
+func (c *tenants) check(_ context.Context, namespace string) (bool, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.checks++
-	return c.answers[namespace]
+	return !c.oldCRD, c.answers[namespace]
 }
 
-func (c *tenants) serve(_ context.Context, namespace string, refused func()) (*servedScope, error) {
+func (c *tenants) serve(_ context.Context, namespace string, selectable bool, refused func()) (*servedScope, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.begun++
 	c.serving[namespace]++
-	c.refused[namespace] = refused
-	s := &servedScope{filled: make(chan struct{}), stop: func() {
+	c.refused[namespace], c.selects = refused, selectable
+	s := &servedScope{filled: make(chan struct{}), selectable: selectable, stop: func() {
 		time.Sleep(c.stopFor) //nolint:forbidigo // of synctest
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -319,8 +327,7 @@ func TestHangingNamespaceDelaysForATime(t *testing.T) {
 	})
 }
 
-// TestWholeCluster: without --namespaces there is one scope, which stays, and is not checked
-// again.
+// TestWholeCluster: without --namespaces there is one scope, which stays, and is rarely checked.
 func TestWholeCluster(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const refused = "selfsigned-issuer is not allowed to list certificaterequests.cert-manager.io. Apply the overlay again, which grants this permission."
@@ -332,13 +339,53 @@ func TestWholeCluster(t *testing.T) {
 		c.awaitCheck(unservedInterval)
 		c.want(t, "ready", nil, "Ready to sign")
 		checks := c.countChecks()
-		c.answer("", forbidden)
 		c.wait(time.Hour)
-		c.want(t, "ready", nil)
-		if more := c.countChecks() - checks; more != 0 {
-			t.Errorf("%d checks after the caches were full, want none", more)
+		if more := c.countChecks() - checks; more > 6 {
+			t.Errorf("%d checks in an hour", more)
+		}
+		c.answer("", forbidden)
+		c.awaitCheck(clusterInterval)
+		c.awaitCheck(recheckDelay)
+		c.want(t, refused, nil, "Not ready: "+refused)
+		c.answer("", nil)
+		c.awaitCheck(unservedInterval)
+		c.want(t, "ready", nil, "Ready to sign")
+		if c.begun != 1 {
+			t.Errorf("set up %d times, want once", c.begun)
 		}
 	})
+}
+
+// TestReplacedCRD: when cert-manager's CRDs are replaced, the caches are filled anew with what
+// the API server supports then. A refused watch leads to that at once.
+func TestReplacedCRD(t *testing.T) {
+	for namespace, interval := range map[string]time.Duration{"": clusterInterval, "tenant-a": servedInterval} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newTenants(map[string]error{namespace: nil})
+			c.start(t)
+			c.want(t, "ready", nil, "Ready to sign")
+			c.wait(time.Hour)
+			if !c.selects || c.begun != 1 {
+				t.Fatalf("selects: %t, begun %d times", c.selects, c.begun)
+			}
+
+			c.replaceCRD(true)
+			c.refused[namespace]()
+			synctest.Wait()
+			if c.selects || c.begun != 2 || c.serving[namespace] != 1 {
+				t.Errorf("with an older CRD: selects: %t, begun %d times, served by %d sets of controllers", c.selects, c.begun, c.serving[namespace])
+			}
+
+			c.replaceCRD(false)
+			c.awaitCheck(interval)
+			if !c.selects || c.begun != 3 || c.serving[namespace] != 1 {
+				t.Errorf("with a newer CRD: selects: %t, begun %d times, served by %d sets of controllers", c.selects, c.begun, c.serving[namespace])
+			}
+			if err := c.readiness.check(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }
 
 // TestFillingCaches: the process is not ready before the caches are full.

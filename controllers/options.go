@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"k8s.io/utils/clock"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 
 	"github.com/cert-manager/selfsigned-issuer/signer"
 )
@@ -17,11 +16,8 @@ type Options struct {
 	// ClusterResourceNamespace is where the keys of Kubernetes CSRs for a cluster issuer are.
 	ClusterResourceNamespace string
 	// Namespaces are the only ones that are served; all are when it is empty. With a list,
-	// neither cluster issuers nor Kubernetes CSRs are served, and the manager's own cache is
-	// not used.
+	// neither cluster issuers nor Kubernetes CSRs are served.
 	Namespaces []string
-	// Cache configures the caches of each of these namespaces.
-	Cache cache.Options
 	// PollSecrets looks again and again at the Secrets that requests wait for, where there is
 	// no right to watch them.
 	PollSecrets bool

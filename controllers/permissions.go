@@ -45,8 +45,9 @@ func (m missingPermissionsError) remedy(namespace string) string {
 	return m.Error() + " there. Create the namespace with the Role and the RoleBinding selfsigned-issuer-manager, or remove it from --namespaces."
 }
 
-// check returns nil, missingPermissionsError, or why the API server has given no answer.
-func (c permissionChecker) check(ctx context.Context, namespace string) error {
+// check returns missingPermissionsError, why the API server has given no answer, or nil and
+// whether it supports ownRequests.
+func (c permissionChecker) check(ctx context.Context, namespace string) (selectable bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, permissionTimeout)
 	defer cancel()
 	var missing missingPermissionsError
@@ -55,13 +56,13 @@ func (c permissionChecker) check(ctx context.Context, namespace string) error {
 		if more := (missingPermissionsError{}); errors.As(err, &more) {
 			missing = append(missing, more...)
 		} else if err != nil {
-			return err
+			return false, err
 		}
 	}
 	if len(missing) > 0 {
-		return missing
+		return false, missing
 	}
-	return nil
+	return c.selectable(ctx, namespace)
 }
 
 func (c permissionChecker) checkKind(ctx context.Context, kind schema.GroupVersionKind, namespace string) error {

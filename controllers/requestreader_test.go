@@ -41,7 +41,7 @@ func newLargeFixture(t *testing.T, list func(*cmapi.CertificateRequestList) erro
 			if err := c.Get(ctx, key, object, options...); err != nil {
 				return err
 			}
-			_, err := StripUnusedFields(object) // as the cache does
+			_, err := stripUnusedFields(object) // as the cache does
 			return err
 		},
 	})

@@ -24,7 +24,7 @@ import (
 // scope is the manager as the controllers of one namespace see it: with caches of that
 // namespace only, and with a stop that leaves the other namespaces running. A namespace whose
 // objects cannot be listed blocks no cache but its own. Without --namespaces the only scope
-// is the manager itself, with the caches of the whole cluster.
+// has the caches of the whole cluster. The manager's own cache is not used.
 type scope struct {
 	ctrl.Manager
 	cluster cluster.Cluster
@@ -37,16 +37,15 @@ type scope struct {
 // newScope returns the scope of a namespace, or of the whole cluster when namespace is empty.
 // Its caches begin to fill at once.
 func newScope(mgr ctrl.Manager, namespace string, caches cache.Options) (*scope, error) {
-	if namespace == "" {
-		return &scope{Manager: mgr, cluster: mgr}, nil
+	if namespace != "" {
+		caches.DefaultNamespaces = map[string]cache.Config{namespace: {}}
 	}
-	caches.DefaultNamespaces = map[string]cache.Config{namespace: {}}
 	own, err := cluster.New(mgr.GetConfig(), func(o *cluster.Options) {
 		o.Scheme, o.Logger, o.HTTPClient, o.Cache = mgr.GetScheme(), mgr.GetLogger(), mgr.GetHTTPClient(), caches
 		o.MapperProvider = func(*rest.Config, *http.Client) (apimeta.RESTMapper, error) { return mgr.GetRESTMapper(), nil }
 	})
 	if err != nil {
-		return nil, fmt.Errorf("setting up the caches of namespace %s: %w", namespace, err)
+		return nil, fmt.Errorf("setting up the cache: %w", err)
 	}
 	s := &scope{Manager: mgr, cluster: own}
 	return s, s.add(scopeCache{newScopePart(own, false)})

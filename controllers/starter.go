@@ -68,6 +68,8 @@ type starter struct {
 	readiness *readiness
 	kinds     []requestKind
 	gauges    *gauges
+
+	unselected sync.Once // all CertificateRequests are watched
 }
 
 // NeedLeaderElection is false: a standby has to be ready as well.
@@ -114,15 +116,18 @@ func (s *starter) permissionChecker() (permissionChecker, error) {
 }
 
 // serve begins to fill the caches of a namespace, and adds its controllers when they are full.
-func (s *starter) serve(ctx context.Context, namespace string, refused func()) (*servedScope, error) {
-	caches := s.options.Cache
+func (s *starter) serve(ctx context.Context, namespace string, selectable bool, refused func()) (*servedScope, error) {
+	if !selectable {
+		s.unselected.Do(func() { s.mgr.GetLogger().Info(unselectedMessage) })
+	}
+	caches := cacheOptions(selectable)
 	caches.DefaultWatchErrorHandler = watchErrorHandler(refused)
 	scope, err := newScope(s.mgr, namespace, caches)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	current := &servedScope{filled: make(chan struct{})}
+	current := &servedScope{filled: make(chan struct{}), selectable: selectable}
 	var filling sync.WaitGroup
 	var gauges *scopeGauges
 	filling.Go(func() {
@@ -155,14 +160,16 @@ func (s *starter) fill(ctx context.Context, scope *scope) (*scopeGauges, error) 
 }
 
 // watchErrorHandler reports a refusal, which is logged once for the namespace, and has
-// everything else logged as usual.
+// everything else logged as usual. A field selector that is not supported is a bad request.
 func watchErrorHandler(refused func()) toolscache.WatchErrorHandlerWithContext {
 	return func(ctx context.Context, r *toolscache.Reflector, err error) {
-		if apierrors.IsForbidden(err) {
+		forbidden := apierrors.IsForbidden(err)
+		if forbidden || apierrors.IsBadRequest(err) {
 			refused()
-			return
 		}
-		toolscache.DefaultWatchErrorHandler(ctx, r, err)
+		if !forbidden {
+			toolscache.DefaultWatchErrorHandler(ctx, r, err)
+		}
 	}
 }
 

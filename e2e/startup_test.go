@@ -12,9 +12,6 @@ import (
 	"strings"
 	"testing"
 
-	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
-	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
-
 	"github.com/cert-manager/selfsigned-issuer/e2e/certmanager"
 	"github.com/cert-manager/selfsigned-issuer/e2e/lab"
 	"github.com/cert-manager/selfsigned-issuer/e2e/plugin"
@@ -22,7 +19,7 @@ import (
 
 // TestStartsBeforeCertManager installs the plugin into a cluster without cert-manager.
 func TestStartsBeforeCertManager(t *testing.T) {
-	alone, err := lab.Start(t.Context(), lab.Options{Report: t.Logf, Race: true, WithoutCertManager: true, WithoutPlugin: true})
+	alone, err := lab.Start(t.Context(), lab.Options{Report: t.Logf, Race: true, AuditLog: true, WithoutCertManager: true, WithoutPlugin: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,13 +65,11 @@ func TestStartsBeforeCertManager(t *testing.T) {
 	defer func() { env = shared }()
 	namespace, key := newNamespace(t), newKey(t)
 	createKeySecret(t, namespace, key)
-	request := newRequest(t, namespace, key)
-	create(t, request)
-	setCondition(t, request, cmapi.CertificateRequestConditionApproved)
-	awaitReady(t, request, cmmeta.ConditionTrue, "Issued", inNamespace("Signed with its own private key from Secret {ns}/key.", namespace))
+	issueApproved(t, namespace, key)
 	if log := alone.Plugin.Tail(1000); strings.Contains(log, "EventSource") || strings.Contains(log, "healthz check failed") {
 		t.Errorf("the log has lines that tell an operator nothing:\n%s", log)
 	}
+	t.Run("watches its own requests", watchesOwnRequests)
 	t.Run("outlives the API server", outlivesTheAPIServer)
 	t.Run("starts before the API server", startsBeforeTheAPIServer)
 }

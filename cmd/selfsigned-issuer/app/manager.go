@@ -88,9 +88,9 @@ func managerOptions(o options, lease *outageTolerantLock, logger logr.Logger) ct
 	result := ctrl.Options{
 		Scheme:                 controllers.Scheme(),
 		Logger:                 logger,
-		Cache:                  managerCache(o),
-		Metrics:                server.Options{BindAddress: noAddress}, // see metrics.go
-		HealthProbeBindAddress: noAddress,                              // see health.go
+		Cache:                  cache.Options{ReaderFailOnMissingInformer: true}, // not used, see controllers
+		Metrics:                server.Options{BindAddress: noAddress},           // see metrics.go
+		HealthProbeBindAddress: noAddress,                                        // see health.go
 
 		LeaderElection:                o.leaderElect,
 		LeaderElectionID:              controllers.LeaderElectionID, // in the metrics of leader election
@@ -106,22 +106,10 @@ func managerOptions(o options, lease *outageTolerantLock, logger logr.Logger) ct
 	return result
 }
 
-// managerCache is not used with --namespaces: each of them has caches of its own.
-func managerCache(o options) cache.Options {
-	caches := cacheOptions()
-	caches.ReaderFailOnMissingInformer = len(o.namespaces) > 0
-	return caches
-}
-
-func cacheOptions() cache.Options {
-	return cache.Options{DefaultTransform: controllers.StripUnusedFields}
-}
-
 func controllerOptions(o options) controllers.Options {
 	return controllers.Options{
 		ClusterResourceNamespace: o.clusterResourceNamespace,
 		Namespaces:               o.namespaces,
-		Cache:                    cacheOptions(),
 		PollSecrets:              !o.watchSecrets,
 		Concurrency:              o.concurrency,
 		KubernetesCSRs:           o.kubernetesCSRs,

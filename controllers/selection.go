@@ -1,0 +1,57 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"cmp"
+	"context"
+
+	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+)
+
+// ownRequests selects the CertificateRequests for issuers in our group. The API server supports
+// it where the CRD names the field in selectableFields, as in cert-manager v1.20 and later.
+var ownRequests = fields.OneTermEqualSelector("spec.issuerRef.group", selfsigned.GroupName)
+
+// cacheOptions are those of the caches of a scope. What they hold of other people's objects
+// costs memory, and each of their changes costs time: only own objects are selected.
+func cacheOptions(selectable bool) cache.Options {
+	requests := cache.ByObject{}
+	if selectable {
+		requests.Field = ownRequests
+	}
+	return cache.Options{
+		DefaultTransform: stripUnusedFields,
+		ByObject:         map[client.Object]cache.ByObject{&cmapi.CertificateRequest{}: requests},
+	}
+}
+
+const unselectedMessage = "Watching the CertificateRequests of all issuers, which needs more memory: " +
+	"the API server does not support the field selector for those of selfsigned-issuer. cert-manager v1.20 and later support it."
+
+// selectable reports whether the API server supports ownRequests. It answers 400 to a list with
+// a field selector that it does not support, before it looks for any object. The list is for one
+// name in one namespace, which costs the API server nothing however many objects there are.
+func (c permissionChecker) selectable(ctx context.Context, namespace string) (bool, error) {
+	list := &metav1.PartialObjectMetadataList{}
+	list.SetGroupVersionKind(cmapi.SchemeGroupVersion.WithKind(cmapi.CertificateRequestKind + "List"))
+	oneName := fields.OneTermEqualSelector(metav1.ObjectNameField, "selfsigned-issuer")
+	err := c.live.List(ctx, list, client.InNamespace(cmp.Or(namespace, metav1.NamespaceDefault)),
+		client.MatchingFieldsSelector{Selector: fields.AndSelectors(ownRequests, oneName)})
+	switch {
+	case apierrors.IsBadRequest(err):
+		return false, nil
+	case err != nil:
+		return false, permissionError("list", "certificaterequests.cert-manager.io", err)
+	default:
+		return true, nil
+	}
+}
