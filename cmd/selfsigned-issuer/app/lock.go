@@ -5,6 +5,7 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -30,11 +31,12 @@ type outageTolerantLock struct {
 	lost          chan struct{} // closed when another replica has acquired the Lease of this leader
 
 	mu          sync.Mutex
-	holder      string        // in the last answer of the API server
-	leading     bool          // this replica has acquired the Lease, and not released it
-	attempted   time.Time     // the last renewal that client-go sees as successful
-	renewed     time.Time     // the last renewal by the API server
-	nextWarning time.Duration // without a renewal; 0 while renewals succeed
+	holder      string                            // in the last answer of the API server
+	record      resourcelock.LeaderElectionRecord // as last written by this replica
+	leading     bool                              // this replica has acquired the Lease, and not released it
+	attempted   time.Time                         // the last renewal that client-go sees as successful
+	renewed     time.Time                         // the last renewal by the API server
+	nextWarning time.Duration                     // without a renewal; 0 while renewals succeed
 }
 
 func newOutageTolerantLock(lock resourcelock.Interface, leaseDuration, retryPeriod time.Duration, log logr.Logger) *outageTolerantLock {
@@ -55,8 +57,25 @@ func (l *outageTolerantLock) Start(ctx context.Context) error {
 // NeedLeaderElection is true: only a leader can lose the Lease.
 func (l *outageTolerantLock) NeedLeaderElection() bool { return true }
 
-// Get reads the Lease.
+// Get reads the Lease. client-go calls it for a leader that has not renewed the Lease for the
+// lease duration, because the process was frozen. An outage at that moment is tolerated as in
+// renew, which follows.
 func (l *outageTolerantLock) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
+	record, raw, err := l.read(ctx)
+	if isDefinitiveAnswer(err) || l.isLost() {
+		return record, raw, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.leading {
+		return nil, nil, err
+	}
+	last := l.record
+	raw, err = json.Marshal(last)
+	return &last, raw, err
+}
+
+func (l *outageTolerantLock) read(ctx context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
 	record, raw, err := l.Interface.Get(ctx)
 	switch {
 	case err == nil:
@@ -75,7 +94,7 @@ func (l *outageTolerantLock) Create(ctx context.Context, record resourcelock.Lea
 	err := l.Interface.Create(ctx, record)
 	switch {
 	case err == nil:
-		l.written(record.HolderIdentity)
+		l.written(record)
 	case l.isLeading() && !isDefinitiveAnswer(err):
 		l.tolerate(err) // the next renewal finds that there is no Lease
 		return nil
@@ -129,7 +148,7 @@ func (l *outageTolerantLock) renew(ctx context.Context, record resourcelock.Lead
 func (l *outageTolerantLock) write(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
 	err := l.Interface.Update(ctx, record)
 	if err == nil {
-		l.written(record.HolderIdentity)
+		l.written(record)
 	}
 	return err
 }
@@ -138,7 +157,7 @@ func (l *outageTolerantLock) write(ctx context.Context, record resourcelock.Lead
 func (l *outageTolerantLock) look(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, l.retryPeriod)
 	defer cancel()
-	_, _, err := l.Get(ctx)
+	_, _, err := l.read(ctx)
 	return err
 }
 
@@ -176,14 +195,14 @@ func (l *outageTolerantLock) observe(holder string) {
 }
 
 // written notes that the API server has accepted a write.
-func (l *outageTolerantLock) written(holder string) {
+func (l *outageTolerantLock) written(record resourcelock.LeaderElectionRecord) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
 	if l.nextWarning > 0 {
 		l.log.Info("Lease renewed again", "notRenewedFor", now.Sub(l.renewed).Round(time.Second).String())
 	}
-	l.holder, l.leading = holder, holder != ""
+	l.record, l.holder, l.leading = record, record.HolderIdentity, record.HolderIdentity != ""
 	l.attempted, l.renewed, l.nextWarning = now, now, 0
 }
 

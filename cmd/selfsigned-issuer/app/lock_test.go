@@ -76,6 +76,14 @@ type fakeLock struct {
 	writeError error
 	loseAnswer bool // the next write is done, and its answer is lost
 	unnamed    bool // the last Create has failed
+	freeze     time.Duration
+}
+
+// freezeFor stops the replica for a while after the next renewal.
+func (f *fakeLock) freezeFor(d time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.freeze = d
 }
 
 func (f *fakeLock) set(readError, writeError error) {
@@ -156,7 +164,16 @@ func (f *fakeLock) write(record resourcelock.LeaderElectionRecord) error {
 
 func (f *fakeLock) RecordEvent(string) {}
 func (f *fakeLock) Identity() string   { return f.identity }
-func (f *fakeLock) Describe() string   { return f.identity }
+
+// Describe is what client-go calls after each renewal.
+func (f *fakeLock) Describe() string {
+	f.mu.Lock()
+	freeze := f.freeze
+	f.freeze = 0
+	f.mu.Unlock()
+	time.Sleep(freeze) //nolint:forbidigo // of synctest
+	return f.identity
+}
 
 // replica takes part in the leader election as the process does.
 type replica struct {
@@ -333,6 +350,54 @@ func TestLostLeaseIsGivenUp(t *testing.T) {
 	}
 }
 
+// TestFrozenLeaderOutlivesOutage: a process that was stopped for longer than the lease duration
+// continues during an outage. Nobody else has acquired the Lease.
+func TestFrozenLeaderOutlivesOutage(t *testing.T) {
+	t.Parallel()
+	for name, failure := range unavailabilities {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				leader := startLeader(t, &fakeLease{})
+				leader.freezeFor(20 * time.Second)
+				time.Sleep(19 * time.Second) //nolint:forbidigo // of synctest
+				leader.set(failure, failure)
+				time.Sleep(time.Minute) //nolint:forbidigo // of synctest
+				leader.set(nil, nil)
+				time.Sleep(3 * time.Second) //nolint:forbidigo // of synctest
+				leader.checkLeads(t)
+			})
+		})
+	}
+}
+
+// TestFrozenLeaderGivesUp: another replica has acquired the Lease meanwhile. The frozen one sees
+// that when the outage ends, and leaves the Lease to its holder.
+func TestFrozenLeaderGivesUp(t *testing.T) {
+	t.Parallel()
+	for name, failure := range unavailabilities {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				lease := &fakeLease{}
+				a := startLeader(t, lease)
+				b := startReplica(t, lease, "b")
+				a.freezeFor(20 * time.Second)
+				<-b.leads
+				a.set(failure, failure)
+				time.Sleep(time.Minute) //nolint:forbidigo // of synctest
+				a.set(nil, nil)
+				if both := awaitEvent(a.ended); both > 2*time.Second {
+					t.Errorf("after the outage two replicas believe to lead for %s, want 2s at most", both)
+				}
+				if isClosed(b.ended) || lease.holder() != "b" {
+					t.Errorf("b has ended: %v, the Lease is held by %q", b.err, lease.holder())
+				}
+			})
+		})
+	}
+}
+
 // TestLeaseOfAnotherHolderIsNotReleased: a replica that was cut off is stopped when it is
 // connected again, before it has noticed that another one holds the Lease.
 func TestLeaseOfAnotherHolderIsNotReleased(t *testing.T) {
@@ -416,11 +481,13 @@ func TestIdleRequests(t *testing.T) {
 		startLeader(t, lease)
 		lease.requests()
 		time.Sleep(time.Minute) //nolint:forbidigo // of synctest
+		synctest.Wait() // for a write at this moment
 		if reads, writes := lease.requests(); reads > 0 || writes > 30 || writes < 29 {
 			t.Errorf("one replica: %d reads and %d writes a minute, want 0 and 30", reads, writes)
 		}
 		startReplica(t, lease, "b")
 		time.Sleep(time.Minute) //nolint:forbidigo // of synctest
+		synctest.Wait() // for a write at this moment
 		if reads, writes := lease.requests(); reads < 55 || reads > 120 || writes > 30 {
 			t.Errorf("two replicas: %d reads and %d writes a minute, want about 75 and 30", reads, writes)
 		}
