@@ -81,11 +81,7 @@ func (r certificateRequest) ready() *cmapi.CertificateRequestCondition {
 	return cmutil.GetCertificateRequestCondition(r.cr, cmapi.CertificateRequestConditionReady)
 }
 
-// fromCertificate relies on the annotation that cert-manager sets: the owner reference
-// is lost when a backup is restored.
-func (r certificateRequest) fromCertificate() bool {
-	return r.cr.Annotations[cmapi.CertificateNameKey] != ""
-}
+func (r certificateRequest) fromCertificate() bool { return isForCertificate(r.cr) }
 
 func (r certificateRequest) partial() bool { return waiting(r) && len(r.cr.Spec.Request) == 0 }
 

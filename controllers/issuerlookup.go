@@ -13,14 +13,13 @@ import (
 )
 
 // issuerReader asks the API server itself for an issuer that the cache lacks: an issuer and
-// its first request are mostly made at once, and the cache may know the request first. Nobody
-// is told that an issuer does not exist because of that.
+// its first request are mostly made at once, and the cache may know the request first. No
+// request reports a missing issuer because of that.
 type issuerReader struct {
 	live client.Reader // must not be a cache
 }
 
-// missing returns the verdict on a request whose issuer the cache lacks. It lists by name,
-// since the process has the right to list issuers and does not need the one to get them.
+// missing returns the verdict on a request whose issuer the cache lacks.
 func (i issuerReader) missing(ctx context.Context, ref issuerRef) *verdict {
 	// No issuer has such a name, see keyReader.read.
 	if len(apimachineryvalidation.NameIsDNSSubdomain(ref.key.Name, false)) > 0 ||
@@ -28,8 +27,7 @@ func (i issuerReader) missing(ctx context.Context, ref issuerRef) *verdict {
 		return &verdict{situation: missingIssuer}
 	}
 	list := ref.newList()
-	err := i.live.List(ctx, list, client.InNamespace(ref.key.Namespace), client.MatchingFields{"metadata.name": ref.key.Name})
-	switch {
+	switch err := listByName(ctx, i.live, list, ref.key); {
 	case apierrors.IsNotFound(err): // the kind itself has been removed
 		return &verdict{situation: missingIssuer}
 	case err != nil:
@@ -39,4 +37,10 @@ func (i issuerReader) missing(ctx context.Context, ref issuerRef) *verdict {
 	default: // its arrival in the cache wakes the request
 		return &verdict{situation: uncheckedIssuer}
 	}
+}
+
+// listByName reads the object with this key, if there is one, into a list: selfsigned-issuer is
+// allowed to list requests and issuers, and needs no permission to get them.
+func listByName(ctx context.Context, live client.Reader, list client.ObjectList, key client.ObjectKey) error {
+	return live.List(ctx, list, client.InNamespace(key.Namespace), client.MatchingFields{"metadata.name": key.Name})
 }

@@ -66,14 +66,9 @@ func (o Options) setupIssuers(mgr ctrl.Manager, issuer libapi.Issuer) error {
 // version or an administrator may have written one that is wrong or about an older spec; to
 // check what selfsigned-issuer itself has written costs no write.
 func readyChanged() predicate.Predicate {
-	return predicate.Funcs{
-		CreateFunc: func(event.CreateEvent) bool { return false },
-		DeleteFunc: func(event.DeleteEvent) bool { return false },
-		UpdateFunc: func(e event.UpdateEvent) bool {
-			return !sameReady(readyOf(e.ObjectOld.(libapi.Issuer)), readyOf(e.ObjectNew.(libapi.Issuer)))
-		},
-		GenericFunc: func(event.GenericEvent) bool { return false },
-	}
+	return onUpdate(func(e event.UpdateEvent) bool {
+		return !sameReady(readyOf(e.ObjectOld.(libapi.Issuer)), readyOf(e.ObjectNew.(libapi.Issuer)))
+	})
 }
 
 func readyOf(issuer libapi.Issuer) *metav1.Condition {

@@ -18,11 +18,11 @@ type requestReader struct {
 }
 
 // read completes the request. The version that was read need not be the one in the cache: the
-// result is only written if it is. Like issuerReader, it lists by name.
+// result is only written if it is.
 func (r requestReader) read(ctx context.Context, kind requestKind, request request) *verdict {
 	object := request.object()
 	list := kind.newList()
-	err := r.live.List(ctx, list, client.InNamespace(object.GetNamespace()), client.MatchingFields{"metadata.name": object.GetName()})
+	err := listByName(ctx, r.live, list, client.ObjectKeyFromObject(object))
 	if err != nil {
 		return &verdict{situation: unreadableRequest, detail: whyFailed(err), cause: err}
 	}

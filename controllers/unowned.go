@@ -18,8 +18,13 @@ const unownedAge = 24 * time.Hour
 // any more, as after a restore from a backup, which drops owner references. cert-manager finds
 // the requests of a Certificate by their owner, so that nobody waits for this one.
 func lostOwner(object client.Object) bool {
-	_, forCertificate := object.GetAnnotations()[cmapi.CertificateNameKey]
-	return forCertificate && len(object.GetOwnerReferences()) == 0
+	return isForCertificate(object) && len(object.GetOwnerReferences()) == 0
+}
+
+// isForCertificate relies on the annotation that cert-manager sets: the owner reference is lost
+// when a backup is restored.
+func isForCertificate(object client.Object) bool {
+	return object.GetAnnotations()[cmapi.CertificateNameKey] != ""
 }
 
 // unattended reports whether nobody waits for a request, as far as can be known: no alert is

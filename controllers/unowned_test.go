@@ -25,18 +25,21 @@ func ownedBy(certificate string) []metav1.OwnerReference {
 // TestUnattended: which requests nobody waits for is known of them as they are in the cache.
 func TestUnattended(t *testing.T) {
 	t.Parallel()
+	forCertificate := map[string]string{cmapi.CertificateNameKey: "certificate"}
 	for name, test := range map[string]struct {
-		age                    time.Duration
-		owned, fromCertificate bool
-		lost, want             bool
+		age         time.Duration
+		owned       bool
+		annotations map[string]string
+		lost, want  bool
 	}{
-		"a Certificate's":          {age: time.Hour, owned: true, fromCertificate: true},
-		"a Certificate's, old":     {age: 30 * 24 * time.Hour, owned: true, fromCertificate: true},
-		"restored from a backup":   {age: time.Second, fromCertificate: true, lost: true, want: true},
+		"a Certificate's":          {age: time.Hour, owned: true, annotations: forCertificate},
+		"a Certificate's, old":     {age: 30 * 24 * time.Hour, owned: true, annotations: forCertificate},
+		"restored from a backup":   {age: time.Second, annotations: forCertificate, lost: true, want: true},
 		"made by hand":             {age: 23 * time.Hour},
+		"empty annotation":         {age: 23 * time.Hour, annotations: map[string]string{cmapi.CertificateNameKey: ""}},
 		"made by hand, old":        {age: 25 * time.Hour, want: true},
 		"of another owner, old":    {age: 25 * time.Hour, owned: true},
-		"restored, older than day": {age: 25 * time.Hour, fromCertificate: true, lost: true, want: true},
+		"restored, older than day": {age: 25 * time.Hour, annotations: forCertificate, lost: true, want: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -44,9 +47,7 @@ func TestUnattended(t *testing.T) {
 			if test.owned {
 				request.OwnerReferences = ownedBy("certificate")
 			}
-			if test.fromCertificate {
-				request.Annotations = map[string]string{cmapi.CertificateNameKey: "certificate"}
-			}
+			request.Annotations = test.annotations
 			kept := strip(t, request)
 			if lostOwner(kept) != test.lost || unattended(kept, hintTime) != test.want {
 				t.Errorf("lost its owner: %t, unattended: %t; want %t, %t", lostOwner(kept), unattended(kept, hintTime), test.lost, test.want)

@@ -153,15 +153,20 @@ func wakingEvents(kind requestKind) predicate.Predicate {
 // told it: a replica that has lost its Lease, but does not know yet, wrote it from what it
 // remembers.
 func foreignWrites(kind requestKind, waits *waits) predicate.Predicate {
+	return onUpdate(func(e event.UpdateEvent) bool {
+		was, is := kind.wrap(e.ObjectOld), kind.wrap(e.ObjectNew)
+		_, ours := is.issuer()
+		return ours && waiting(is) && was.said() != is.said() &&
+			!waits.said(client.ObjectKeyFromObject(e.ObjectNew), e.ObjectNew.GetUID(), is.said())
+	})
+}
+
+// onUpdate matches no other events than updates.
+func onUpdate(matches func(event.UpdateEvent) bool) predicate.Predicate {
 	return predicate.Funcs{
-		CreateFunc: func(event.CreateEvent) bool { return false },
-		DeleteFunc: func(event.DeleteEvent) bool { return false },
-		UpdateFunc: func(e event.UpdateEvent) bool {
-			was, is := kind.wrap(e.ObjectOld), kind.wrap(e.ObjectNew)
-			_, ours := is.issuer()
-			return ours && waiting(is) && was.said() != is.said() &&
-				!waits.said(client.ObjectKeyFromObject(e.ObjectNew), e.ObjectNew.GetUID(), is.said())
-		},
+		CreateFunc:  func(event.CreateEvent) bool { return false },
+		UpdateFunc:  matches,
+		DeleteFunc:  func(event.DeleteEvent) bool { return false },
 		GenericFunc: func(event.GenericEvent) bool { return false },
 	}
 }
