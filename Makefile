@@ -70,10 +70,10 @@ demo-svg: ## Record the demo for the README.
 lint: ## Check the code against .golangci.yml, go.mod for tidiness, and the workflows.
 	@for module in $(MODULES); do \
 		echo "linting $$module"; \
-		(cd $$module && $(call tool,lint) golangci-lint run --allow-parallel-runners && go mod tidy -diff) || exit 1; \
+		(cd $$module && $(call tool,lint) golangci-lint-kube-api-linter run --allow-parallel-runners && go mod tidy -diff) || exit 1; \
 	done
 	@echo "linting e2e/modules/trustmanager" # with the flags of its build: nothing is compiled twice
-	@linter=$$($(call tool,lint) -n golangci-lint) && cd e2e/modules/trustmanager && go mod tidy -diff && \
+	@linter=$$($(call tool,lint) -n golangci-lint-kube-api-linter) && cd e2e/modules/trustmanager && go mod tidy -diff && \
 		CGO_ENABLED=0 GOFLAGS=-trimpath $$linter run --allow-parallel-runners
 	cd e2e/modules/lint && go test -count=1 ./...
 	$(call tool,tools) actionlint
@@ -218,8 +218,8 @@ sbom: build ## Write $BIN/selfsigned-issuer.cdx.json: what is in the program, in
 
 OVERLAY ?= deploy/overlays/default
 
-.PHONY: manifests
-manifests: ## Print what $OVERLAY installs with the image $IMAGE, for kubectl.
+.PHONY: render
+render: ## Print what $OVERLAY installs with the image $IMAGE, for kubectl.
 	@$(call tool,tools) kustomize build $(OVERLAY) | sed 's|image: .*/selfsigned-issuer:.*|image: $(IMAGE)|'
 
 # VERSION is one that does not exist yet, such as v0.1.0.

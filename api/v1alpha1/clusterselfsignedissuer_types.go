@@ -8,8 +8,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// ClusterSelfSignedIssuer signs certificates with their own private key, for
-// the requests in every namespace.
+// ClusterSelfSignedIssuer signs each certificate with its own private key, for
+// requests in all namespaces.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -20,16 +20,18 @@ import (
 type ClusterSelfSignedIssuer struct {
 	metav1.TypeMeta `json:",inline"`
 
-	// Standard object metadata.
+	// metadata is the standard object metadata.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// How certificates are made. An empty spec behaves like cert-manager's own
-	// SelfSigned issuer.
+	// spec defines how the issuer signs certificates. With an empty spec,
+	// certificates are the same as those of cert-manager's built-in SelfSigned
+	// issuer.
 	// +optional
 	Spec SelfSignedIssuerSpec `json:"spec,omitzero"`
 
-	// Whether the issuer can sign, and if not, why. Set by selfsigned-issuer.
+	// status reports whether the issuer is ready to sign certificates. It is set by
+	// selfsigned-issuer.
 	// +optional
 	Status issuerapi.IssuerStatus `json:"status,omitzero"`
 }
@@ -40,11 +42,11 @@ type ClusterSelfSignedIssuer struct {
 type ClusterSelfSignedIssuerList struct {
 	metav1.TypeMeta `json:",inline"`
 
-	// Standard list metadata.
+	// metadata is the standard list metadata.
 	// +optional
 	metav1.ListMeta `json:"metadata,omitempty"`
 
-	// The issuers.
+	// items are the issuers.
 	Items []ClusterSelfSignedIssuer `json:"items"`
 }
 

@@ -7,17 +7,17 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// SelfSignedIssuerSpec says how the issuer makes certificates. Every field is
-// optional; an issuer without any signs as cert-manager's own SelfSigned issuer
-// does. A change applies to certificates signed from then on: none is issued
-// again because of it.
+// SelfSignedIssuerSpec defines how an issuer signs certificates. Every field is
+// optional. With an empty spec, certificates are the same as those of
+// cert-manager's built-in SelfSigned issuer. A change applies to certificates
+// that are signed afterwards and does not re-issue existing ones.
 type SelfSignedIssuerSpec struct {
-	// Where clients find the revocation list (CRL) of the certificates: absolute
-	// URIs that start with http://, https://, ldap:// or ldaps://. Each one
-	// becomes a distribution point of its own in the certificate, in the order
-	// given here (RFC 5280 section 4.2.1.13). At most 16, each of at most 2048
-	// ASCII characters. Prefer http: with https, a client may need a CRL to fetch
-	// the CRL. Nothing is published there: that is up to you.
+	// crlDistributionPoints lists the locations of the certificate revocation list
+	// (CRL): absolute URIs that start with http://, https://, ldap:// or ldaps://.
+	// Each URI is added as a separate distribution point, in this order (RFC 5280
+	// section 4.2.1.13). At most 16 URIs of at most 2048 ASCII characters each.
+	// Prefer http: to fetch a CRL over https, a client may need another CRL.
+	// selfsigned-issuer does not publish a CRL.
 	//
 	// Example: `crlDistributionPoints: ["http://crl.example.com/root.crl"]`
 	//
@@ -31,42 +31,44 @@ type SelfSignedIssuerSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.all(uri, self.exists_one(other, other == uri))",message="name each URI once; remove the duplicate"
 	CRLDistributionPoints []string `json:"crlDistributionPoints,omitempty"`
 
-	// What to do with a request whose subject is empty. A self-signed
-	// certificate's issuer is its subject, and RFC 5280 section 4.1.2.4 wants an
-	// issuer that is not empty; Java, among others, refuses such a certificate.
+	// emptySubject defines how a request with an empty subject is handled. The
+	// issuer of a self-signed certificate is its subject, and RFC 5280 section
+	// 4.1.2.4 requires a non-empty issuer. Some clients, such as Java, reject a
+	// certificate with an empty one.
 	//
-	// `Warn`, the default, signs it and records a Warning event with reason
-	// BadConfig. `Reject` fails the request. `Fill` gives the certificate the
-	// subject serialNumber=<subject key identifier in hexadecimal>, which stays
-	// the same for as long as the key does.
+	// `Warn`, the default, signs the certificate and records a Warning event with
+	// the reason BadConfig. `Reject` fails the request. `Fill` sets the subject to
+	// serialNumber=<subject key identifier in hexadecimal>, which does not change
+	// as long as the key is the same.
 	//
 	// Example: `emptySubject: Reject`
 	//
 	// +optional
 	EmptySubject EmptySubjectPolicy `json:"emptySubject,omitempty"`
 
-	// Which algorithm signs the certificate. A request whose key cannot be used
-	// with the named algorithm fails.
+	// signatureAlgorithm is the algorithm that signs the certificate. A request
+	// whose key does not support the algorithm fails.
 	//
-	// `FromKey`, the default, derives it from the key as cert-manager does: RSA
-	// of 2048 bits with SHA-256, of 3072 with SHA-384, of 4096 and more with
-	// SHA-512; ECDSA P-256 with SHA-256, P-384 with SHA-384, P-521 with SHA-512;
-	// Ed25519. `FromRequest` takes the algorithm that signed the request, so that
-	// the spec.signatureAlgorithm of a Certificate takes effect. Any other value
-	// names the algorithm: those that end in `RSA` are PKCS #1 v1.5, those that
-	// end in `RSAPSS` are RSASSA-PSS.
+	// `FromKey`, the default, derives the algorithm from the key in the same way as
+	// cert-manager: RSA with 2048 bits uses SHA-256, with 3072 bits SHA-384, and
+	// with 4096 bits or more SHA-512; ECDSA P-256 uses SHA-256, P-384 SHA-384, and
+	// P-521 SHA-512; Ed25519 has only one algorithm. `FromRequest` uses the
+	// algorithm that signed the request, so that spec.signatureAlgorithm of a
+	// Certificate takes effect. Values that end in `RSA` use PKCS #1 v1.5, and
+	// values that end in `RSAPSS` use RSASSA-PSS.
 	//
 	// Example: `signatureAlgorithm: SHA256WithRSAPSS`
 	//
 	// +optional
 	SignatureAlgorithm SignatureAlgorithm `json:"signatureAlgorithm,omitempty"`
 
-	// The path length constraint of CA certificates: how many intermediate CAs
-	// may stand between this certificate and a leaf (RFC 5280 section 4.2.1.9).
-	// 0 lets it sign leaves only. Where the request carries a path length of its
-	// own, the smaller one applies. Without a value no certificate has the
-	// constraint, as with cert-manager's own issuer, whatever the request says.
-	// Certificates that are not for a CA never have one.
+	// maxPathLength is the path length constraint of CA certificates: the maximum
+	// number of intermediate CAs between this certificate and a leaf certificate
+	// (RFC 5280 section 4.2.1.9). With 0, the CA can only sign leaf certificates.
+	// If the request contains a path length constraint too, the smaller value
+	// applies. Without maxPathLength, certificates have no path length constraint,
+	// even if the request contains one: this is what cert-manager's built-in issuer
+	// does. Certificates that are not CA certificates never have the constraint.
 	//
 	// Example: `maxPathLength: 0`
 	//
@@ -74,13 +76,15 @@ type SelfSignedIssuerSpec struct {
 	// +kubebuilder:validation:Minimum=0
 	MaxPathLength *int32 `json:"maxPathLength,omitempty"`
 
-	// backdate is how far before signing time notBefore is set, for clients whose
-	// clocks are slow: 0s to 24h, as whole hours (h), minutes (m) and seconds (s).
+	// backdate is how far before signing time notBefore is set, for clients with
+	// slow clocks: 0s to 24h, as whole hours (h), minutes (m) and seconds (s). The
+	// default is 0s. notAfter is not changed.
+	//
 	// The limit is 0.5 percent of the requested duration: 18s for 1h, 7m12s for
-	// 24h, 10h48m for 90 days. A larger value is reduced to the limit, with the
-	// Warning event Adjusted. notAfter is not changed. The limit keeps cert-manager
-	// from renewing a Certificate at once: with spec.renewBeforePercentage, it plans
-	// the renewal by the time between notBefore and notAfter. The default is 0s.
+	// 24h, 10h48m for 90 days. A larger value is reduced to the limit, with a
+	// Warning event with the reason Adjusted. Without the limit, cert-manager could
+	// renew a Certificate immediately: spec.renewBeforePercentage refers to the time
+	// between notBefore and notAfter.
 	//
 	// Example: `backdate: 5m`
 	//
@@ -90,12 +94,13 @@ type SelfSignedIssuerSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,5}(h|m|s)){1,3}$') && duration(self) <= duration('24h')",message="write 0s to 24h as whole hours (h), minutes (m) and seconds (s), such as 5m or 1h30m"
 	Backdate *metav1.Duration `json:"backdate,omitempty"`
 
-	// How the subject key identifier is derived from the public key. `SHA256`,
-	// the default, takes the first 160 bits of its SHA-256 hash (RFC 7093
-	// section 2, method 1), as cert-manager built with Go 1.25 or later does for
-	// CAs. `SHA1` takes its SHA-1 hash (RFC 5280 section 4.2.1.2, method 1), as
-	// older cert-manager did: choose it to renew a root from that time, so that
-	// the certificates it signed still name its key identifier.
+	// subjectKeyIdentifier defines how the subject key identifier is derived from
+	// the public key. `SHA256`, the default, uses the first 160 bits of its SHA-256
+	// hash (RFC 7093 section 2, method 1), as cert-manager does for CAs if it is
+	// built with Go 1.25 or later. `SHA1` uses its SHA-1 hash (RFC 5280 section
+	// 4.2.1.2, method 1), as older versions of cert-manager do. Use `SHA1` to renew
+	// a root that such a version issued, so that the key identifier in the
+	// certificates that it has signed stays valid.
 	//
 	// Example: `subjectKeyIdentifier: SHA1`
 	//
@@ -103,7 +108,7 @@ type SelfSignedIssuerSpec struct {
 	SubjectKeyIdentifier SubjectKeyIdentifierMethod `json:"subjectKeyIdentifier,omitempty"`
 }
 
-// EmptySubjectPolicy says what to do with a request whose subject is empty.
+// EmptySubjectPolicy defines how a request with an empty subject is handled.
 //
 // +kubebuilder:validation:Enum=Warn;Reject;Fill
 type EmptySubjectPolicy string
@@ -115,8 +120,8 @@ const (
 	EmptySubjectFill   EmptySubjectPolicy = "Fill"
 )
 
-// SignatureAlgorithm names the algorithm that signs certificates, or the rule
-// that chooses it.
+// SignatureAlgorithm is the algorithm that signs certificates, or the rule that
+// selects it.
 //
 // +kubebuilder:validation:Enum=FromKey;FromRequest;SHA256WithRSA;SHA384WithRSA;SHA512WithRSA;SHA256WithRSAPSS;SHA384WithRSAPSS;SHA512WithRSAPSS;ECDSAWithSHA256;ECDSAWithSHA384;ECDSAWithSHA512;PureEd25519
 type SignatureAlgorithm string
@@ -138,7 +143,8 @@ const (
 	SignatureAlgorithmPureEd25519      SignatureAlgorithm = "PureEd25519"
 )
 
-// SubjectKeyIdentifierMethod names the way from a public key to its identifier.
+// SubjectKeyIdentifierMethod defines how a subject key identifier is derived
+// from a public key.
 //
 // +kubebuilder:validation:Enum=SHA256;SHA1
 type SubjectKeyIdentifierMethod string

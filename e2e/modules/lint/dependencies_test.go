@@ -99,7 +99,7 @@ func lint(t *testing.T, dir string) map[string][]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), "go", "tool", "-modfile="+modfile, "golangci-lint", "run",
+	cmd := exec.CommandContext(t.Context(), "go", "tool", "-modfile="+modfile, "golangci-lint-kube-api-linter", "run",
 		"--allow-parallel-runners", "--tests=false", "--enable-only=depguard", "--show-stats=false", "--output.json.path=stdout")
 	cmd.Dir = dir
 	out, err := cmd.Output()
