@@ -19,7 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 )
 
-// TestPermissionChecker: a missing permission is told from an API server that gives no answer.
+// TestPermissionChecker: a missing permission differs from an API server that gives no answer.
 func TestPermissionChecker(t *testing.T) {
 	t.Parallel()
 	secrets := schema.GroupResource{Resource: "secrets"}

@@ -391,7 +391,7 @@ func TestNotFoundForHours(t *testing.T) {
 	}
 }
 
-// TestStopping: a write that is in flight when the process is told to stop is finished, and
+// TestStopping: a write that is in flight when the process is asked to stop is finished, and
 // nothing new is begun.
 func TestStopping(t *testing.T) {
 	t.Parallel()

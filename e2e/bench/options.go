@@ -52,7 +52,7 @@ type Options struct {
 	// Race takes the plugin with the race detector, which other tests have built already. Its
 	// times mean nothing.
 	Race bool
-	// Profiles is an existing folder for CPU profiles of the API server, one for each
+	// Profiles is an existing directory for CPU profiles of the API server, one for each
 	// measurement; empty: none are taken. They slow it down.
 	Profiles string
 	// Report receives progress.

@@ -27,7 +27,7 @@ func renderChart(t *testing.T, address string) []*unstructured.Unstructured {
 	return objects
 }
 
-// The programs are told which ServiceAccounts to use; the chart must agree.
+// The programs have flags for the ServiceAccounts to use; the chart must agree.
 func TestChartCreatesTheServiceAccounts(t *testing.T) {
 	for _, minor := range []string{"v1.21", "v1.20"} {
 		t.Run(minor, func(t *testing.T) {

@@ -26,7 +26,7 @@ func findSource(ctx context.Context, path string) (toolchain.Module, error) {
 	return toolchain.FindModule(ctx, "certmanager", path, toolchain.CertManager().ModfileFlags()...)
 }
 
-// readCRDs returns the CustomResourceDefinitions in a folder of the module.
+// readCRDs returns the CustomResourceDefinitions in a directory of the module.
 func readCRDs(source toolchain.Module, folder string) ([]*unstructured.Unstructured, error) {
 	files, err := filepath.Glob(filepath.Join(source.Dir, folder, "*.yaml"))
 	if err != nil {

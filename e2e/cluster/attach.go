@@ -16,7 +16,7 @@ import (
 
 // Attach returns a cluster that others run, as the current context of the usual kubeconfig
 // files (KUBECONFIG) names it; its user has to be an administrator. What belongs to
-// processes and their files is not there: Stop ends nothing but removes the folder that
+// processes and their files is not there: Stop ends nothing but removes the directory that
 // kubeconfigs and logs are in.
 func Attach(report toolchain.Reporter) (*Cluster, error) {
 	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(clientcmd.NewDefaultClientConfigLoadingRules(), nil)

@@ -128,7 +128,7 @@ func (c *Cluster) prepareAdmin() error {
 	return err
 }
 
-// start starts one of the cluster's programs, in the cluster's folder.
+// start starts one of the cluster's programs, in the cluster's directory.
 func (c *Cluster) start(name, program string, args ...string) (*process.Process, error) {
 	return process.Start(process.Options{
 		Name: name, Path: program, Args: args, Dir: c.dir,
@@ -155,10 +155,10 @@ func (c *Cluster) AdminConfig() *rest.Config { return rest.CopyConfig(c.admin) }
 // AdminKubeconfig returns the file with the configuration of the same user.
 func (c *Cluster) AdminKubeconfig() string { return c.kubeconfigPath("admin") }
 
-// Dir returns the cluster's folder, which ceases to exist with Stop.
+// Dir returns the cluster's directory, which ceases to exist with Stop.
 func (c *Cluster) Dir() string { return c.dir }
 
-// LogDir returns the folder with a log file for each process; whoever runs a program
+// LogDir returns the directory with a log file for each process; whoever runs a program
 // against the cluster may put its log there too.
 func (c *Cluster) LogDir() string { return c.path(logFolder) }
 
@@ -166,14 +166,14 @@ func (c *Cluster) LogDir() string { return c.path(logFolder) }
 // Options.AuditLog was set.
 func (c *Cluster) AuditLogPath() string { return c.path(auditLogFile) }
 
-// MarkFailed makes Stop keep the cluster's folder and tell where the logs are.
+// MarkFailed makes Stop keep the cluster's directory and tell where the logs are.
 func (c *Cluster) MarkFailed() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.failed = true
 }
 
-// Stop ends all processes and removes the cluster's folder, unless MarkFailed was called,
+// Stop ends all processes and removes the cluster's directory, unless MarkFailed was called,
 // a process had ended unexpectedly, or SELFSIGNED_ISSUER_KEEP is set. Calling it again does
 // nothing.
 func (c *Cluster) Stop() error {

@@ -3,9 +3,9 @@
 
 // Package cluster runs a real Kubernetes control plane, etcd and kube-apiserver and on
 // demand kube-controller-manager, as child processes on loopback addresses, with RBAC on
-// and its data in a temporary folder. Clusters do not disturb each other, and each of
+// and its data in a temporary directory. Clusters do not disturb each other, and each of
 // their processes can be killed, paused and restarted.
 //
 // If the environment variable SELFSIGNED_ISSUER_KEEP is not empty, Stop leaves the
-// cluster's folder where it is.
+// cluster's directory where it is.
 package cluster

@@ -11,9 +11,9 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/process"
 )
 
-// etcdURL is a socket in the cluster's folder: only its owner gets at the data, and there
+// etcdURL is a socket in the cluster's directory: only its owner gets at the data, and there
 // is no port to collide on. It is relative because a socket's path may have no more than
-// about a hundred characters; etcd and kube-apiserver have the folder as working folder.
+// about a hundred characters; etcd and kube-apiserver have the directory as working directory.
 const etcdURL = "unix://" + etcdSocket
 
 func (c *Cluster) startEtcd(ctx context.Context) error {

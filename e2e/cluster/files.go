@@ -19,7 +19,7 @@ rules:
 - level: Metadata
 `
 
-// file names, below the cluster's folder
+// file names, below the cluster's directory
 const (
 	caFile            = "ca.crt"
 	servingCertFile   = "kube-apiserver.crt"

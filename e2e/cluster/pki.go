@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// validity outlives every playground; the keys live only as long as the cluster's folder.
+// validity outlives every playground; the keys live only as long as the cluster's directory.
 const validity = 365 * 24 * time.Hour
 
 // authority is the cluster's certificate authority. Its key never leaves this process.

@@ -46,7 +46,7 @@ func TestMessages(t *testing.T) {
 	t.Logf("compared %d messages", count)
 }
 
-// messages returns the texts in the code below a folder that a user may read.
+// messages returns the texts in the code below a directory that a user may read.
 func messages(t *testing.T, folder string) []string {
 	t.Helper()
 	var found []string

@@ -67,7 +67,7 @@ func start(t *testing.T) *lab.Lab {
 	return environment
 }
 
-// follow runs a page in a folder that has what the commands name of the repository.
+// follow runs a page in a directory that has what the commands name of the repository.
 func follow(t *testing.T, root string, page *Page, environment *lab.Lab) {
 	t.Helper()
 	folder, outputs := t.TempDir(), t.TempDir()

@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// Script turns a page into one program for bash: a reader's variables and working folder
+// Script turns a page into one program for bash: a reader's variables and working directory
 // last from one block to the next. What the block at line N prints goes to N.out in folder;
 // the last such file tells how far it came.
 func (p *Page) Script(folder string) string {

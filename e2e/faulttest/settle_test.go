@@ -139,7 +139,7 @@ func (r *tracked) checkCertificate(t *testing.T, offsets []time.Duration) {
 	}
 }
 
-// checkEvents finds requests that were told twice that they have a certificate.
+// checkEvents finds requests with two events for a certificate.
 func (b *burst) checkEvents(t *testing.T) {
 	t.Helper()
 	var list eventsv1.EventList

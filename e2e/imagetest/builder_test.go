@@ -42,7 +42,7 @@ func (b builder) build(t *testing.T, name string, args ...string) string {
 	return image
 }
 
-// makeImage runs `make image` in a folder and returns the image's name. The build stage's
+// makeImage runs `make image` in a directory and returns the image's name. The build stage's
 // own command makes the program, which takes the stage's place: no base image is needed.
 func (b builder) makeImage(t *testing.T, name, folder string, variables ...string) string {
 	t.Helper()
@@ -57,7 +57,7 @@ func (b builder) makeImage(t *testing.T, name, folder string, variables ...strin
 	return b.makeImageFrom(t, stage, name, folder, variables...)
 }
 
-// makeImageFrom does so with the folder of a build stage.
+// makeImageFrom does so with the directory of a build stage.
 func (b builder) makeImageFrom(t *testing.T, stage, name, folder string, variables ...string) string {
 	t.Helper()
 	image := b.newName(t, name)

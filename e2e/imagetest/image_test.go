@@ -134,7 +134,7 @@ func TestBuildContextIsTheCommit(t *testing.T) {
 	}
 }
 
-// TestSameCommitSameImage builds one commit twice, in different folders.
+// TestSameCommitSameImage builds one commit twice, in different directories.
 func TestSameCommitSameImage(t *testing.T) {
 	b := findBuilder(t)
 	var digests []v1.Hash
@@ -152,7 +152,7 @@ func TestSameCommitSameImage(t *testing.T) {
 
 var fips = flag.Bool("fips", false, "run TestFIPSImage, which compiles everything once more")
 
-// TestFIPSImage: the variant uses the validated module of FIPS 140-3 without being told to.
+// TestFIPSImage: the variant uses the validated module of FIPS 140-3 without a setting.
 func TestFIPSImage(t *testing.T) {
 	if !*fips {
 		t.Skip("compiles everything once more, which takes minutes: `make test-fips` runs it")
@@ -222,7 +222,7 @@ func write(t *testing.T, path, content string) {
 	}
 }
 
-// files lists the image's files, without folders.
+// files lists the image's files, without directories.
 func files(t *testing.T, image v1.Image) []string {
 	t.Helper()
 	var names []string
@@ -234,7 +234,7 @@ func files(t *testing.T, image v1.Image) []string {
 	return names
 }
 
-// unpack writes the image's folders and regular files below dir.
+// unpack writes the image's directories and regular files below dir.
 func unpack(t *testing.T, image v1.Image, dir string) {
 	t.Helper()
 	walk(t, image, func(header *tar.Header, content io.Reader) {

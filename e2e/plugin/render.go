@@ -53,7 +53,7 @@ func Steps(overlay string) ([]string, error) {
 	return steps, nil
 }
 
-// Render builds a kustomization, given as a folder below the repository's root, into
+// Render builds a kustomization, given as a directory below the repository's root, into
 // objects in the order in which they can be applied.
 func Render(kustomization string) ([]*unstructured.Unstructured, error) {
 	root, err := toolchain.Root()

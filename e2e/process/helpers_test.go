@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// grace is longer than any test takes to end a process that does as it is told.
+// grace is longer than any test takes to end a process that heeds the signal.
 const grace = time.Minute
 
 // lifeSign is a named pipe that a child opens for writing. Reading from it tells, without

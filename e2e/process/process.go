@@ -26,10 +26,10 @@ type Options struct {
 	Args []string
 	// Env is the whole environment; nil means the parent's.
 	Env []string
-	// Dir is the working folder; empty means the parent's.
+	// Dir is the working directory; empty means the parent's.
 	Dir string
 	// LogFile receives stdout and stderr. It is appended to, so that the log of a
-	// restarted program continues; its folder must exist.
+	// restarted program continues; its directory must exist.
 	LogFile string
 	// OnUnexpectedExit, when set, is called once, from another goroutine, if the process
 	// ends though neither Stop nor Kill was called. The error carries the last log lines.

@@ -18,7 +18,7 @@ import (
 )
 
 // authority does what deploy/components/metrics-certificate has cert-manager do, and puts the
-// result into a folder as the kubelet does.
+// result into a directory as the kubelet does.
 type authority struct {
 	certificate *x509.Certificate
 	key         crypto.Signer
@@ -41,7 +41,7 @@ func (a *authority) trust(t *testing.T, other *authority) {
 	replace(t, a.folder+"/ca.crt", encode(t, other.certificate))
 }
 
-// serve puts a new certificate into the folder.
+// serve puts a new certificate into the directory.
 func (a *authority) serve(t *testing.T) *x509.Certificate {
 	t.Helper()
 	issued := a.issue(t, x509.ExtKeyUsageServerAuth)

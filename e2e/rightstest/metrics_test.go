@@ -27,7 +27,7 @@ import (
 const mounted = "/etc/selfsigned-issuer/metrics"
 
 // withCertificate returns the arguments that name files in the mounted Secret, with those in
-// folder instead.
+// directory instead.
 func withCertificate(installed *plugin.Installation, folder string) []string {
 	var args []string
 	for _, arg := range installed.Deployment.Spec.Template.Spec.Containers[0].Args {

@@ -59,7 +59,7 @@ var missingRights = []missing{
 }
 
 // TestWithoutRight takes each rule away from the roles of the process, and looks at what a
-// user sees then: nobody is told that all is well.
+// user sees then: nothing reports that all is well.
 func TestWithoutRight(t *testing.T) {
 	for _, m := range missingRights {
 		t.Run(m.what, func(t *testing.T) {

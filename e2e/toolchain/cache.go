@@ -17,7 +17,7 @@ const (
 	cacheEnv  = "SELFSIGNED_ISSUER_CACHE"
 	cacheName = "selfsigned-issuer"
 
-	// buildPattern names the folders that builds take place in.
+	// buildPattern names the directories that builds take place in.
 	buildPattern = ".build-*"
 
 	// unusedFor is how long a program that nobody asked for stays in the cache.
@@ -27,7 +27,7 @@ const (
 // announceFallback keeps each further program from repeating where the cache is.
 var announceFallback sync.Once
 
-// cacheFolder returns the folder that built programs are kept in, and creates it.
+// cacheFolder returns the directory that built programs are kept in, and creates it.
 func cacheFolder(report Reporter) (string, error) {
 	if dir := os.Getenv(cacheEnv); dir != "" {
 		if !filepath.IsAbs(dir) { // it would be another folder for each package's tests
@@ -68,7 +68,7 @@ func userCacheFolder() (string, error) {
 	return dir, writable(dir)
 }
 
-// writable finds out by writing: a folder that exists may be on a read-only file system.
+// writable finds out by writing: a directory that exists may be on a read-only file system.
 func writable(dir string) error {
 	probe, err := os.CreateTemp(dir, ".writable-")
 	if err != nil {
@@ -95,7 +95,7 @@ func temporaryCacheFolder() (string, error) {
 	return dir, nil
 }
 
-// entry returns the folder of one build of a program.
+// entry returns the directory of one build of a program.
 func entry(cache, name, key string) string { return filepath.Join(cache, name+"-"+key) }
 
 // markUsed keeps a build from being pruned. That it fails matters to nobody now.

@@ -8,8 +8,8 @@
 // hash of everything they are made from, so that they are built once. The environment
 // variables it honours:
 //
-//   - SELFSIGNED_ISSUER_CACHE: the cache folder, an absolute path, instead of
+//   - SELFSIGNED_ISSUER_CACHE: the cache directory, an absolute path, instead of
 //     ${XDG_CACHE_HOME:-$HOME/.cache}/selfsigned-issuer.
-//   - KUBEBUILDER_ASSETS: a folder with etcd, kube-apiserver and kubectl, as setup-envtest
+//   - KUBEBUILDER_ASSETS: a directory with etcd, kube-apiserver and kubectl, as setup-envtest
 //     makes it, which are then used instead of built.
 package toolchain

@@ -12,7 +12,7 @@ import (
 type Program struct {
 	// Name is the name of the program's file.
 	Name string
-	// folder of its module, below the repository's root
+	// directory of its module, below the repository's root
 	folder string
 	// Go package to build, as seen from the module
 	pkg string
@@ -24,7 +24,7 @@ type Program struct {
 	modfile, tags string
 	// how long a first build takes on 2 cores, without the downloads
 	coldBuild string
-	// made from files outside its module's folder and the module cache
+	// made from files outside its module's directory and the module cache
 	workingTree bool
 	// built with the race detector
 	race bool

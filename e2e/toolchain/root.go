@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 )
 
-// Root returns the top folder of the repository that the working folder is in.
+// Root returns the top directory of the repository that the working directory is in.
 func Root() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {

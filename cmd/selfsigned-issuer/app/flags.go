@@ -63,7 +63,7 @@ func (o *options) addReplicaFlags(flags *pflag.FlagSet) {
 func (o *options) addServingFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.metricsAddress, "metrics-bind-address", ":8080", "address of the Prometheus metrics; 0: none")
 	flags.BoolVar(&o.metricsSecure, "metrics-secure", false, "serve the metrics by HTTPS, and only to clients that the API server allows to get /metrics")
-	flags.StringVar(&o.metricsCertDir, "metrics-cert-dir", "", "folder with tls.crt and tls.key for --metrics-secure, read again when they change; empty: a certificate that nobody can verify")
+	flags.StringVar(&o.metricsCertDir, "metrics-cert-dir", "", "directory with tls.crt and tls.key for --metrics-secure, read again when they change; empty: a certificate that nobody can verify")
 	flags.StringVar(&o.metricsClientCA, "metrics-client-ca-file", "", "let --metrics-secure ask for a client certificate of an authority in this file, read again for each connection, instead of asking the API server")
 	flags.StringVar(&o.healthAddress, "health-probe-bind-address", ":8081", "address of /healthz and /readyz; 0: none")
 }

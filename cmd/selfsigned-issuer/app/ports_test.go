@@ -251,7 +251,7 @@ func TestPortsUnderAttack(t *testing.T) {
 }
 
 // TestMetricsAccess: only clients that the API server allows read the metrics, and each
-// other one is told why not by the right status.
+// other one gets the right status.
 func TestMetricsAccess(t *testing.T) {
 	process := startProgram(t, startReviewServer(t), "--metrics-secure")
 	url := "https://" + process.address("metrics") + "/metrics"

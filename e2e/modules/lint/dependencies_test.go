@@ -22,7 +22,7 @@ const (
 	repository = "../../.."
 )
 
-// imports are what a package under each folder may and may not import.
+// imports are what a package under each directory may and may not import.
 var imports = []struct {
 	folder            string
 	allowed, rejected []string
