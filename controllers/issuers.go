@@ -6,6 +6,7 @@ package controllers
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"sync"
 	"time"
 
@@ -26,6 +27,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 )
 
@@ -122,7 +124,12 @@ type issuerAttempt struct {
 
 // begin is issuer-lib's hook that gets the issuer as it was read; true ends the attempt.
 func (a *issuerAttempt) begin(_ context.Context, issuer libapi.Issuer) (bool, error) {
-	a.issuer, a.pause = issuer, a.conflicts.pause(issuer)
+	a.issuer, a.pause = issuer.DeepCopyObject().(libapi.Issuer), a.conflicts.pause(issuer)
+	// The library does not check an issuer again that is Failed for its present spec, whoever
+	// wrote that: another client, or a version with stricter rules.
+	if ready := readyOf(issuer); ready != nil && ready.Reason == libapi.IssuerConditionReasonFailed {
+		ready.Reason = libapi.IssuerConditionReasonPending
+	}
 	return a.pause > 0, nil
 }
 
@@ -188,6 +195,8 @@ func (a *issuerAttempt) finish(ctx context.Context, key types.NamespacedName, er
 	a.unconfirmed.Delete(key)
 	if a.ready != nil {
 		a.announce(ctx)
+	} else if errors.Is(err, reconcile.TerminalError(nil)) {
+		return ctrl.Result{}, nil // it has been reported
 	}
 	return ctrl.Result{}, err
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"syscall"
 	"testing"
@@ -176,6 +177,47 @@ func TestIssuerStatusIsRepaired(t *testing.T) {
 		if got := requests.ready(t); got.Status != step.want {
 			t.Errorf("with an issuer that is Ready for generation %d: %+v", step.issuer.Status.Conditions[0].ObservedGeneration, got)
 		}
+	}
+}
+
+// TestIssuerIsCheckedAtStart: whatever an issuer says of its present spec, it is checked when it
+// is seen for the first time. Only another result is written.
+func TestIssuerIsCheckedAtStart(t *testing.T) {
+	t.Parallel()
+	const valid, invalid = "http://example.com/crl", "ftp://example.com/crl"
+	for name, test := range map[string]struct {
+		ready  metav1.ConditionStatus
+		url    string
+		want   metav1.ConditionStatus
+		writes int
+	}{
+		"Failed by a stricter rule, or by somebody else": {metav1.ConditionFalse, valid, metav1.ConditionTrue, 1},
+		"Failed and invalid":                             {metav1.ConditionFalse, invalid, metav1.ConditionFalse, 0},
+		"Ready by a more lenient rule":                   {metav1.ConditionTrue, invalid, metav1.ConditionFalse, 1},
+		"Ready and valid":                                {metav1.ConditionTrue, valid, metav1.ConditionTrue, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			issuer := issuerReadyFor(2)
+			issuer.Spec.CRLDistributionPoints = []string{test.url}
+			if ready := readyOf(issuer); test.ready == metav1.ConditionFalse {
+				ready.Status, ready.Reason = test.ready, libapi.IssuerConditionReasonFailed
+				ready.Message = fmt.Sprintf("Failed permanently: %v", check(t.Context(), issuer))
+			}
+			f := newIssuerFixture(t, issuer, accepted)
+			for attempt := range 3 {
+				_, err := f.reconcile()
+				if reported := err != nil; reported != (attempt == 0 && test.writes > 0 && test.url == invalid) {
+					t.Errorf("attempt %d: %v, want the error of the check once, after it was written", attempt, err)
+				}
+				if got := f.ready(t); got.Status != test.want || got.ObservedGeneration != 2 {
+					t.Errorf("the issuer has %+v", got)
+				}
+				if *f.writes != test.writes || len(f.recorder.Events) != test.writes {
+					t.Errorf("%d writes and %d events, want %d", *f.writes, len(f.recorder.Events), test.writes)
+				}
+			}
+		})
 	}
 }
 

@@ -80,30 +80,40 @@ func awaitIssuerLines(t *testing.T, issuer *selfsigned.SelfSignedIssuer, want in
 	})
 }
 
-// TestIssuerStatusIsRepaired writes what a former leader may write late without a guard: Ready
-// for an older spec. The issuer is checked again, and a request goes on.
+// TestIssuerStatusIsRepaired writes what a former leader or another client may write without a
+// guard. The issuer is checked again, and a request is signed.
 func TestIssuerStatusIsRepaired(t *testing.T) {
 	t.Parallel()
-	namespace, key := newNamespace(t), newKey(t)
-	createKeySecret(t, namespace, key)
-	changeIssuer(t, namespace, func(spec *selfsigned.SelfSignedIssuerSpec) {
-		spec.CRLDistributionPoints = []string{"http://example.com/1"}
-	})
-	awaitChecked(t, namespace)
-	issuer := newIssuer(namespace, "issuer")
-	await(t, "writing an old status", func(ctx context.Context) string {
-		get(t, issuer)
-		apimeta.SetStatusCondition(&issuer.Status.Conditions, metav1.Condition{
-			Type: "Ready", Status: metav1.ConditionTrue, Reason: "Checked", Message: "Succeeded checking the issuer", ObservedGeneration: issuer.Generation - 1,
+	for name, test := range map[string]struct {
+		written     metav1.Condition
+		generations int64 // how far it is behind
+	}{
+		"Ready for an older spec": {metav1.Condition{Status: metav1.ConditionTrue, Reason: "Checked", Message: "Succeeded checking the issuer"}, 1},
+		"Failed for this spec":    {metav1.Condition{Status: metav1.ConditionFalse, Reason: "Failed", Message: "Failed permanently: no"}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			namespace, key := newNamespace(t), newKey(t)
+			createKeySecret(t, namespace, key)
+			changeIssuer(t, namespace, func(spec *selfsigned.SelfSignedIssuerSpec) {
+				spec.CRLDistributionPoints = []string{"http://example.com/1"}
+			})
+			awaitChecked(t, namespace)
+			issuer := newIssuer(namespace, "issuer")
+			await(t, "writing a wrong status", func(ctx context.Context) string {
+				get(t, issuer)
+				test.written.Type, test.written.ObservedGeneration = "Ready", issuer.Generation-test.generations
+				apimeta.SetStatusCondition(&issuer.Status.Conditions, test.written)
+				if err := env.Client.Status().Update(ctx, issuer); err != nil {
+					return err.Error()
+				}
+				return ""
+			})
+			awaitChecked(t, namespace)
+			request := newRequest(t, namespace, key)
+			create(t, request)
+			checkIssued(t, request)
+			awaitIssuerLines(t, issuer, 2)
 		})
-		if err := env.Client.Status().Update(ctx, issuer); err != nil {
-			return err.Error()
-		}
-		return ""
-	})
-	awaitChecked(t, namespace)
-	request := newRequest(t, namespace, key)
-	create(t, request)
-	checkIssued(t, request)
-	awaitIssuerLines(t, issuer, 2)
+	}
 }
