@@ -6,7 +6,6 @@ package e2e_test
 import (
 	"context"
 	"crypto"
-	"fmt"
 	"slices"
 	"testing"
 
@@ -18,11 +17,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
-)
-
-const (
-	deniedMessage      = "The CertificateRequest was denied by an approver and will not be signed."
-	notApprovedMessage = "This CertificateRequest was neither approved nor denied within 30s of its creation. To approve it automatically, cert-manager needs the verb \"approve\" on resource \"signers\" in apiGroup \"cert-manager.io\" for resourceName \"selfsignedissuers.selfsigned.cert-manager.io/*\", which deploy/admin/approver.yaml grants. To approve it manually, run: cmctl approve -n %s %s"
 )
 
 // TestApprovalIsNeeded takes the approver's right away that the default overlay ships. It
@@ -38,7 +32,7 @@ func TestApprovalIsNeeded(t *testing.T) {
 	create(t, denied)
 	passApprover(t, namespace, key)
 	for _, request := range []*cmapi.CertificateRequest{waits, denied} {
-		awaitEvent(t, request, "Warning", "WaitingForApproval", fmt.Sprintf(notApprovedMessage, namespace, request.Name))
+		awaitEvent(t, request, "Warning", "WaitingForApproval", "30s", "selfsignedissuers.selfsigned.cert-manager.io/*", "cmctl approve -n "+namespace+" "+request.Name)
 	}
 	for _, request := range []*cmapi.CertificateRequest{waits, denied} {
 		get(t, request)
@@ -48,7 +42,7 @@ func TestApprovalIsNeeded(t *testing.T) {
 	}
 
 	setCondition(t, denied, cmapi.CertificateRequestConditionDenied)
-	awaitReady(t, denied, cmmeta.ConditionFalse, "Denied", deniedMessage)
+	awaitReady(t, denied, cmmeta.ConditionFalse, "Denied")
 	checkFailed(t, denied)
 	checkEvents(t, denied, "WaitingForApproval")
 
@@ -139,7 +133,7 @@ func TestDeniedWinsOverApproved(t *testing.T) {
 	create(t, request)
 	awaitEventReason(t, request, "MissingSecret")
 	setCondition(t, request, cmapi.CertificateRequestConditionDenied)
-	awaitReady(t, request, cmmeta.ConditionFalse, "Denied", deniedMessage)
+	awaitReady(t, request, cmmeta.ConditionFalse, "Denied")
 	createKeySecret(t, namespace, key)
 	barrier(t, namespace, key)
 	get(t, request)
@@ -195,7 +189,7 @@ func barrier(t *testing.T, namespace string, key crypto.Signer) {
 	later := newRequest(t, namespace, key)
 	later.Annotations[cmapi.CertificateRequestPrivateKeyAnnotationKey] = "barrier"
 	create(t, later)
-	awaitReady(t, later, cmmeta.ConditionTrue, "Issued", inNamespace("Signed with its own private key from Secret {ns}/barrier.", namespace))
+	awaitReady(t, later, cmmeta.ConditionTrue, "Issued", "Secret "+namespace+"/barrier")
 }
 
 // awaitEventReason waits for an event with a reason, whatever its text.

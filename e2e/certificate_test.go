@@ -337,6 +337,6 @@ func TestEmptySubject(t *testing.T) {
 		t.Errorf("issuer %s, want none", got.Issuer)
 	}
 	request := requestOf(t, certificate)
-	awaitEvent(t, request, corev1.EventTypeWarning, "BadConfig", badConfigNote)
+	awaitEvent(t, request, corev1.EventTypeWarning, "BadConfig", "subject")
 	checkEvents(t, request, "CertificateIssued", "BadConfig")
 }

@@ -113,8 +113,7 @@ func TestLateResultMeetsASuccessor(t *testing.T) {
 	})
 	held.release(t)
 
-	message := inNamespace("Signed with its own private key from Secret {ns}/second.", namespace)
-	awaitReady(t, successor, cmmeta.ConditionTrue, "Issued", message)
+	awaitReady(t, successor, cmmeta.ConditionTrue, "Issued", "Secret "+namespace+"/second")
 	checkWrites(t, successor, writesIssued)
 	checkEvents(t, successor, "CertificateIssued")
 	public := mustParse(t, successor.Status.Certificate).PublicKey.(interface{ Equal(crypto.PublicKey) bool })

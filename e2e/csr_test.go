@@ -100,14 +100,15 @@ func awaitCSRIssued(t *testing.T, csr *certificatesv1.CertificateSigningRequest,
 		}
 		return fmt.Sprintf("conditions %+v", csr.Status.Conditions)
 	})
-	awaitEvent(t, csr, corev1.EventTypeNormal, "CertificateIssued", "Signed with its own private key from Secret "+secret+".")
+	awaitEvent(t, csr, corev1.EventTypeNormal, "CertificateIssued", "Secret "+secret)
 	checkWrites(t, csr, writesCSR)
 }
 
-// awaitCSRFailed waits for a failure, and checks that there are no events but its own and the
-// earlier ones.
-func awaitCSRFailed(t *testing.T, csr *certificatesv1.CertificateSigningRequest, reason, message string, earlier ...string) {
+// awaitCSRFailed waits for a failure whose message mentions what the user needs, and checks that
+// there are no events but its own and the earlier ones.
+func awaitCSRFailed(t *testing.T, csr *certificatesv1.CertificateSigningRequest, reason string, mentions []string, earlier ...string) {
 	t.Helper()
+	message := awaitEvent(t, csr, corev1.EventTypeWarning, reason, mentions...)
 	await(t, "failure of CSR "+csr.Name, func(context.Context) string {
 		get(t, csr)
 		for _, condition := range csr.Status.Conditions {
@@ -117,7 +118,6 @@ func awaitCSRFailed(t *testing.T, csr *certificatesv1.CertificateSigningRequest,
 		}
 		return fmt.Sprintf("\n got %+v\nwant %s: %s", csr.Status.Conditions, reason, message)
 	})
-	awaitEvent(t, csr, corev1.EventTypeWarning, reason, message)
 	if len(csr.Status.Certificate) > 0 {
 		t.Error("a failed CSR has a certificate")
 	}
@@ -149,7 +149,6 @@ func TestCSRsOfAClusterIssuer(t *testing.T) {
 
 func TestCSRDurations(t *testing.T) {
 	issuer := newClusterIssuer(t)
-	const tooShort = "The requested duration is not valid: %s. Create the CertificateSigningRequest again with a duration of at least 10m0s, in the annotation experimental.cert-manager.io/request-duration or in spec.expirationSeconds."
 	for _, test := range []struct {
 		name       string
 		annotation string
@@ -161,7 +160,7 @@ func TestCSRDurations(t *testing.T) {
 		{name: "from spec.expirationSeconds", seconds: 1200, want: 20 * time.Minute},
 		{name: "the annotation wins", annotation: "2h", seconds: 1200, want: 2 * time.Hour},
 		{name: "the minimum", annotation: "600s", want: 10 * time.Minute},
-		{name: "below the minimum", annotation: "599s", problem: "9m59s is too short"},
+		{name: "below the minimum", annotation: "599s", problem: "9m59s"},
 		{name: "not a duration", annotation: "a day", problem: `failed to parse requested duration on annotation "experimental.cert-manager.io/request-duration": time: invalid duration "a day"`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -178,7 +177,7 @@ func TestCSRDurations(t *testing.T) {
 			create(t, csr)
 			approve(t, csr)
 			if test.problem != "" {
-				awaitCSRFailed(t, csr, "InvalidDuration", fmt.Sprintf(tooShort, test.problem))
+				awaitCSRFailed(t, csr, "InvalidDuration", []string{test.problem, "10m0s"})
 				return
 			}
 			awaitCSRIssued(t, csr, "cert-manager/"+secret)
@@ -196,7 +195,7 @@ func TestCSRWithoutAnnotation(t *testing.T) {
 	csr.Annotations = nil
 	create(t, csr)
 	approve(t, csr)
-	awaitCSRFailed(t, csr, "MissingAnnotation", "The annotation experimental.cert-manager.io/private-key-secret-name is missing or empty: it must name the Secret that holds the private key of this request. cert-manager sets it for every Certificate; when you create a CertificateSigningRequest yourself, create it again with the annotation.")
+	awaitCSRFailed(t, csr, "MissingAnnotation", []string{"annotation experimental.cert-manager.io/private-key-secret-name"})
 }
 
 func TestCSRNotApprovedIsNotSigned(t *testing.T) {
@@ -240,7 +239,7 @@ func TestCSROfANamespacedIssuer(t *testing.T) {
 				awaitCSRIssued(t, csr, namespace+"/key")
 				return
 			}
-			awaitCSRFailed(t, csr, "DeniedReference", fmt.Sprintf("User %s may not use SelfSignedIssuer %s/issuer: grant the verb \"reference\" on resource \"signers\" in apiGroup \"selfsigned.cert-manager.io\" for the issuer's name in its namespace, and create the CertificateSigningRequest again.", user, namespace))
+			awaitCSRFailed(t, csr, "DeniedReference", []string{"ser " + user, "SelfSignedIssuer " + namespace + "/issuer", `"reference"`, `"signers"`})
 		})
 	}
 }
@@ -275,12 +274,10 @@ func TestCSRWithAnEmptySubject(t *testing.T) {
 	create(t, csr)
 	approve(t, csr)
 	awaitCSRIssued(t, csr, "cert-manager/"+secret)
-	awaitEvent(t, csr, corev1.EventTypeWarning, "BadConfig", badConfigNote)
+	awaitEvent(t, csr, corev1.EventTypeWarning, "BadConfig", "subject")
 	checkEvents(t, csr, "CertificateIssued", "BadConfig")
 	certificate, err := certtext.Parse(csr.Status.Certificate)
 	if err != nil || certificate.Issuer.String() != "" {
 		t.Errorf("issuer %q, %v", certificate.Issuer, err)
 	}
 }
-
-const badConfigNote = "The certificate has an empty subject and so an empty issuer DN, which RFC 5280 section 4.1.2.4 forbids and strict clients refuse. Give the request a subject; for a Certificate set spec.commonName or spec.subject."

@@ -13,8 +13,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-const kindUnknownMessage = "This CertificateRequest will not be signed: apiGroup selfsigned.cert-manager.io has no issuer kind %q. Set the kind in the issuerRef of the Certificate to SelfSignedIssuer or ClusterSelfSignedIssuer. If you created the CertificateRequest yourself, create it again with the correct kind."
-
 // TestUnknownIssuerKind: a Certificate with our group and a kind that is forgotten or misspelled
 // has a request that says so. cert-manager does not approve the request, and its status is left
 // as it is. The corrected Certificate is issued.
@@ -29,7 +27,7 @@ func TestUnknownIssuerKind(t *testing.T) {
 			certificate.Spec.IssuerRef.Kind = kind
 			create(t, certificate)
 			request := onlyRequest(t, certificate.Namespace)
-			awaitEvent(t, request, "Warning", "IssuerKindUnknown", fmt.Sprintf(kindUnknownMessage, request.Spec.IssuerRef.Kind))
+			awaitEvent(t, request, "Warning", "IssuerKindUnknown", "apiGroup selfsigned.cert-manager.io", fmt.Sprintf("%q", request.Spec.IssuerRef.Kind))
 			get(t, request)
 			if len(request.Status.Conditions) > 0 {
 				t.Errorf("the request has the status %+v", request.Status)
@@ -64,8 +62,8 @@ func TestCSRHints(t *testing.T) {
 	waits := newCSR(t, clusterSigner+newClusterIssuer(t), "key", newKey(t))
 	create(t, malformed)
 	create(t, waits)
-	awaitEvent(t, malformed, "Warning", "SignerNameInvalid", "This CertificateSigningRequest will not be signed: the signer name \"selfsignedissuers.selfsigned.cert-manager.io/issuer\" names no issuer. Create it again with a signer name of the form selfsignedissuers.selfsigned.cert-manager.io/NAMESPACE.NAME or clusterselfsignedissuers.selfsigned.cert-manager.io/NAME.")
-	awaitEvent(t, waits, "Normal", "WaitingForApproval", "This CertificateSigningRequest was neither approved nor denied within 30s of its creation. To approve it, run: kubectl certificate approve "+waits.Name)
+	awaitEvent(t, malformed, "Warning", "SignerNameInvalid", malformed.Spec.SignerName, "clusterselfsignedissuers.selfsigned.cert-manager.io/NAME")
+	awaitEvent(t, waits, "Normal", "WaitingForApproval", "30s", "kubectl certificate approve "+waits.Name)
 	for csr, reason := range map[*certificatesv1.CertificateSigningRequest]string{malformed: "SignerNameInvalid", waits: "WaitingForApproval"} {
 		get(t, csr)
 		if len(csr.Status.Conditions) > 0 {

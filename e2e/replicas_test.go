@@ -59,7 +59,7 @@ func TestStoppedLeaderHandsOver(t *testing.T) {
 	checkTakenOver(t, before, start, handsOverWithin)
 	// Their events are not asked for: those that the leader has not sent yet go with it.
 	for _, request := range requests {
-		awaitReady(t, request, cmmeta.ConditionTrue, "Issued", inNamespace("Signed with its own private key from Secret {ns}/key.", namespace))
+		awaitReady(t, request, cmmeta.ConditionTrue, "Issued", "Secret "+namespace+"/key")
 	}
 	checkLeading(t, standby, true)
 	for _, line := range loggedLines(t, leader.LogPath(), namespace, isError) {

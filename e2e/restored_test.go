@@ -5,7 +5,6 @@ package e2e_test
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"testing"
 
@@ -31,8 +30,7 @@ func TestRestoredRequest(t *testing.T) {
 	restored := &cmapi.CertificateRequest{Spec: request.Spec}
 	restored.Namespace, restored.Name, restored.Annotations = request.Namespace, request.Name, request.Annotations
 	create(t, restored)
-	awaitPending(t, restored, "Warning", "MissingOwner", fmt.Sprintf("Secret %s/%s with the private key of this request does not exist, and no Certificate owns the request, as after a restore from a backup. Delete this CertificateRequest: cert-manager does not use it, and cannot create another one of the same name.",
-		restored.Namespace, restored.Annotations[cmapi.CertificateRequestPrivateKeyAnnotationKey]))
+	awaitPending(t, restored, "Warning", "MissingOwner", "Secret "+restored.Namespace+"/"+restored.Annotations[cmapi.CertificateRequestPrivateKeyAnnotationKey], "CertificateRequest")
 	if count := metric(t, `selfsigned_issuer_requests_waiting{kind="CertificateRequest",reason="MissingOwner"}`); count < 1 {
 		t.Errorf("%v requests are counted as without an owner", count)
 	}

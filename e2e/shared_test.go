@@ -29,8 +29,7 @@ func TestSecretsForbidden(t *testing.T) {
 	restore := withoutSecretGet(t, role)
 	request := newRequest(t, namespace, key)
 	create(t, request)
-	message := inNamespace("Waiting for the right to read Secret {ns}/key: selfsigned-issuer lacks the verb \"get\" on resource \"secrets\" there. The overlay deploy/overlays/default grants it in ClusterRole selfsigned-issuer-manager.", namespace)
-	awaitPending(t, request, "Warning", "ForbiddenSecret", message)
+	awaitPending(t, request, "Warning", "ForbiddenSecret", "Secret "+namespace+"/key", "deploy/overlays/default", "ClusterRole selfsigned-issuer-manager")
 	restore()
 	checkIssued(t, request)
 	checkEvents(t, request, "ForbiddenSecret", "CertificateIssued")
@@ -97,7 +96,7 @@ func TestIssuerOlderThanItsSchema(t *testing.T) {
 	request := newRequest(t, namespace, key)
 	request.Spec.IssuerRef.Name = "old"
 	create(t, request)
-	awaitPending(t, request, "Warning", "IssuerNotReady", fmt.Sprintf("Waiting for SelfSignedIssuer %s/old: it is not Ready: %s. Correct the issuer.", namespace, strings.TrimSuffix(failure, ".")))
+	awaitPending(t, request, "Warning", "IssuerNotReady", "SelfSignedIssuer "+namespace+"/old", strings.TrimSuffix(failure, "."))
 	await(t, "mending the issuer", func(ctx context.Context) string {
 		get(t, issuer)
 		issuer.Spec.CRLDistributionPoints = nil

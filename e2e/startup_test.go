@@ -125,18 +125,18 @@ func TestExitStatus(t *testing.T) {
 		name   string
 		args   []string
 		status int
-		line   string
+		names  string // what the line names
 	}{
-		{"unknown flag", []string{"--no-such-flag"}, 2, "selfsigned-issuer: unknown flag: --no-such-flag; see --help"},
-		{"bad value", []string{"--concurrency=many"}, 2, `selfsigned-issuer: invalid argument "many" for "--concurrency" flag: strconv.ParseInt: parsing "many": invalid syntax; see --help`},
-		{"value out of range", []string{"--log-level=8"}, 2, "selfsigned-issuer: --log-level=8: want 0 to 7; see --help"},
-		{"no namespace", []string{"--namespaces="}, 2, "selfsigned-issuer: --namespaces is empty: want at least one namespace, or no such flag for all namespaces; see --help"},
-		{"CSRs of a namespace", []string{"--namespaces=sandbox", "--kubernetes-csrs"}, 2, "selfsigned-issuer: --namespaces and --kubernetes-csrs exclude each other: a Kubernetes CSR belongs to no namespace; drop one of them; see --help"},
-		{"open metrics", []string{"--metrics-client-ca-file=ca.crt"}, 2, `selfsigned-issuer: --metrics-client-ca-file="ca.crt": has no effect without --metrics-secure; see --help`},
-		{"no certificate", []string{"--metrics-secure", "--metrics-cert-dir=/nowhere"}, 2, `selfsigned-issuer: --metrics-cert-dir="/nowhere": want a certificate and its key in tls.crt and tls.key: open /nowhere/tls.crt: no such file or directory; see --help`},
-		{"argument", []string{"run"}, 2, `selfsigned-issuer: unexpected argument "run"; see --help`},
-		{"no address", []string{"--kubeconfig=" + kubeconfig}, 1, `selfsigned-issuer: no access to an API server at "https://127.0.0.1:100000": want https://HOST:PORT`},
-		{"no kubeconfig", []string{"--kubeconfig=/nowhere"}, 1, `selfsigned-issuer: no access to an API server: stat /nowhere: no such file or directory; set --kubeconfig, or run in a Pod`},
+		{"unknown flag", []string{"--no-such-flag"}, 2, "--no-such-flag"},
+		{"bad value", []string{"--concurrency=many"}, 2, "--concurrency"},
+		{"value out of range", []string{"--log-level=8"}, 2, "--log-level=8"},
+		{"no namespace", []string{"--namespaces="}, 2, "--namespaces"},
+		{"CSRs of a namespace", []string{"--namespaces=sandbox", "--kubernetes-csrs"}, 2, "--kubernetes-csrs"},
+		{"open metrics", []string{"--metrics-client-ca-file=ca.crt"}, 2, "--metrics-client-ca-file"},
+		{"no certificate", []string{"--metrics-secure", "--metrics-cert-dir=/nowhere"}, 2, "/nowhere/tls.crt"},
+		{"argument", []string{"run"}, 2, `"run"`},
+		{"no address", []string{"--kubeconfig=" + kubeconfig}, 1, "https://127.0.0.1:100000"},
+		{"no kubeconfig", []string{"--kubeconfig=/nowhere"}, 1, "/nowhere"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -145,8 +145,10 @@ func TestExitStatus(t *testing.T) {
 			if !ok || exit.ExitCode() != test.status {
 				t.Errorf("ended with %v, want status %d", err, test.status)
 			}
-			if got := strings.TrimSpace(string(output)); got != test.line {
-				t.Errorf("\nprinted %s\n   want %s", got, test.line)
+			line, rest, _ := strings.Cut(string(output), "\n")
+			if !strings.HasPrefix(line, "selfsigned-issuer: ") || !strings.Contains(line, test.names) || rest != "" ||
+				strings.HasSuffix(line, "; see --help") != (test.status == 2) {
+				t.Errorf("printed %q, want one line that names %s", output, test.names)
 			}
 		})
 	}

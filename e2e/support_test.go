@@ -14,6 +14,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -165,32 +166,50 @@ func ready(request *cmapi.CertificateRequest) cmapi.CertificateRequestCondition 
 	return cmapi.CertificateRequestCondition{}
 }
 
-// awaitReady waits until the Ready condition is as wanted, word by word.
-func awaitReady(t *testing.T, request *cmapi.CertificateRequest, status cmmeta.ConditionStatus, reason, message string) {
+// awaitReady waits until the Ready condition is as wanted, and its message mentions what the
+// user needs. The messages themselves are in controllers/testdata/messages.txt.
+func awaitReady(t *testing.T, request *cmapi.CertificateRequest, status cmmeta.ConditionStatus, reason string, mentions ...string) {
 	t.Helper()
 	await(t, "Ready condition of "+request.Name, func(context.Context) string {
 		get(t, request)
 		got := ready(request)
-		if got.Status == status && got.Reason == reason && got.Message == message {
+		if got.Status == status && got.Reason == reason && mentionsAll(got.Message, mentions) {
 			return ""
 		}
-		return fmt.Sprintf("\n got %s %s: %s\nwant %s %s: %s", got.Status, got.Reason, got.Message, status, reason, message)
+		return fmt.Sprintf("\n got %s %s: %s\nwant %s %s that mentions %q", got.Status, got.Reason, got.Message, status, reason, mentions)
 	})
 }
 
-// awaitEvent waits for an event about an object and compares it word by word.
-func awaitEvent(t *testing.T, about client.Object, eventType, reason, note string) {
+// awaitEvent waits for an event about an object that mentions what the user needs, and returns
+// its note.
+func awaitEvent(t *testing.T, about client.Object, eventType, reason string, mentions ...string) (note string) {
 	t.Helper()
 	await(t, "event "+reason+" of "+about.GetName(), func(context.Context) string {
 		seen := ""
 		for _, event := range eventsOf(t, about) {
-			if event.Type == eventType && event.Reason == reason && event.Note == note {
+			if event.Type == eventType && event.Reason == reason && mentionsAll(event.Note, mentions) {
+				note = event.Note
 				return ""
 			}
 			seen += fmt.Sprintf("\n got %s %s: %s", event.Type, event.Reason, event.Note)
 		}
-		return fmt.Sprintf("%s\nwant %s %s: %s", seen, eventType, reason, note)
+		return fmt.Sprintf("%s\nwant %s %s that mentions %q", seen, eventType, reason, mentions)
 	})
+	return note
+}
+
+// awaitOutcome waits for an event as wanted, and for a Ready condition with the same message.
+func awaitOutcome(t *testing.T, request *cmapi.CertificateRequest, status cmmeta.ConditionStatus, reason, eventType, event string, mentions ...string) {
+	t.Helper()
+	note := awaitEvent(t, request, eventType, event, mentions...)
+	awaitReady(t, request, status, reason, note)
+	if message := ready(request).Message; message != note {
+		t.Errorf("the condition is %q, unlike the event %q", message, note)
+	}
+}
+
+func mentionsAll(text string, mentions []string) bool {
+	return !slices.ContainsFunc(mentions, func(mention string) bool { return !strings.Contains(text, mention) })
 }
 
 // eventsOf returns the events that the plugin sent about an object.
@@ -223,7 +242,11 @@ func mustParse(t *testing.T, bundle []byte) *x509.Certificate {
 	return certificate
 }
 
-// inNamespace puts a namespace into a wanted message.
-func inNamespace(message, namespace string) string {
-	return strings.ReplaceAll(message, "{ns}", namespace)
+// inNamespace puts a namespace into what a message mentions.
+func inNamespace(namespace string, mentions []string) []string {
+	var result []string
+	for _, mention := range mentions {
+		result = append(result, strings.ReplaceAll(mention, "{ns}", namespace))
+	}
+	return result
 }

@@ -206,7 +206,7 @@ func TestFinishedRequestsSleep(t *testing.T) {
 	// The watch delivers in order: once the request that waits has been woken by a later
 	// Secret, the changes have been delivered as well. That is the only reconcile.
 	create(t, keySecret(namespace, "later", map[string][]byte{"tls.key": keyPEM(t, key)}))
-	awaitReady(t, waits, cmmeta.ConditionTrue, "Issued", inNamespace("Signed with its own private key from Secret {ns}/later.", namespace))
+	awaitReady(t, waits, cmmeta.ConditionTrue, "Issued", "Secret "+namespace+"/later")
 	await(t, "the count of that reconcile", func(context.Context) string { // the write is seen before it
 		if metric(t, reconcileTotal) <= before {
 			return "not yet"

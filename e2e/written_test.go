@@ -109,10 +109,9 @@ func conditionTypes(object client.Object) []string {
 
 // awaitPending waits until a CertificateRequest says what it waits for, as a condition and
 // as an event, and checks that nothing else was written.
-func awaitPending(t *testing.T, request *cmapi.CertificateRequest, eventType, event, message string) {
+func awaitPending(t *testing.T, request *cmapi.CertificateRequest, eventType, event string, mentions ...string) {
 	t.Helper()
-	awaitReady(t, request, cmmeta.ConditionFalse, cmapi.CertificateRequestReasonPending, message)
-	awaitEvent(t, request, eventType, event, message)
+	awaitOutcome(t, request, cmmeta.ConditionFalse, cmapi.CertificateRequestReasonPending, eventType, event, mentions...)
 	checkWrites(t, request, writesPending)
 	checkEvents(t, request, event)
 }

@@ -59,7 +59,7 @@ func TestRequestReachesOwnNamespaceOnly(t *testing.T) {
 			request.Spec.Request = encodeCSR(t, theirs.key, r.name)
 			request.Spec.IssuerRef = cmmeta.IssuerReference{Group: selfsigned.GroupName, Kind: kind, Name: map[string]string{"SelfSignedIssuer": own.issuer, "ClusterSelfSignedIssuer": clusterIssuer}[kind]}
 			request.Annotations[cmapi.CertificateRequestPrivateKeyAnnotationKey] = name
-			r.secret, r.want = nil, outcome{"Pending", fmt.Sprintf("Waiting for Secret %s/%s with the private key of this request: it does not exist.", own.namespace, name)}
+			r.secret, r.want = nil, waitsForSecret
 			own.tracked = append(own.tracked, r)
 		}
 	}
@@ -67,6 +67,10 @@ func TestRequestReachesOwnNamespaceOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	own.settle(t)
+	for _, r := range own.tracked {
+		name := r.object.GetAnnotations()[cmapi.CertificateRequestPrivateKeyAnnotationKey]
+		awaitNote(t, r.object, "MissingSecret", "Secret "+own.namespace+"/"+name+" ")
+	}
 	if asked.Hits() > 0 {
 		t.Errorf("the plugin asked %d times for a Secret of another namespace", asked.Hits())
 	}
@@ -112,7 +116,7 @@ func TestCSRReachesNamespaceOfRules(t *testing.T) {
 
 	csr := newCSR(t, b, clusterSigner+clusterIssuer, theirs.secret.Name, theirs)
 	createApproved(t, env.Client, csr)
-	awaitNote(t, csr, "MissingSecret", "Waiting for Secret cert-manager/"+theirs.secret.Name+" ")
+	awaitNote(t, csr, "MissingSecret", "Secret cert-manager/"+theirs.secret.Name+" ")
 
 	// Mallory may not use the issuer: whether issuer and Secret are there makes no difference.
 	grantCSRs(t, "mallory")
@@ -124,7 +128,7 @@ func TestCSRReachesNamespaceOfRules(t *testing.T) {
 		for _, secret := range []string{theirs.secret.Name, "missing"} {
 			csr := newCSR(t, b, namespacedSigner+b.namespace+"."+issuer, secret, theirs)
 			createApproved(t, mallory, csr)
-			awaitNote(t, csr, "DeniedReference", fmt.Sprintf("User mallory may not use SelfSignedIssuer %s/%s: ", b.namespace, issuer))
+			awaitNote(t, csr, "DeniedReference", fmt.Sprintf("SelfSignedIssuer %s/%s", b.namespace, issuer))
 		}
 	}
 	if asked.Hits() > 0 {
@@ -141,7 +145,7 @@ func TestCSRChangedAfterApproval(t *testing.T) {
 	csr := newCSR(t, b, namespacedSigner+b.namespace+"."+b.issuer, theirs.secret.Name, theirs)
 	csr.Spec.Usages = append(csr.Spec.Usages, certificatesv1.UsageCertSign)
 	createApproved(t, env.Client, csr)
-	awaitNote(t, csr, "MissingSecret", "Waiting for Secret ")
+	awaitNote(t, csr, "MissingSecret", "Secret ")
 	annotate(t, csr, map[string]string{
 		"experimental.cert-manager.io/request-is-ca":    "true",
 		"experimental.cert-manager.io/request-duration": "12345h",
@@ -149,7 +153,7 @@ func TestCSRChangedAfterApproval(t *testing.T) {
 	if err := createOnce(t.Context(), theirs.secret); err != nil {
 		t.Fatal(err)
 	}
-	awaitNote(t, csr, "CertificateIssued", "Signed with ")
+	awaitNote(t, csr, "CertificateIssued", "Secret ")
 	if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(csr), csr); err != nil {
 		t.Fatal(err)
 	}
@@ -189,9 +193,9 @@ func TestServingSecretAsKey(t *testing.T) {
 		csr := newCSR(t, b, clusterSigner+clusterIssuer, serving.Name, mine)
 		createApproved(t, env.Client, csr)
 		if namespace == "cert-manager" {
-			awaitNote(t, csr, "WaitingForMatchingKey", "Waiting for Secret cert-manager/"+serving.Name+" to hold the private key of this request: it holds another one now")
+			awaitNote(t, csr, "WaitingForMatchingKey", "Secret cert-manager/"+serving.Name+" ")
 		} else {
-			awaitNote(t, csr, "MissingSecret", "Waiting for Secret cert-manager/"+serving.Name+" ")
+			awaitNote(t, csr, "MissingSecret", "Secret cert-manager/"+serving.Name+" ")
 		}
 	}
 }
@@ -227,8 +231,8 @@ func createApproved(t *testing.T, author client.Client, csr *certificatesv1.Cert
 	}
 }
 
-// awaitNote waits for an event about an object.
-func awaitNote(t *testing.T, about client.Object, reason, note string) {
+// awaitNote waits for an event about an object that mentions something.
+func awaitNote(t *testing.T, about client.Object, reason, mention string) {
 	t.Helper()
 	err := insist(t.Context(), func() error {
 		var list eventsv1.EventList
@@ -240,12 +244,12 @@ func awaitNote(t *testing.T, about client.Object, reason, note string) {
 			if event.Regarding.UID != about.GetUID() {
 				continue
 			}
-			if event.Reason == reason && strings.HasPrefix(event.Note, note) {
+			if event.Reason == reason && strings.Contains(event.Note, mention) {
 				return nil
 			}
 			told = append(told, event.Reason+": "+event.Note)
 		}
-		return fmt.Errorf("%s was told %q, want %s: %s", about.GetName(), told, reason, note)
+		return fmt.Errorf("%s was told %q, want %s that mentions %s", about.GetName(), told, reason, mention)
 	})
 	if err != nil {
 		t.Fatal(err)
