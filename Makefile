@@ -43,7 +43,7 @@ CONTROLLER_GEN = $(call tool,tools) controller-gen paths=./api/... \
 	object:headerFile=e2e/modules/tools/header.go.txt crd:headerFile=e2e/modules/tools/header.yaml.txt
 
 # The tests that render generated files: see internal/docgen. Several of them write the same page.
-DOCGEN = go test -p=1 -count=1 -run='^TestGenerated' ./cmd/selfsigned-issuer/app ./controllers
+DOCGEN = go test -p=1 -count=1 -run='^TestGenerated' ./cmd/selfsigned-issuer/app ./controllers ./signer
 
 .PHONY: generate
 generate: ## Generate the CRDs, the deep copies and the reference pages.

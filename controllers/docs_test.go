@@ -39,6 +39,16 @@ func TestGeneratedOutcomesPage(t *testing.T) {
 	}
 }
 
+// TestGeneratedReadiness quotes what the log says about missing permissions.
+func TestGeneratedReadiness(t *testing.T) {
+	missing := missingPermissionsError{"list certificaterequests.cert-manager.io"}
+	quotes := map[string]string{
+		"not allowed":          missing.remedy(""),
+		"namespace not served": describeUnserved("sandbox", namespaceState{notServed: missing.remedy("sandbox")}),
+	}
+	docgen.Quotes(t, "../docs/troubleshooting.md", "readiness: ", quotes)
+}
+
 // outcomeQuotes has the messages as templates, by their reason.
 func outcomeQuotes() map[string]string {
 	quotes := map[string]string{

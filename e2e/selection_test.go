@@ -72,7 +72,7 @@ func issueApproved(t *testing.T, namespace string, key crypto.Signer) {
 	request := newRequest(t, namespace, key)
 	create(t, request)
 	setCondition(t, request, cmapi.CertificateRequestConditionApproved)
-	awaitReady(t, request, cmmeta.ConditionTrue, "Issued", inNamespace("Signed with its own private key from Secret {ns}/key.", namespace))
+	awaitReady(t, request, cmmeta.ConditionTrue, "Issued", "Secret "+namespace+"/key")
 }
 
 // setSelectable gives the CRD of CertificateRequests selectable fields, or takes them away.

@@ -31,11 +31,10 @@ func manyNames(t *testing.T) []byte {
 func TestLargeCSR(t *testing.T) {
 	request := leafRequest(manyNames(t))
 	_, err := signer.Parse(request, signer.Limits{})
-	wantError(t, err, signer.ReasonMalformedRequest, fmt.Sprintf(
-		"spec.request is %d bytes long, and the limit is 36500: ask for fewer names, or raise --max-certificate-size of selfsigned-issuer", len(request.CSR)))
+	wantError(t, err, signer.ReasonMalformedRequest, fmt.Sprint(len(request.CSR)), "36500")
 
 	_, err = signer.Parse(request, signer.Limits{MaxCertificateSize: len(request.CSR) - 1})
-	wantError(t, err, signer.ReasonMalformedRequest, fmt.Sprintf("the limit is %d", len(request.CSR)-1))
+	wantError(t, err, signer.ReasonMalformedRequest, fmt.Sprint(len(request.CSR)-1))
 
 	candidate, err := signer.Parse(request, signer.Limits{MaxCertificateSize: len(request.CSR)})
 	if err != nil {
@@ -53,12 +52,12 @@ func TestLargeCSR(t *testing.T) {
 func TestPrivateKeyLimit(t *testing.T) {
 	data := paddedTo(encodePKCS8(t, p256()), 20000)
 	_, err := signer.ParsePrivateKey(data, signer.Limits{})
-	wantError(t, err, signer.ReasonUnusableKey, "it is 20000 bytes long, and the limit is 13000: store only the private key, or raise --max-private-key-size of selfsigned-issuer")
+	wantError(t, err, signer.ReasonUnusableKey, "20000", "13000")
 	if _, err := signer.ParsePrivateKey(data, signer.Limits{MaxPrivateKeySize: 20000}); err != nil {
 		t.Errorf("with a limit of 20000: %v", err)
 	}
 	_, err = signer.ParsePrivateKey(data, signer.Limits{MaxPrivateKeySize: 19999})
-	wantError(t, err, signer.ReasonUnusableKey, "the limit is 19999")
+	wantError(t, err, signer.ReasonUnusableKey, "19999")
 }
 
 // TestDefaultLimitsAreCertManagers compares with what cert-manager decodes: its

@@ -22,42 +22,46 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/signer"
 )
 
-func TestParseRefuses(t *testing.T) {
+// malformedRequests are refused by Parse.
+func malformedRequests(t *testing.T) map[string]signer.Request {
+	t.Helper()
 	good := encodeCSR(t, named, p256())
-	for name, test := range map[string]struct {
-		request signer.Request
-		want    []string
-	}{
-		"no CSR":                    {leafRequest(nil), []string{"spec.request is not a PEM-encoded certificate request", "no PEM data"}},
-		"certificate":               {leafRequest(encodePEM("CERTIFICATE", []byte{0x30, 0})), []string{"spec.request is not a PEM-encoded certificate request"}},
-		"cut off":                   {leafRequest(good[:len(good)/2]), []string{"spec.request is not a PEM-encoded certificate request"}},
-		"huge":                      {leafRequest(bytes.Repeat([]byte("A"), 1<<20)), []string{"spec.request is 1048576 bytes long, and the limit is 36500: ask for fewer names, or raise --max-certificate-size of selfsigned-issuer"}},
-		"wrong signature":           {leafRequest(forged(t, good)), []string{"the signature of spec.request does not verify"}},
-		"no duration":               {signer.Request{CSR: good}, []string{"duration is 0s: ask for at least 1s"}},
-		"past duration":             {signer.Request{CSR: good, Duration: -time.Hour}, []string{"duration is -1h0m0s: ask for at least 1s"}},
-		"P-224":                     {leafRequest(p224CSR(t)), []string{"spec.request is for an ECDSA key on curve P-224"}},
-		"RSA 1024":                  {leafRequest(rsa1024CSR(t)), []string{"spec.request is for an RSA key of 1024 bits: use 2048 to 8192 bits"}},
-		"unknown key":               {leafRequest(unknownKeyCSR(t, good)), []string{"spec.request is for a kind of key that cannot sign certificates"}},
-		"CA that asks for a leaf":   {leafRequest(csrWithPathLength(t, true, nil)), []string{"IsCA true does not match expected value false"}},
-		"leaf that asks for a CA":   {caRequest(csrWithPathLength(t, false, nil)), []string{"IsCA false does not match expected value true"}},
-		"other key usages":          {leafRequest(csrWith(t, keyUsage(t, x509.KeyUsageCRLSign))), []string{"KeyUsages", "do not match"}},
-		"other extended usages":     {serverRequest(csrWith(t, keyUsage(t, x509.KeyUsageDigitalSignature|x509.KeyUsageKeyEncipherment))), []string{"ExtKeyUsages", "do not match"}},
-		"unknown extended usage":    {serverRequest(csrWith(t, keyUsage(t, leafUsage), extKeyUsage(t, serverAuth, smartcardLogon))), []string{"spec.request asks for extended key usages that spec.usages does not name", "remove them from spec.request: 1.3.6.1.4.1.311.20.2.2"}},
-		"usages repeated":           {signer.Request{CSR: good, Duration: time.Hour, ExtKeyUsage: slices.Repeat([]x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, 100_000)}, []string{"spec.usages has 100000 extended key usages, and the limit is 64: name each usage once"}},
-		"only an unknown usage":     {leafRequest(csrWith(t, extKeyUsage(t, smartcardLogon))), []string{"spec.usages does not name", ": 1.3.6.1.4.1.311.20.2.2"}},
-		"two unknown usages":        {serverRequest(csrWith(t, keyUsage(t, leafUsage), extKeyUsage(t, smartcardLogon, serverAuth, documentSigning))), []string{"spec.usages does not name", ": 1.3.6.1.4.1.311.20.2.2, 1.3.6.1.5.5.7.3.36"}},
-		"unnamed extended usage":    {serverRequest(csrWith(t, keyUsage(t, leafUsage), extKeyUsage(t, serverAuth, clientAuth))), []string{"spec.usages does not name", "add them to spec.usages if it has names for them", ": 1.3.6.1.5.5.7.3.2"}},
-		"extended usage by default": {leafRequest(csrWith(t, keyUsage(t, leafUsage), extKeyUsage(t, serverAuth))), []string{"spec.usages does not name", ": 1.3.6.1.5.5.7.3.1"}},
-		"missing extended usage":    {serverRequest(csrWith(t, keyUsage(t, leafUsage), extKeyUsage(t))), []string{"ExtKeyUsages", "do not match"}},
-		"damaged extended usage":    {leafRequest(csrWith(t, pkix.Extension{Id: pki.OIDExtensionExtendedKeyUsage, Value: []byte{0x30, 1}})), []string{"spec.request is inconsistent"}},
-		"damaged key usages":        {leafRequest(csrWith(t, pkix.Extension{Id: pki.OIDExtensionKeyUsage, Value: []byte{1}})), []string{"spec.request is inconsistent"}},
-		"damaged constraints":       {leafRequest(csrWith(t, pkix.Extension{Id: pki.OIDExtensionBasicConstraints, Value: []byte{0x30, 0x80}})), []string{"spec.request is inconsistent"}},
-		"damaged name constraint":   {caRequest(csrWith(t, pkix.Extension{Id: pki.OIDExtensionNameConstraints, Value: []byte{0x30, 1}})), []string{"spec.request is inconsistent"}},
-		"damaged SAN":               {leafRequest(csrWith(t, pkix.Extension{Id: oidSubjectAltName, Value: []byte{0x30, 2, 0x87, 0}})), []string{"spec.request is not a PEM-encoded certificate request"}},
-	} {
+	return map[string]signer.Request{
+		"no CSR":                    leafRequest(nil),
+		"certificate":               leafRequest(encodePEM("CERTIFICATE", []byte{0x30, 0})),
+		"cut off":                   leafRequest(good[:len(good)/2]),
+		"huge":                      leafRequest(bytes.Repeat([]byte("A"), 1<<20)),
+		"wrong signature":           leafRequest(forged(t, good)),
+		"no duration":               signer.Request{CSR: good},
+		"past duration":             signer.Request{CSR: good, Duration: -time.Hour},
+		"P-224":                     leafRequest(p224CSR(t)),
+		"RSA 1024":                  leafRequest(rsa1024CSR(t)),
+		"unknown key":               leafRequest(unknownKeyCSR(t, good)),
+		"CA that asks for a leaf":   leafRequest(csrWithPathLength(t, true, nil)),
+		"leaf that asks for a CA":   caRequest(csrWithPathLength(t, false, nil)),
+		"other key usages":          leafRequest(csrWith(t, keyUsage(t, x509.KeyUsageCRLSign))),
+		"other extended usages":     serverRequest(csrWith(t, keyUsage(t, x509.KeyUsageDigitalSignature|x509.KeyUsageKeyEncipherment))),
+		"unknown extended usage":    serverRequest(csrWith(t, keyUsage(t, leafUsage), extKeyUsage(t, serverAuth, smartcardLogon))),
+		"usages repeated":           signer.Request{CSR: good, Duration: time.Hour, ExtKeyUsage: slices.Repeat([]x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, 100_000)},
+		"only an unknown usage":     leafRequest(csrWith(t, extKeyUsage(t, smartcardLogon))),
+		"two unknown usages":        serverRequest(csrWith(t, keyUsage(t, leafUsage), extKeyUsage(t, smartcardLogon, serverAuth, documentSigning))),
+		"unnamed extended usage":    serverRequest(csrWith(t, keyUsage(t, leafUsage), extKeyUsage(t, serverAuth, clientAuth))),
+		"extended usage by default": leafRequest(csrWith(t, keyUsage(t, leafUsage), extKeyUsage(t, serverAuth))),
+		"missing extended usage":    serverRequest(csrWith(t, keyUsage(t, leafUsage), extKeyUsage(t))),
+		"damaged extended usage":    leafRequest(csrWith(t, pkix.Extension{Id: pki.OIDExtensionExtendedKeyUsage, Value: []byte{0x30, 1}})),
+		"damaged key usages":        leafRequest(csrWith(t, pkix.Extension{Id: pki.OIDExtensionKeyUsage, Value: []byte{1}})),
+		"damaged constraints":       leafRequest(csrWith(t, pkix.Extension{Id: pki.OIDExtensionBasicConstraints, Value: []byte{0x30, 0x80}})),
+		"damaged name constraint":   caRequest(csrWith(t, pkix.Extension{Id: pki.OIDExtensionNameConstraints, Value: []byte{0x30, 1}})),
+		"damaged SAN":               leafRequest(csrWith(t, pkix.Extension{Id: oidSubjectAltName, Value: []byte{0x30, 2, 0x87, 0}})),
+	}
+}
+
+// TestParseRefuses: TestGeneratedMessages compares the texts.
+func TestParseRefuses(t *testing.T) {
+	for name, request := range malformedRequests(t) {
 		t.Run(name, func(t *testing.T) {
-			_, err := signer.Parse(test.request, signer.Limits{})
-			wantError(t, err, signer.ReasonMalformedRequest, test.want...)
+			_, err := signer.Parse(request, signer.Limits{})
+			wantError(t, err, signer.ReasonMalformedRequest)
 		})
 	}
 }

@@ -32,7 +32,7 @@ func TestSelfSignRefusesAnotherKey(t *testing.T) {
 		t.Error("HasKey is false for the request's key")
 	}
 	_, err := signer.SelfSign(candidate, p384(), signer.Options{}, now)
-	wantError(t, err, signer.ReasonKeyMismatch, "not the one of the request")
+	wantError(t, err, signer.ReasonKeyMismatch)
 }
 
 // TestSelfSignRefusesWhatNobodyCanRead: Go parses the names of a request more
@@ -43,7 +43,7 @@ func TestSelfSignRefusesWhatNobodyCanRead(t *testing.T) {
 	candidate := parse(t, leafRequest(encodeCSR(t, &x509.CertificateRequest{RawSubject: subject}, p256())))
 	for _, policy := range []signer.EmptySubject{"", signer.EmptySubjectReject, signer.EmptySubjectFill} {
 		_, err := signer.SelfSign(candidate, p256(), signer.Options{EmptySubject: policy}, now)
-		wantError(t, err, signer.ReasonSigning, "the certificate would be malformed")
+		wantError(t, err, signer.ReasonSigning)
 	}
 }
 
@@ -183,16 +183,16 @@ func TestPathLength(t *testing.T) {
 		issuer *int
 		csr    *int
 		want   int
-		note   string
+		note   bool
 	}{
-		{nil, nil, none, ""},
-		{nil, new(2), none, "constraint of 2 in the request is not in the certificate"},
-		{new(0), nil, 0, ""},
-		{new(3), nil, 3, ""},
-		{new(3), new(1), 1, ""},
-		{new(3), new(0), 0, ""},
-		{new(1), new(3), 1, ""},
-		{new(0), new(3), 0, ""},
+		{nil, nil, none, false},
+		{nil, new(2), none, true},
+		{new(0), nil, 0, false},
+		{new(3), nil, 3, false},
+		{new(3), new(1), 1, false},
+		{new(3), new(0), 0, false},
+		{new(1), new(3), 1, false},
+		{new(0), new(3), 0, false},
 	} {
 		t.Run(fmt.Sprintf("issuer %s, request %s", show(test.issuer), show(test.csr)), func(t *testing.T) {
 			request := caRequest(csrWithPathLength(t, true, test.csr))
@@ -200,7 +200,11 @@ func TestPathLength(t *testing.T) {
 			if certificate.MaxPathLen != test.want || certificate.MaxPathLenZero != (test.want == 0) {
 				t.Errorf("got %d (zero: %v), want %d", certificate.MaxPathLen, certificate.MaxPathLenZero, test.want)
 			}
-			wantNote(t, result, test.note)
+			if test.note {
+				wantNote(t, result, "2")
+			} else {
+				wantNote(t, result)
+			}
 		})
 	}
 }
@@ -211,7 +215,7 @@ func TestPathLengthWhereItIsNotAllowed(t *testing.T) {
 		if certificate.IsCA || certificate.MaxPathLen != -1 {
 			t.Errorf("CA %v, path length %d; want a leaf without", certificate.IsCA, certificate.MaxPathLen)
 		}
-		wantNote(t, result, "")
+		wantNote(t, result)
 	})
 	t.Run("CA that may not sign certificates", func(t *testing.T) {
 		request := caRequest(encodeCSR(t, named, p256()))
@@ -220,7 +224,7 @@ func TestPathLengthWhereItIsNotAllowed(t *testing.T) {
 		if certificate.MaxPathLen != -1 {
 			t.Errorf("path length %d, want none", certificate.MaxPathLen)
 		}
-		wantNote(t, result, "lack \"cert sign\"")
+		wantNote(t, result, "spec.maxPathLength", "cert sign")
 	})
 }
 
@@ -247,11 +251,11 @@ func TestBackdate(t *testing.T) {
 			if got := certificate.NotAfter.Sub(now); got != test.duration {
 				t.Errorf("notAfter is %s after now, want %s", got, test.duration)
 			}
-			note := ""
 			if test.want != test.backdate {
-				note = fmt.Sprintf("The certificate is backdated by %s instead of the issuer's spec.backdate of %s, because backdating is limited to 0.5 percent of the requested duration (%s).", test.want, test.backdate, test.duration)
+				wantNote(t, result, "spec.backdate", test.want.String(), test.backdate.String(), test.duration.String())
+			} else {
+				wantNote(t, result)
 			}
-			wantNote(t, result, note)
 		})
 	}
 }
@@ -286,14 +290,20 @@ func csrWithPathLength(t *testing.T, isCA bool, length *int) []byte {
 	return encodeCSR(t, &csr, p256())
 }
 
-// wantNote wants exactly one note with the text, or none when it is empty.
-func wantNote(t *testing.T, result signer.Result, text string) {
+// wantNote wants exactly one note that mentions these values, or no note without any.
+func wantNote(t *testing.T, result signer.Result, values ...string) {
 	t.Helper()
-	switch {
-	case text == "" && len(result.Notes) != 0:
-		t.Errorf("got notes %q, want none", result.Notes)
-	case text != "" && (len(result.Notes) != 1 || !strings.Contains(result.Notes[0], text)):
-		t.Errorf("got notes %q, want one with %q", result.Notes, text)
+	if len(values) == 0 && len(result.Notes) == 0 {
+		return
+	}
+	if len(values) == 0 || len(result.Notes) != 1 {
+		t.Errorf("got notes %q, want one: %t", result.Notes, len(values) > 0)
+		return
+	}
+	for _, value := range values {
+		if !strings.Contains(result.Notes[0], value) {
+			t.Errorf("got note %q, want it to mention %s", result.Notes[0], value)
+		}
 	}
 }
 

@@ -133,16 +133,16 @@ func TestWrongKubeconfigEnds(t *testing.T) {
 	if err := os.WriteFile(malformed, []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for path, want := range map[string]string{
-		"/nowhere/kubeconfig": "no access to an API server: stat /nowhere/kubeconfig: no such file or directory; set --kubeconfig, or run in a Pod",
-		malformed:             "no access to an API server: error loading config file",
-		writeKubeconfig(t, "https://bad host:6443"):     `no access to an API server at "https://bad host:6443": `,
-		writeKubeconfig(t, "ftp://api.example.com"):     `no access to an API server at "ftp://api.example.com": want https://HOST:PORT`,
-		writeKubeconfig(t, "https://127.0.0.1:1000000"): `no access to an API server at "https://127.0.0.1:1000000": want https://HOST:PORT`,
+	for path, mention := range map[string]string{
+		"/nowhere/kubeconfig": "/nowhere/kubeconfig",
+		malformed:             "error loading config file",
+		writeKubeconfig(t, "https://bad host:6443"):     `"https://bad host:6443"`,
+		writeKubeconfig(t, "ftp://api.example.com"):     `"ftp://api.example.com"`,
+		writeKubeconfig(t, "https://127.0.0.1:1000000"): `"https://127.0.0.1:1000000"`,
 	} {
 		err := Run(t.Context(), []string{"--kubeconfig=" + path, "--health-probe-bind-address=0", "--metrics-bind-address=0"}, io.Discard, io.Discard)
-		if err == nil || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%s: %v, want one line that begins with %s", path, err, want)
+		if err == nil || !strings.Contains(err.Error(), mention) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v, want one line that mentions %s", path, err, mention)
 		}
 	}
 }
