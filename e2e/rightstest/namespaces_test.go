@@ -11,12 +11,15 @@ import (
 	"testing"
 	"time"
 
+	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
 	"github.com/cert-manager/selfsigned-issuer/e2e/plugin"
 )
 
@@ -59,8 +62,8 @@ func newTenant(t *testing.T, installed *plugin.Installation) *tenant {
 }
 
 // TestNamespaceComesAndGoes serves sandbox and another namespace, of which each thing that it
-// needs is missing in turn: sandbox is served all the time, also after a restart, and the other
-// one as soon as it can be.
+// needs is missing in turn, in the end the namespace itself: sandbox is served all the time, also
+// after a restart, and the other one as soon as it can be.
 func TestNamespaceComesAndGoes(t *testing.T) {
 	installed := install(t, plugin.NamespacedOverlay)
 	b := newTenant(t, installed)
@@ -69,13 +72,11 @@ func TestNamespaceComesAndGoes(t *testing.T) {
 	issueIn(t, sandbox)
 
 	// The namespace is created, and the overlay is applied again.
-	create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: b.name}})
-	create(t, b.role.DeepCopy())
-	create(t, b.binding.DeepCopy())
+	b.create(t)
 	b.awaitServed(t)
 	issueIn(t, b.name)
 
-	// What a deleted namespace takes along.
+	// Only the RoleBinding is removed.
 	remove(t, b.binding)
 	b.expectLeftOut(t, "list certificaterequests.cert-manager.io, list selfsignedissuers.selfsigned.cert-manager.io, list secrets", 2)
 	issueIn(t, sandbox)
@@ -95,6 +96,54 @@ func TestNamespaceComesAndGoes(t *testing.T) {
 	b.grantSecrets(t, "get", "list", "watch")
 	b.awaitServed(t)
 	issueIn(t, b.name)
+
+	// The namespace is deleted with a pending request, and created again.
+	csr, _ := newCSR(t)
+	awaitReason(t, newRequest(t, b.name, "SelfSignedIssuer", csr), cmapi.CertificateRequestReasonPending)
+	b.delete(t)
+	issueIn(t, sandbox)
+	b.expectLeftOut(t, "list certificaterequests.cert-manager.io, list selfsignedissuers.selfsigned.cert-manager.io, list secrets", 6)
+	issueIn(t, sandbox)
+	b.create(t)
+	b.awaitServed(t)
+	issueIn(t, b.name)
+
+	// It is created again before the next check of its permissions.
+	b.delete(t)
+	b.create(t)
+	issueIn(t, b.name)
+	issueIn(t, sandbox)
+}
+
+// create creates the namespace, and applies what its overlay grants.
+func (b *tenant) create(t *testing.T) {
+	t.Helper()
+	create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: b.name}})
+	create(t, b.role.DeepCopy())
+	create(t, b.binding.DeepCopy())
+}
+
+// delete deletes the namespace, and does what the namespace controller does then, which is not
+// there: it deletes what the namespace contains, the permissions first, and finalizes it.
+func (b *tenant) delete(t *testing.T) {
+	t.Helper()
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: b.name}}
+	remove(t, namespace)
+	for _, object := range []client.Object{
+		&rbacv1.RoleBinding{}, &rbacv1.Role{}, &selfsigned.SelfSignedIssuer{}, &corev1.Secret{}, &cmapi.CertificateRequest{},
+	} {
+		if err := env.Client.DeleteAllOf(t.Context(), object, client.InNamespace(b.name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	get(t, namespace)
+	namespace.Spec.Finalizers = nil
+	if err := env.Client.SubResource("finalize").Update(t.Context(), namespace); err != nil {
+		t.Fatal(err)
+	}
+	if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(namespace), namespace); !apierrors.IsNotFound(err) {
+		t.Fatalf("the namespace is still there: %v", err)
+	}
 }
 
 // startBeside starts a process that serves both namespaces. It is ready for sandbox at once.
