@@ -45,9 +45,16 @@ CONTROLLER_GEN = $(call tool,tools) controller-gen paths=./api/... \
 # The tests that render generated files: see internal/docgen. Several of them write the same page.
 DOCGEN = go test -p=1 -count=1 -run='^TestGenerated' ./cmd/selfsigned-issuer/app ./controllers ./signer
 
+# $(call chart-files,DIRECTORY) writes what the chart in DIRECTORY takes from elsewhere, and its page.
+CHART = deploy/charts/selfsigned-issuer
+chart-files = mkdir -p $(1)/files/crds && cp deploy/crds/selfsigned.*.yaml $(1)/files/crds/ && \
+	cp deploy/components/monitoring/prometheus-rule.yaml deploy/components/monitoring/dashboard.json $(1)/files/ && \
+	$(call tool,chartdocs) helm-docs --chart-search-root=$(1) --sort-values-order=file --log-level=warning
+
 .PHONY: generate
-generate: ## Generate the CRDs, the deep copies and the reference pages.
+generate: ## Generate the CRDs, the deep copies, the chart's copies and the reference pages.
 	$(CONTROLLER_GEN) output:crd:dir=deploy/crds
+	$(call chart-files,$(CHART))
 	cd e2e && go run ./cmd/reference
 	$(DOCGEN) -update
 
@@ -60,7 +67,9 @@ verify: ## Fail if `make generate` would change something.
 	for file in "$$generated"/*; do \
 		case "$$file" in *.go) committed=api/v1alpha1 ;; *.md) committed=docs ;; *) committed=deploy/crds ;; esac; \
 		diff -u "$$committed/$${file##*/}" "$$file" || { echo "Run 'make generate'."; exit 1; }; \
-	done
+	done && \
+	cp -R $(CHART) "$$generated/chart" && $(call chart-files,"$$generated/chart") && \
+	{ diff -ru $(CHART) "$$generated/chart" || { echo "Run 'make generate'."; exit 1; }; }
 
 .PHONY: demo-svg
 demo-svg: ## Record the demo for the README.
@@ -225,4 +234,5 @@ render: ## Print what $OVERLAY installs with the image $IMAGE, for kubectl.
 # VERSION is one that does not exist yet, such as v0.1.0.
 .PHONY: release-prepare
 release-prepare: ## Write $VERSION and $REGISTRY into the manifests, the chart, the docs and the changelog.
-	cd e2e && go run ./cmd/release -version=$(VERSION) -registry=$(REGISTRY)
+	cd e2e && go run ./cmd/release -version=$(VERSION) -registry=$(REGISTRY) prepare
+	$(call chart-files,$(CHART))

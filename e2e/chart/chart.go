@@ -33,7 +33,8 @@ type Release struct {
 	Values map[string]any
 }
 
-// Render returns the objects of a release of the chart that is in the module.
+// Render returns the objects of a release of the chart that is in the module. Without a version
+// of the module, the chart has its own.
 func (r Release) Render(module toolchain.Module) ([]*unstructured.Unstructured, error) {
 	chart, err := load(module, r.Name)
 	if err != nil {
@@ -74,7 +75,9 @@ func load(module toolchain.Module, name string) (*chartv2.Chart, error) {
 	if err != nil {
 		return nil, err
 	}
-	loaded.Metadata.AppVersion = module.Version // v0.0.0 in the repository
+	if module.Version != "" {
+		loaded.Metadata.AppVersion = module.Version // v0.0.0 in the repository
+	}
 	return loaded, nil
 }
 

@@ -47,7 +47,7 @@ func Install(ctx context.Context, c *cluster.Cluster, overlay string) (*Installa
 
 // Find returns an overlay that has been applied already.
 func Find(c *cluster.Cluster, overlay string) (*Installation, error) {
-	i := &Installation{cluster: c}
+	var all []*unstructured.Unstructured
 	steps, err := Steps(overlay)
 	if err != nil {
 		return nil, err
@@ -57,12 +57,19 @@ func Find(c *cluster.Cluster, overlay string) (*Installation, error) {
 		if err != nil {
 			return nil, err
 		}
-		i.Objects = append(i.Objects, objects...)
+		all = append(all, objects...)
 	}
-	if err := i.findDeployment(); err != nil {
+	i, err := Installed(c, all)
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", overlay, err)
 	}
 	return i, nil
+}
+
+// Installed returns an installation of objects that something else has applied already.
+func Installed(c *cluster.Cluster, objects []*unstructured.Unstructured) (*Installation, error) {
+	i := &Installation{cluster: c, Objects: objects}
+	return i, i.findDeployment()
 }
 
 func (i *Installation) findDeployment() error {

@@ -35,6 +35,9 @@ var (
 	imagePattern    = regexp.MustCompile(`image: (\S+)/` + name + `:(\S+)`)
 )
 
+// chart is the version without the leading v, as charts and the changelog have it.
+func (r Release) chart() string { return strings.TrimPrefix(r.Version, "v") }
+
 // Committed returns the release that the manifests in root name.
 func Committed(root string) (Release, error) {
 	content, err := os.ReadFile(filepath.Join(root, deployment))
@@ -81,7 +84,7 @@ func (r Release) Prepare(root string, date time.Time) error {
 			}
 			return nil
 		}
-		if ext := filepath.Ext(path); ext != ".md" && ext != ".yaml" || relative == changelog {
+		if !slices.Contains([]string{".md", ".yaml", ".gotmpl"}, filepath.Ext(path)) || relative == changelog {
 			return nil
 		}
 		return edit(path, func(page string) (string, error) { return r.replace(page, before), nil })
@@ -106,9 +109,11 @@ func edit(path string, change func(string) (string, error)) error {
 // replace writes r where a page names before: as an image, a chart, a base of kustomize, or an
 // address of the release. Prose about a version stays as it is.
 func (r Release) replace(page string, before Release) string {
-	version := regexp.MustCompile(`(?m)(` + name + `:|\?ref=|refs/tags/|releases/(?:download|tag)/|--version[= ]|^(?:version|appVersion): )` +
+	version := regexp.MustCompile(`(?m)(` + name + `:|\?ref=|refs/tags/|releases/(?:download|tag)/|^appVersion: )` +
 		regexp.QuoteMeta(before.Version) + `($|[^0-9A-Za-z.-])`)
 	page = version.ReplaceAllString(page, "${1}"+r.Version+"${2}")
+	chart := regexp.MustCompile(`(?m)(--version[= ]|^version: |charts/` + name + `:)` + regexp.QuoteMeta(before.chart()) + `($|[^0-9A-Za-z.-])`)
+	page = chart.ReplaceAllString(page, "${1}"+r.chart()+"${2}")
 	oldHost, oldOrganization, _ := strings.Cut(before.Registry, "/")
 	host, organization, _ := strings.Cut(r.Registry, "/")
 	return strings.NewReplacer(
@@ -125,7 +130,7 @@ var unreleasedLink = regexp.MustCompile(`(?m)^\[Unreleased\]: (.*/` + name + `)/
 
 // log begins a new section of the changelog for what has been unreleased.
 func (r Release) log(page string, date time.Time) (string, error) {
-	version := strings.TrimPrefix(r.Version, "v")
+	version := r.chart()
 	if strings.Contains(page, "\n## ["+version+"]") {
 		return "", fmt.Errorf("it has a section for %s already", r.Version)
 	}
