@@ -70,24 +70,26 @@ func (r Release) Prepare(root string, date time.Time) error {
 	if err := edit(filepath.Join(root, compatibility), r.addCompatibility); err != nil {
 		return err
 	}
-	return filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
+	for _, directory := range []string{".", "deploy", "docs"} {
+		if err := r.replaceBelow(os.DirFS(root), root, directory, before); err != nil {
 			return err
 		}
-		relative, err := filepath.Rel(root, path)
-		if err != nil || relative == "." {
+	}
+	return nil
+}
+
+// replaceBelow edits the files of a directory, and of those below it unless it is the root.
+func (r Release) replaceBelow(files fs.FS, root, directory string, before Release) error {
+	return fs.WalkDir(files, directory, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
 			return err
-		}
-		if entry.IsDir() {
-			if !slices.Contains([]string{"deploy", "docs"}, strings.Split(filepath.ToSlash(relative), "/")[0]) {
-				return fs.SkipDir
-			}
+		case entry.IsDir() && directory == "." && path != ".":
+			return fs.SkipDir
+		case entry.IsDir() || path == changelog || !slices.Contains([]string{".md", ".yaml", ".gotmpl"}, filepath.Ext(path)):
 			return nil
 		}
-		if !slices.Contains([]string{".md", ".yaml", ".gotmpl"}, filepath.Ext(path)) || relative == changelog {
-			return nil
-		}
-		return edit(path, func(page string) (string, error) { return r.replace(page, before), nil })
+		return edit(filepath.Join(root, path), func(page string) (string, error) { return r.replace(page, before), nil })
 	})
 }
 
