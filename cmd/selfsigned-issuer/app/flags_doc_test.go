@@ -31,7 +31,7 @@ shows. ` + "`selfsigned-issuer --help`" + ` prints the same.
 
 Exit status: 0 after SIGINT or SIGTERM; 2 for a wrong flag or value, with one line that says
 what is wanted; 1 for any other failure, with one line that says why.
-[Troubleshooting](troubleshooting.md#the-process-ends) has these lines.
+[Troubleshooting](troubleshooting.md#selfsigned-issuer-exits) has these lines.
 `
 
 func renderFlagsPage() string {

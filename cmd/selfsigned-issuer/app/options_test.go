@@ -47,20 +47,14 @@ var otherMistakes = []string{
 	"--kubeconfig=testdata/kubeconfig",
 }
 
-// TestGeneratedExitErrors compares the last line of the program, word by word, and quotes what is
-// wrong with flags on docs/troubleshooting.md.
+// TestGeneratedExitErrors compares the last line of the program, word by word.
 func TestGeneratedExitErrors(t *testing.T) {
 	var text strings.Builder
-	var quoted []string
 	for _, args := range slices.Concat(refusedFlags, otherMistakes) {
 		err := Run(t.Context(), strings.Fields(args), io.Discard, io.Discard)
 		fmt.Fprintf(&text, "%s\n  %v\n", args, err)
-		if slices.Contains(refusedFlags, args) {
-			quoted = append(quoted, strings.TrimSuffix(fmt.Sprint(err), "; see --help"))
-		}
 	}
 	docgen.File(t, "testdata/exit-errors.txt", text.String())
-	docgen.Quotes(t, "../../../docs/troubleshooting.md", "flags: ", map[string]string{"all": strings.Join(quoted, "`<br>`")})
 }
 
 func TestAcceptedFlags(t *testing.T) {
