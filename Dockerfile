@@ -5,9 +5,11 @@
 # the program's version comes.
 
 # The compiler runs on the machine's own platform, whatever platform the image is for.
-FROM --platform=$BUILDPLATFORM docker.io/library/golang:1.26.8 AS build
+FROM --platform=$BUILDPLATFORM docker.io/library/golang:1.26.8@sha256:3c3e25a4da13fd0478eed2df1eb35a0e667094a7124d3993a6a1d30f71c17e79 AS build
+ARG TARGETPLATFORM
 ARG TARGETOS
 ARG TARGETARCH
+ARG TARGETVARIANT
 # v1.0.0: the program uses that validated FIPS 140-3 module of Go, and nothing else.
 ARG GOFIPS140=off
 # The commit's time, for the file's: the same commit makes the same image.
@@ -16,12 +18,13 @@ WORKDIR /src
 COPY . .
 RUN --mount=type=cache,target=/go/pkg/mod \
     --mount=type=cache,target=/root/.cache/go-build \
-    GOOS=$TARGETOS GOARCH=$TARGETARCH GOFIPS140=$GOFIPS140 make build && \
-    touch --date=@$SOURCE_DATE_EPOCH bin/selfsigned-issuer
+    GOOS=$TARGETOS GOARCH=$TARGETARCH GOARM=${TARGETVARIANT#v} GOFIPS140=$GOFIPS140 make build BIN=bin/$TARGETPLATFORM && \
+    touch --date=@$SOURCE_DATE_EPOCH bin/$TARGETPLATFORM/selfsigned-issuer
 
 # Nothing but the program: no shell, no package manager, no CA certificates. The API
 # server's CA comes with the ServiceAccount.
 FROM scratch
+ARG TARGETPLATFORM
 ARG VERSION
 ARG REVISION
 LABEL org.opencontainers.image.title="selfsigned-issuer" \
@@ -32,7 +35,7 @@ LABEL org.opencontainers.image.title="selfsigned-issuer" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="$VERSION" \
       org.opencontainers.image.revision="$REVISION"
-COPY --from=build /src/bin/selfsigned-issuer /selfsigned-issuer
+COPY --from=build /src/bin/$TARGETPLATFORM/selfsigned-issuer /selfsigned-issuer
 # By number, so that Kubernetes can see that it is not root.
 USER 65532:65532
 ENTRYPOINT ["/selfsigned-issuer"]

@@ -180,10 +180,11 @@ build: ## Build $$BIN/selfsigned-issuer for $GOOS and $GOARCH, with its version 
 
 # What `make image` makes. The manifests in deploy name the image of the release instead.
 IMAGE ?= selfsigned-issuer:dev
-# For another platform, such as linux/arm64, or for several: linux/amd64,linux/arm64 makes a
-# manifest list. Older buildah does not set BUILDPLATFORM itself.
+# For another platform, such as linux/arm64, or for several, separated by commas: that makes one
+# image index. Older buildah does not set BUILDPLATFORM itself.
 PLATFORM ?=
-PLATFORM_FLAGS = $(if $(PLATFORM),--platform=$(PLATFORM) --build-arg=BUILDPLATFORM=linux/$(shell go env GOHOSTARCH))
+# The platforms of a release.
+PLATFORMS = linux/amd64,linux/arm64,linux/arm/v7,linux/ppc64le,linux/s390x
 comma := ,
 SEVERAL = $(findstring $(comma),$(PLATFORM))
 # FIPS=1: cryptography from Go's validated FIPS 140-3 module alone.
@@ -194,21 +195,26 @@ SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null)
 VERSION = $(shell git describe --tags --always --dirty)
 IMAGE_ARGS = VERSION=$(VERSION) REVISION=$(shell git rev-parse HEAD) \
 	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) GOFIPS140=$(if $(FIPS),v1.0.0,off)
-# More flags for the builder.
+# More flags for the builder, to build and to push.
 IMAGE_FLAGS ?=
+PUSH_FLAGS ?=
 # The first one that works here.
 BUILDER ?= $(shell for b in docker podman buildah; do $$b info >/dev/null 2>&1 && echo $$b && break; done)
 DOCKER = $(filter docker,$(BUILDER))
-# podman and buildah name a manifest list in another way, and add to an earlier one of that name.
+# podman and buildah name an index in another way, and add to an earlier one of that name.
 LIST = $(if $(DOCKER),,$(SEVERAL))
+# $(call build-image,PLATFORM,NAME). docker would put the time into provenance of its own.
+build-image = SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) $(BUILDER) $(if $(DOCKER),$(if $(SEVERAL),buildx)) build \
+	$(if $(1),--platform=$(1) --build-arg=BUILDPLATFORM=linux/$(shell go env GOHOSTARCH)) $(IMAGE_ARGS:%=--build-arg=%) \
+	$(if $(DOCKER),--provenance=false,--timestamp=$(SOURCE_DATE_EPOCH)) $(IMAGE_FLAGS) $(2) .
 
 .PHONY: image
 image: ## Build the image $IMAGE with docker, podman or buildah ($PLATFORM: for which platforms; FIPS=1).
 	@test -n '$(BUILDER)' || { echo "make image needs docker, podman or buildah"; exit 1; }
 	$(if $(LIST),@$(BUILDER) manifest rm $(IMAGE) >/dev/null 2>&1 || true)
-	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) $(BUILDER) $(if $(LIST),,$(if $(SEVERAL),buildx)) build \
-		$(PLATFORM_FLAGS) $(IMAGE_ARGS:%=--build-arg=%) $(if $(DOCKER),,--timestamp=$(SOURCE_DATE_EPOCH)) \
-		$(IMAGE_FLAGS) $(if $(LIST),--manifest,--tag)=$(IMAGE) .
+	# One after the other, as the order in the index is a part of its digest.
+	set -e; $(if $(LIST),for platform in $(subst $(comma), ,$(PLATFORM)); do \
+		$(call build-image,$$platform,--manifest=$(IMAGE)); done,$(call build-image,$(PLATFORM),--tag=$(IMAGE)))
 
 # docker has to push several platforms while it builds them, unless it has containerd's store.
 .PHONY: push
@@ -217,7 +223,7 @@ ifneq ($(and $(SEVERAL),$(DOCKER)),) # in this order: DOCKER asks every builder
 	$(MAKE) image IMAGE_FLAGS="$(IMAGE_FLAGS) --push"
 else
 	$(MAKE) image
-	$(BUILDER) $(if $(LIST),manifest push --all,push) $(IMAGE) $(if $(DOCKER),,docker://$(IMAGE))
+	$(BUILDER) $(if $(LIST),manifest push --all,push) $(PUSH_FLAGS) $(IMAGE) $(if $(DOCKER),,docker://$(IMAGE))
 endif
 
 .PHONY: sbom
@@ -230,6 +236,22 @@ OVERLAY ?= deploy/overlays/default
 .PHONY: render
 render: ## Print what $OVERLAY installs with the image $IMAGE, for kubectl.
 	@$(call tool,tools) kustomize build $(OVERLAY) | sed 's|image: .*/selfsigned-issuer:.*|image: $(IMAGE)|'
+
+# Where the assets of a release go, and how one is rendered: $(call asset,FILE,KUSTOMIZATIONS).
+DIST ?= dist
+asset = set -e; for base in $(2); do echo ---; $(call tool,tools) kustomize build deploy/$$base; done >$(DIST)/$(1)
+
+.PHONY: release-artifacts
+release-artifacts: ## Write the assets of a release to $DIST: manifests, chart, SBOM and checksums.
+	rm -rf $(DIST) && mkdir -p $(DIST)
+	$(call asset,install.yaml,namespace overlays/default)
+	$(call asset,install-production.yaml,namespace overlays/production)
+	$(call asset,install-admin.yaml,namespace admin)
+	$(call asset,install-namespaced.yaml,overlays/namespaced overlays/namespaced/namespaces/sandbox)
+	$(call asset,crds.yaml,crds)
+	cd e2e && SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) go run ./cmd/release -output=$(abspath $(DIST)) package
+	$(MAKE) sbom && cp $(BIN)/selfsigned-issuer.cdx.json $(DIST)/
+	cd $(DIST) && sha256sum -- * >checksums.txt
 
 # VERSION is one that does not exist yet, such as v0.1.0.
 .PHONY: release-prepare

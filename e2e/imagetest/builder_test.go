@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -47,7 +48,7 @@ func (b builder) build(t *testing.T, name string, args ...string) string {
 func (b builder) makeImage(t *testing.T, name, folder string, variables ...string) string {
 	t.Helper()
 	stage := t.TempDir()
-	binary := filepath.Join(stage, "src/bin", program)
+	binary := filepath.Join(stage, "src/bin/linux", runtime.GOARCH, program)
 	t.Setenv("GOOS", "linux")
 	run(t, "make", "--no-print-directory", "-C", folder, "build", "BIN="+filepath.Dir(binary))
 	committed := commitTime(t, folder)

@@ -15,8 +15,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
 
+	"github.com/cert-manager/selfsigned-issuer/e2e/chart"
+	"github.com/cert-manager/selfsigned-issuer/e2e/manifest"
 	"github.com/cert-manager/selfsigned-issuer/e2e/plugin"
+	"github.com/cert-manager/selfsigned-issuer/e2e/toolchain"
 )
 
 // installation is one way to install, and how its process is made to use all of its rights.
@@ -34,7 +38,15 @@ var installations = []installation{
 	{overlay: "e2e/testdata/no-secret-watch"},
 	{overlay: plugin.NamespacedOverlay, namespaces: []string{sandbox}, use: refuseClusterIssuer},
 	{overlay: "e2e/testdata/namespaced-metrics", namespaces: []string{sandbox, second}, use: scrapeWithCertificate},
+	{overlay: chartWith + "{kubernetesCSRs: {enabled: true}}", use: signKubernetesCSR},
+	{
+		overlay:    chartWith + "{app: {namespaces: [sandbox, second], watchSecrets: false}, metrics: {tls: {enabled: true}}}",
+		namespaces: []string{sandbox, second}, use: scrapeWithCertificate,
+	},
 }
+
+// chartWith begins the name of an installation by the Helm chart, with these values.
+const chartWith = "chart with "
 
 // metricsTLS is the default overlay with the component metrics-tls.
 const metricsTLS = "e2e/testdata/metrics-tls"
@@ -108,12 +120,38 @@ func start(t *testing.T, overlay string, metrics *authority) *plugin.Installatio
 
 func install(t *testing.T, overlay string) *plugin.Installation {
 	t.Helper()
-	installed, err := plugin.Install(t.Context(), env.Cluster, overlay)
+	var installed *plugin.Installation
+	var err error
+	if values, ok := strings.CutPrefix(overlay, chartWith); ok {
+		installed, err = installChart(t, values)
+	} else {
+		installed, err = plugin.Install(t.Context(), env.Cluster, overlay)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { uninstall(t, installed) })
 	return installed
+}
+
+func installChart(t *testing.T, text string) (*plugin.Installation, error) {
+	t.Helper()
+	values := map[string]any{}
+	if err := yaml.UnmarshalStrict([]byte(text), &values); err != nil {
+		return nil, err
+	}
+	root, err := toolchain.Root()
+	if err != nil {
+		return nil, err
+	}
+	objects, err := chart.Release{Name: "selfsigned-issuer", Namespace: ownHome, Values: values}.Render(toolchain.Module{Dir: root})
+	if err != nil {
+		return nil, err
+	}
+	if err := manifest.Apply(t.Context(), env.Cluster.AdminConfig(), objects...); err != nil {
+		return nil, err
+	}
+	return plugin.Installed(env.Cluster, objects)
 }
 
 // uninstall takes back the rights; the kinds and namespaces stay for the next installation.

@@ -9,7 +9,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -20,8 +19,7 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/certmanager"
 	"github.com/cert-manager/selfsigned-issuer/e2e/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/lab"
-	"github.com/cert-manager/selfsigned-issuer/e2e/manifest"
-	"github.com/cert-manager/selfsigned-issuer/e2e/toolchain"
+	"github.com/cert-manager/selfsigned-issuer/e2e/monitoring"
 )
 
 // env has an API server that writes down every request, and the kinds of cert-manager and of
@@ -76,33 +74,11 @@ func prepare(ctx context.Context) error {
 	if err := cm.InstallCRDs(ctx); err != nil {
 		return err
 	}
-	if err := installPrometheusKinds(ctx); err != nil {
+	if err := monitoring.InstallCRDs(ctx, env.Cluster.AdminConfig()); err != nil {
 		return err
 	}
 	for _, name := range []string{ownHome, sandbox, second, unserved, clusterKey} {
 		if err := env.Client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// installPrometheusKinds installs what deploy/components/monitoring uses.
-func installPrometheusKinds(ctx context.Context) error {
-	operator, err := toolchain.FindModule(ctx, "prometheus", "github.com/prometheus-operator/prometheus-operator")
-	if err != nil {
-		return err
-	}
-	for _, kind := range []string{"servicemonitors", "prometheusrules"} {
-		content, err := os.ReadFile(filepath.Join(operator.Dir, "example/prometheus-operator-crd/monitoring.coreos.com_"+kind+".yaml"))
-		if err != nil {
-			return err
-		}
-		definitions, err := manifest.Decode(content)
-		if err != nil {
-			return err
-		}
-		if err := manifest.Apply(ctx, env.Cluster.AdminConfig(), definitions...); err != nil {
 			return err
 		}
 	}
