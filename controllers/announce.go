@@ -19,6 +19,7 @@ func (r *run) announce(key types.NamespacedName) {
 	if v.state() != pending {
 		r.waits.forget(key)
 		r.written.add(object)
+		r.unconfirmed.forget(key)
 		r.metrics.ended(r.kind.name, v)
 	} else if r.postponed || r.repeated(key) {
 		return

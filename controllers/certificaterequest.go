@@ -4,6 +4,7 @@
 package controllers
 
 import (
+	"cmp"
 	"time"
 
 	cmutil "github.com/cert-manager/cert-manager/pkg/api/util"
@@ -68,6 +69,10 @@ func (r certificateRequest) finished() bool {
 	default:
 		return ready.Reason == cmapi.CertificateRequestReasonFailed || ready.Reason == cmapi.CertificateRequestReasonDenied
 	}
+}
+
+func (r certificateRequest) end() string {
+	return cmp.Or(string(r.cr.Status.Certificate), r.said())
 }
 
 func (r certificateRequest) said() string {

@@ -4,6 +4,7 @@
 package controllers
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -67,6 +68,16 @@ func (r certificateSigningRequest) deniedAlready() bool { return r.denied() }
 
 func (r certificateSigningRequest) finished() bool {
 	return len(r.csr.Status.Certificate) > 0 || csrutil.CertificateSigningRequestIsFailed(r.csr) || r.denied()
+}
+
+func (r certificateSigningRequest) end() string {
+	end := string(r.csr.Status.Certificate)
+	for _, condition := range r.csr.Status.Conditions {
+		if condition.Type == certificatesv1.CertificateFailed {
+			end = cmp.Or(end, condition.Message)
+		}
+	}
+	return end
 }
 
 func (r certificateSigningRequest) said() string { return "" }

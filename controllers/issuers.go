@@ -7,7 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"sync"
+	"slices"
 	"time"
 
 	libapi "github.com/cert-manager/issuer-lib/api/v1alpha1"
@@ -88,16 +88,13 @@ func sameReady(a, b *metav1.Condition) bool {
 // issuerReconciler runs issuer-lib's flow for one kind of issuer, with a guarded status write
 // that is announced once it has succeeded.
 type issuerReconciler struct {
-	library   libcontrollers.IssuerReconciler
-	conflicts *conflicts
-
-	// unconfirmed has the Ready conditions whose write failed with another error than a
-	// conflict: they may have been written nevertheless. Keys are namespaced names.
-	unconfirmed sync.Map
+	library     libcontrollers.IssuerReconciler
+	conflicts   *conflicts
+	unconfirmed unconfirmed[*metav1.Condition]
 }
 
 func newIssuerReconciler(library libcontrollers.IssuerReconciler) *issuerReconciler {
-	return &issuerReconciler{library: library, conflicts: newConflicts()}
+	return &issuerReconciler{library: library, conflicts: newConflicts(), unconfirmed: newUnconfirmed[*metav1.Condition]()}
 }
 
 // Reconcile keeps the Ready condition of one issuer.
@@ -140,9 +137,9 @@ func (a *issuerAttempt) write(ctx context.Context, object client.Object, patch c
 	if err != nil {
 		return err
 	}
-	ready, key := apimeta.FindStatusCondition(status.Conditions, libapi.IssuerConditionTypeReady), client.ObjectKeyFromObject(a.issuer)
+	ready := apimeta.FindStatusCondition(status.Conditions, libapi.IssuerConditionTypeReady)
 	if sameReady(ready, readyOf(a.issuer)) {
-		if before, ok := a.unconfirmed.Load(key); ok && sameReady(ready, before.(*metav1.Condition)) {
+		if slices.ContainsFunc(a.unconfirmed.of(a.issuer), func(before *metav1.Condition) bool { return sameReady(ready, before) }) {
 			a.ready = ready
 		}
 		return nil
@@ -158,7 +155,7 @@ func (a *issuerAttempt) write(ctx context.Context, object client.Object, patch c
 	if a.failure = a.library.Client.Status().Patch(ctx, object, guarded, options...); a.failure == nil {
 		a.ready = ready
 	} else if !isConflict(a.failure) {
-		a.unconfirmed.Store(key, ready)
+		a.unconfirmed.add(a.issuer, ready)
 	}
 	return a.failure
 }
@@ -192,7 +189,7 @@ func (a *issuerAttempt) finish(ctx context.Context, key types.NamespacedName, er
 		return ctrl.Result{}, a.failure
 	}
 	a.conflicts.forget(key)
-	a.unconfirmed.Delete(key)
+	a.unconfirmed.forget(key)
 	if a.ready != nil {
 		a.announce(ctx)
 	} else if errors.Is(err, reconcile.TerminalError(nil)) {

@@ -41,7 +41,8 @@ type requestReconciler struct {
 	metrics  *metrics
 	limits   signer.Limits
 	// conflicts delays the retries of writes that did not find what was read.
-	conflicts *conflicts
+	conflicts   *conflicts
+	unconfirmed unconfirmed[unconfirmedEnd]
 
 	namespaced  bool // cluster issuers are out of reach
 	pollSecrets bool // nobody tells when a Secret changes
@@ -111,6 +112,9 @@ func (r *run) matchIssuer(object client.Object) (libapi.Issuer, types.Namespaced
 // write sends issuer-lib's patch, and notes the answer: the library takes NotFound for success.
 func (r *run) write(ctx context.Context, object client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
 	r.failure = r.client.Status().Patch(ctx, object, patch, options...)
+	if r.failure != nil && !isConflict(r.failure) && r.verdict.state() != pending {
+		r.unconfirmed.add(r.request.object(), unconfirmedEndOf(r.verdict))
+	}
 	return r.failure
 }
 
@@ -120,6 +124,9 @@ func (r *run) finish(key types.NamespacedName, err error) (ctrl.Result, error) {
 	// What is left is one error or none; Reduce takes it out of the list that issuer-lib made.
 	err = utilerrors.Reduce(utilerrors.FilterOut(err, isVerdict, isUnstated))
 	r.endMismatch(key)
+	if r.verdict == nil && err == nil {
+		err = r.confirm(r.ctx)
+	}
 	switch {
 	case r.pause > 0:
 		return ctrl.Result{RequeueAfter: r.pause}, nil
@@ -127,6 +134,7 @@ func (r *run) finish(key types.NamespacedName, err error) (ctrl.Result, error) {
 		if err == nil {
 			r.waits.forget(key)
 			r.conflicts.forget(key)
+			r.unconfirmed.forget(key)
 		}
 		return ctrl.Result{}, err
 	case isConflict(r.failure):

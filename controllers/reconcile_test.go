@@ -73,6 +73,7 @@ func newFixture(t *testing.T, intercepted interceptor.Funcs) fixture {
 	}
 	c := fake.NewClientBuilder().WithScheme(scheme).
 		WithStatusSubresource(&cmapi.CertificateRequest{}).
+		WithIndex(&cmapi.CertificateRequest{}, "metadata.name", func(o client.Object) []string { return []string{o.GetName()} }).
 		WithObjects(approvedRequest(t, key, now.AddDate(-10, 0, 0)), secretWith(t, key), readyIssuer()).
 		WithInterceptorFuncs(intercepted).
 		Build()
@@ -82,6 +83,7 @@ func newFixture(t *testing.T, intercepted interceptor.Funcs) fixture {
 		client:   c,
 		keys:     keyReader{live: c},
 		issuers:  issuerReader{c},
+		requests: requestReader{c},
 		slots:    newReadSlots(),
 		recorder: recorder,
 		clock:    clocktesting.NewFakePassiveClock(now),
@@ -90,7 +92,8 @@ func newFixture(t *testing.T, intercepted interceptor.Funcs) fixture {
 		written:  newWritten(),
 		metrics:  newMetrics(),
 
-		conflicts: newConflicts(),
+		conflicts:   newConflicts(),
+		unconfirmed: newUnconfirmed[unconfirmedEnd](),
 	}}
 }
 

@@ -59,6 +59,10 @@ type request interface {
 	// keySecret names that Secret; its Name is empty when the annotation is.
 	keySecret() types.NamespacedName
 
+	// end is what stands in a finished request: its certificate, or else the message that says
+	// why there is none.
+	end() string
+
 	// status returns the status that says v, and false when the object says it already or
 	// has no place for it.
 	status(v *verdict, now metav1.Time) (any, bool)

@@ -49,7 +49,8 @@ func (o Options) setupRequests(mgr ctrl.Manager, kind requestKind, waits *waits)
 		written:  newWritten(),
 		metrics:  processMetrics,
 
-		conflicts: newConflicts(),
+		conflicts:   newConflicts(),
+		unconfirmed: newUnconfirmed[unconfirmedEnd](),
 
 		namespaced:  o.namespaced(),
 		pollSecrets: o.PollSecrets,

@@ -20,24 +20,30 @@ type requestReader struct {
 // read completes the request. The version that was read need not be the one in the cache: the
 // result is only written if it is.
 func (r requestReader) read(ctx context.Context, kind requestKind, request request) *verdict {
-	object := request.object()
-	list := kind.newList()
-	err := listByName(ctx, r.live, list, client.ObjectKeyFromObject(object))
-	if err != nil {
+	whole, err := r.get(ctx, kind, request.object())
+	switch {
+	case err != nil:
 		return &verdict{situation: unreadableRequest, detail: whyFailed(err), cause: err}
+	case whole == nil:
+		return &verdict{situation: unreadableRequest, detail: "it has been deleted", retryAfter: time.Second}
 	}
-	completed := false
+	request.complete(whole)
+	return nil
+}
+
+// get returns the whole object; nil if it is gone.
+func (r requestReader) get(ctx context.Context, kind requestKind, object client.Object) (whole client.Object, err error) {
+	list := kind.newList()
+	if err := listByName(ctx, r.live, list, client.ObjectKeyFromObject(object)); err != nil {
+		return nil, err
+	}
 	err = apimeta.EachListItem(list, func(item runtime.Object) error {
-		if whole := item.(client.Object); whole.GetUID() == object.GetUID() {
-			request.complete(whole)
-			completed = true
+		if found := item.(client.Object); found.GetUID() == object.GetUID() {
+			whole = found
 		}
 		return nil
 	})
-	if err != nil || !completed {
-		return &verdict{situation: unreadableRequest, detail: "it has been deleted", retryAfter: time.Second}
-	}
-	return nil
+	return whole, err
 }
 
 // completeRequest reads what the cache has left out.

@@ -36,15 +36,7 @@ func newLargeFixture(t *testing.T, list func(*cmapi.CertificateRequestList) erro
 	request.Spec.Request = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: csr})
 	f := newFixture(t, interceptor.Funcs{})
 	server := f.client.(client.WithWatch)
-	f.reconciler.client = interceptor.NewClient(server, interceptor.Funcs{
-		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
-			if err := c.Get(ctx, key, object, options...); err != nil {
-				return err
-			}
-			_, err := stripUnusedFields(object) // as the cache does
-			return err
-		},
-	})
+	f.reconciler.client = stripped(server)
 	f.reconciler.requests = requestReader{interceptor.NewClient(server, interceptor.Funcs{
 		List: func(ctx context.Context, c client.WithWatch, objects client.ObjectList, options ...client.ListOption) error {
 			listed := (&client.ListOptions{}).ApplyOptions(options)
@@ -67,6 +59,19 @@ func newLargeFixture(t *testing.T, list func(*cmapi.CertificateRequestList) erro
 		}
 	}
 	return f
+}
+
+// stripped returns objects as the cache keeps them.
+func stripped(server client.WithWatch) client.Client {
+	return interceptor.NewClient(server, interceptor.Funcs{
+		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+			if err := c.Get(ctx, key, object, options...); err != nil {
+				return err
+			}
+			_, err := stripUnusedFields(object)
+			return err
+		},
+	})
 }
 
 // TestLargeRequests: a request that the cache holds in part is read when it is to be signed,

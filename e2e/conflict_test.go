@@ -126,6 +126,30 @@ func TestLateResultMeetsASuccessor(t *testing.T) {
 	checkNoTrace(t, gone, errorsBefore)
 }
 
+// TestLostAnswer cuts the connection when the API server has done the last write to a request:
+// the certificate is reported all the same, once.
+func TestLostAnswer(t *testing.T) {
+	t.Parallel()
+	namespace, key := newNamespace(t), newKey(t)
+	createKeySecret(t, namespace, key)
+	request, csr := newRequest(t, namespace, key), newCSR(t, namespacedSigner+namespace+".issuer", "key", key)
+	csr.GenerateName, csr.Name = "", namespace
+	for _, path := range []string{
+		"/apis/cert-manager.io/v1/namespaces/" + namespace + "/certificaterequests/.*/status",
+		"/apis/certificates.k8s.io/v1/certificatesigningrequests/" + csr.Name + "/status",
+	} {
+		rule := env.Proxy.Inject(faultproxy.On("PATCH", path), faultproxy.LoseAnswer())
+		t.Cleanup(rule.Remove)
+	}
+	create(t, request)
+	create(t, csr)
+	approve(t, csr)
+	checkIssued(t, request)
+	awaitCSRIssued(t, csr, namespace+"/key")
+	checkEvents(t, request, "CertificateIssued")
+	checkEvents(t, csr, "CertificateIssued")
+}
+
 // TestLateResultMeetsAnotherResult lets an administrator finish a request while the plugin's
 // result is under way. It must not run beside other tests: it counts errors.
 func TestLateResultMeetsAnotherResult(t *testing.T) {

@@ -1,0 +1,98 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"crypto/sha256"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// unconfirmed remembers what was to be written to the status of objects when the write failed
+// with another error than a conflict: the API server may have done it nevertheless. What is
+// found to be written is then reported like any other write.
+type unconfirmed[T any] struct{ writes *cache.LRUExpireCache }
+
+// unconfirmedWrites are the attempts to write one object, the last ones of them.
+type unconfirmedWrites[T any] struct {
+	uid      types.UID
+	attempts []T
+}
+
+const (
+	// Not more writes than there are slots are in progress when the API server stops answering.
+	maxUnconfirmed         = 256
+	maxUnconfirmedAttempts = 4
+	unconfirmedFor         = time.Hour
+)
+
+func newUnconfirmed[T any]() unconfirmed[T] {
+	return unconfirmed[T]{cache.NewLRUExpireCache(maxUnconfirmed)}
+}
+
+// add notes what was to be written to an object.
+func (u unconfirmed[T]) add(object client.Object, attempt T) {
+	attempts := append(u.of(object), attempt)
+	attempts = attempts[max(0, len(attempts)-maxUnconfirmedAttempts):]
+	u.writes.Add(client.ObjectKeyFromObject(object), unconfirmedWrites[T]{object.GetUID(), attempts}, unconfirmedFor)
+}
+
+// of returns what may have been written to an object.
+func (u unconfirmed[T]) of(object client.Object) []T {
+	if known, ok := u.writes.Get(client.ObjectKeyFromObject(object)); ok {
+		if writes := known.(unconfirmedWrites[T]); writes.uid == object.GetUID() {
+			return writes.attempts
+		}
+	}
+	return nil
+}
+
+// forget drops an object that was written or is gone.
+func (u unconfirmed[T]) forget(key types.NamespacedName) { u.writes.Remove(key) }
+
+// unconfirmedEnd is a verdict that ends a request, without the certificate.
+type unconfirmedEnd struct {
+	verdict *verdict
+	digest  [sha256.Size]byte // of what stands in the request then
+}
+
+func unconfirmedEndOf(v *verdict) unconfirmedEnd {
+	end := v.message
+	if v.state() == issued {
+		end = string(v.certificate.PEM)
+	}
+	kept := *v
+	kept.certificate.PEM = nil
+	return unconfirmedEnd{&kept, sha256.Sum256([]byte(end))}
+}
+
+// confirm takes the end of a finished request for that of this run if it was written here and
+// the answer was lost. The cache does not keep what finished a request.
+func (r *run) confirm(ctx context.Context) error {
+	if r.request == nil || !r.request.finished() {
+		return nil
+	}
+	ends := r.unconfirmed.of(r.request.object())
+	if len(ends) == 0 {
+		return nil
+	}
+	if busy, err := r.acquireSlot(ctx); busy || err != nil {
+		return err
+	}
+	whole, err := r.requests.get(ctx, r.kind, r.request.object())
+	if whole == nil || err != nil {
+		return err
+	}
+	digest := sha256.Sum256([]byte(r.kind.wrap(whole).end()))
+	for _, end := range ends {
+		if end.digest == digest {
+			r.verdict = end.verdict
+		}
+	}
+	return nil
+}

@@ -1,0 +1,155 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"strings"
+	"syscall"
+	"testing"
+
+	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	certificatesv1 "k8s.io/api/certificates/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/cert-manager/selfsigned-issuer/signer"
+)
+
+// TestLostAnswer cuts the connection at the last writes to a request, one of which the API
+// server does. The end is reported and counted once, when the request is seen again.
+func TestLostAnswer(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		change func(*cmapi.CertificateRequest)
+		series string
+		events int
+	}{
+		"issued": {func(*cmapi.CertificateRequest) {}, `reason="CertificateIssued",result="issued"`, 1},
+		"failed": {func(r *cmapi.CertificateRequest) { r.Annotations = nil }, `reason="MissingAnnotation",result="failed"`, 1},
+		"denied": {func(r *cmapi.CertificateRequest) {
+			r.Status.Conditions[0].Type = cmapi.CertificateRequestConditionDenied
+		}, `reason="Denied",result="denied"`, 0},
+	} {
+		for _, done := range []int{1, 2} { // the attempt that the API server does
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				writes := 0
+				f := newFixture(t, interceptor.Funcs{
+					SubResourcePatch: func(ctx context.Context, c client.Client, resource string, object client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
+						if writes++; writes == done {
+							if err := applyStatus(ctx, c, resource, object, patch, options...); err != nil {
+								return err
+							}
+						}
+						return syscall.ECONNRESET
+					},
+				})
+				f.change(t, test.change)
+				f.reconciler.client = stripped(f.client.(client.WithWatch))
+				for attempt := range done + 2 {
+					_, err := f.reconcile()
+					if lost := errors.Is(err, syscall.ECONNRESET); lost != (attempt < done) {
+						t.Errorf("attempt %d: %v", attempt, err)
+					}
+					counted := strings.Contains(scrape(t, f.reconciler.metrics), test.series+"} 1")
+					if counted != (attempt >= done) {
+						t.Errorf("attempt %d: counted %t", attempt, counted)
+					}
+				}
+				if writes != done || len(f.recorder.Events) != test.events {
+					t.Errorf("%d writes and %d events, want %d and %d", writes, len(f.recorder.Events), done, test.events)
+				}
+				if left := len(f.reconciler.unconfirmed.writes.Keys()); left > 0 {
+					t.Errorf("%d writes are remembered", left)
+				}
+			})
+		}
+	}
+}
+
+// change changes the request and its status.
+func (f fixture) change(t *testing.T, change func(*cmapi.CertificateRequest)) {
+	t.Helper()
+	request := f.request(t)
+	change(request)
+	whole := request.DeepCopy()
+	if err := f.client.Update(t.Context(), request); err != nil {
+		t.Fatal(err)
+	}
+	whole.ResourceVersion = request.ResourceVersion
+	if err := f.client.Status().Update(t.Context(), whole); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestLostRefusal: what another client writes after an attempt has failed is not reported.
+func TestLostRefusal(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, interceptor.Funcs{
+		SubResourcePatch: func(context.Context, client.Client, string, client.Object, client.Patch, ...client.SubResourcePatchOption) error {
+			return syscall.ECONNRESET
+		},
+	})
+	if _, err := f.reconcile(); !errors.Is(err, syscall.ECONNRESET) {
+		t.Fatal(err)
+	}
+	f.change(t, func(r *cmapi.CertificateRequest) { r.Status.Certificate = []byte("another") })
+	f.reconciler.client = stripped(f.client.(client.WithWatch))
+	if _, err := f.reconcile(); err != nil {
+		t.Fatal(err)
+	}
+	if len(f.recorder.Events) > 0 || strings.Contains(scrape(t, f.reconciler.metrics), `issued"} 1`) {
+		t.Error("the certificate of another client was reported")
+	}
+	if left := len(f.reconciler.unconfirmed.writes.Keys()); left > 0 {
+		t.Errorf("%d writes are remembered", left)
+	}
+}
+
+// TestUnconfirmedIsBounded: of one object the last attempts are remembered, and of a successor
+// of the same name none of them.
+func TestUnconfirmedIsBounded(t *testing.T) {
+	t.Parallel()
+	writes, object := newUnconfirmed[int](), waitingFor("request")
+	for i := range 10 * maxUnconfirmed {
+		another := object.DeepCopy()
+		another.Name, another.UID = "another", types.UID(rune(i))
+		writes.add(another, i)
+		writes.add(object, i)
+	}
+	if got := writes.of(object); len(got) != maxUnconfirmedAttempts || got[len(got)-1] != 10*maxUnconfirmed-1 {
+		t.Errorf("remembered are %v, want the last %d", got, maxUnconfirmedAttempts)
+	}
+	object.UID = "successor"
+	if got := writes.of(object); len(got) > 0 {
+		t.Errorf("for a successor %v are remembered", got)
+	}
+}
+
+// TestEnds: the end of a request in the API server is that of the verdict that was written.
+func TestEnds(t *testing.T) {
+	t.Parallel()
+	for _, v := range []*verdict{
+		{situation: isIssued, message: "Issued.", certificate: signer.Result{PEM: []byte("certificate")}},
+		{situation: missingAnnotation, message: "Failed."},
+	} {
+		cr, csr := certificateRequest{waitingFor("request")}, certificateSigningRequest{csr: &certificatesv1.CertificateSigningRequest{}}
+		if status, ok := cr.status(v, metav1.Now()); ok {
+			cr.cr.Status = status.(cmapi.CertificateRequestStatus)
+		}
+		if status, ok := csr.status(v, metav1.Now()); ok {
+			csr.csr.Status = status.(certificatesv1.CertificateSigningRequestStatus)
+		}
+		for _, request := range []request{cr, csr} {
+			if written := sha256.Sum256([]byte(request.end())); written != unconfirmedEndOf(v).digest {
+				t.Errorf("%T ends with %q after %s", request, request.end(), v.situation)
+			}
+		}
+	}
+}
