@@ -73,7 +73,7 @@ func TestPauseAndResume(t *testing.T) {
 }
 
 func TestUsage(t *testing.T) {
-	p := shell(t, "READY; while :; do :; done")
+	p := shell(t, "head -c 1000000 /dev/zero >/dev/null; READY; while :; do :; done")
 	var last Usage
 	eventually(t, "CPU time grows", func() bool {
 		usage, err := p.Usage()
@@ -85,6 +85,9 @@ func TestUsage(t *testing.T) {
 	})
 	if last.RSS <= 0 || last.PeakRSS < last.RSS {
 		t.Errorf("memory %d, peak %d", last.RSS, last.PeakRSS)
+	}
+	if last.Read < 1_000_000 || last.Read > 1_100_000 {
+		t.Errorf("%d bytes read, want a million and the programs' libraries", last.Read)
 	}
 	if err := p.Kill(); err != nil {
 		t.Fatal(err)

@@ -14,6 +14,9 @@ type Usage struct {
 	// 0 once the process has ended. (The maximum that wait(2) reports is of no use: it
 	// starts from the memory of the parent.)
 	RSS, PeakRSS int64
+	// Read is how many bytes the process has read from connections and files, with read(2);
+	// 0 once it has ended.
+	Read int64
 }
 
 // Usage returns what the process has consumed so far. While the process runs it needs

@@ -28,6 +28,10 @@ func readUsage(pid int) (Usage, error) {
 	if err != nil {
 		return Usage{}, err
 	}
+	io, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", pid))
+	if err != nil {
+		return Usage{}, err
+	}
 	usage := Usage{CPU: cpu}
 	if usage.RSS, err = parseStatus(string(status), "VmRSS:"); err != nil {
 		return Usage{}, err
@@ -35,7 +39,8 @@ func readUsage(pid int) (Usage, error) {
 	if usage.PeakRSS, err = parseStatus(string(status), "VmHWM:"); err != nil {
 		return Usage{}, err
 	}
-	return usage, nil
+	usage.Read, err = parseStatus(string(io), "rchar:")
+	return usage, err
 }
 
 // parseStat returns utime + stime, fields 14 and 15 of /proc/<pid>/stat (proc_pid_stat(5)).
@@ -58,12 +63,17 @@ func parseStat(stat string) (time.Duration, error) {
 	return time.Duration(user+system) * tick, nil
 }
 
-// parseStatus returns a size of /proc/<pid>/status (proc_pid_status(5)) in bytes.
+// parseStatus returns a size of /proc/<pid>/status or /proc/<pid>/io (proc_pid_status(5),
+// proc_pid_io(5)) in bytes.
 func parseStatus(status, key string) (int64, error) {
 	for line := range strings.Lines(status) {
 		if value, found := strings.CutPrefix(line, key); found {
-			kib, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
-			return kib << 10, err
+			number, inKiB := strings.CutSuffix(strings.TrimSpace(value), " kB")
+			size, err := strconv.ParseInt(number, 10, 64)
+			if inKiB {
+				size <<= 10
+			}
+			return size, err
 		}
 	}
 	// A zombie has no memory and no such lines.
