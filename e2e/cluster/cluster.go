@@ -30,6 +30,8 @@ type Options struct {
 	Report toolchain.Reporter
 	// APIServerArgs is appended to kube-apiserver's arguments, and wins over them.
 	APIServerArgs []string
+	// EtcdArgs is appended to etcd's arguments, and wins over them.
+	EtcdArgs []string
 	// ControllerManager adds kube-controller-manager. Without it namespaces are not
 	// deleted, nothing is garbage collected and aggregated ClusterRoles stay empty.
 	ControllerManager bool

@@ -18,7 +18,7 @@ const etcdURL = "unix://" + etcdSocket
 
 func (c *Cluster) startEtcd(ctx context.Context) error {
 	const peerURL = "unix://" + etcdPeerSocket
-	etcd, err := c.start("etcd", c.programs.etcd,
+	args := []string{
 		"--name=default",
 		"--data-dir="+etcdData,
 		"--listen-client-urls="+etcdURL,
@@ -28,7 +28,8 @@ func (c *Cluster) startEtcd(ctx context.Context) error {
 		"--initial-cluster=default="+peerURL,
 		// A crash of a process loses nothing without fsync, only one of the machine does.
 		"--unsafe-no-fsync",
-	)
+	}
+	etcd, err := c.start("etcd", c.programs.etcd, append(args, c.opts.EtcdArgs...)...)
 	if err != nil {
 		return err
 	}
@@ -37,14 +38,19 @@ func (c *Cluster) startEtcd(ctx context.Context) error {
 }
 
 func (c *Cluster) etcdHealthy(ctx context.Context) error {
-	transport := &http.Transport{
-		DisableKeepAlives: true,
+	client := c.EtcdClient()
+	defer client.CloseIdleConnections()
+	_, err := get(ctx, client, "http://etcd/readyz")
+	return err
+}
+
+// EtcdClient returns an HTTP client that connects to etcd whatever host a URL names.
+func (c *Cluster) EtcdClient() *http.Client {
+	return &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", c.path(etcdSocket))
 		},
-	}
-	_, err := get(ctx, &http.Client{Transport: transport}, "http://etcd/readyz")
-	return err
+	}}
 }
 
 // Etcd returns the running, or last run, etcd.

@@ -50,6 +50,8 @@ type Options struct {
 	PluginArgs []string
 	// AuditLog makes the API server write down every request.
 	AuditLog bool
+	// EtcdArgs are added to etcd's arguments.
+	EtcdArgs []string
 	// FaultProxy puts a proxy between the API server and the plugin.
 	FaultProxy bool
 	// ControllerManager adds kube-controller-manager, without which no namespace is deleted.
@@ -65,7 +67,7 @@ type Lab struct {
 	Installation *plugin.Installation
 	Plugin       *plugin.Plugin
 	Proxy        *faultproxy.Proxy
-	Client       client.Client // as cluster administrator
+	Client       client.WithWatch // as cluster administrator
 
 	// Binary is the plugin's program.
 	Binary string
@@ -94,6 +96,7 @@ func (l *Lab) start(ctx context.Context, options Options) error {
 	}
 	if l.Cluster, err = cluster.Start(ctx, cluster.Options{
 		Report: options.Report, AuditLog: options.AuditLog, ControllerManager: options.ControllerManager,
+		EtcdArgs: options.EtcdArgs,
 	}); err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ func (i *Installation) environment() ([]string, error) {
 		value := variable.Value
 		if variable.ValueFrom != nil {
 			var err error
-			if value, err = i.valueFrom(variable.ValueFrom); err != nil {
+			if value, err = i.valueFrom(variable.ValueFrom, container); err != nil {
 				return nil, fmt.Errorf("environment variable %s: %w", variable.Name, err)
 			}
 		}
@@ -28,9 +28,13 @@ func (i *Installation) environment() ([]string, error) {
 	return environment, nil
 }
 
-func (i *Installation) valueFrom(source *corev1.EnvVarSource) (string, error) {
-	if source.FieldRef == nil || source.FieldRef.FieldPath != "metadata.namespace" {
+func (i *Installation) valueFrom(source *corev1.EnvVarSource, container corev1.Container) (string, error) {
+	switch {
+	case source.FieldRef != nil && source.FieldRef.FieldPath == "metadata.namespace":
+		return i.Deployment.Namespace, nil
+	case source.ResourceFieldRef != nil && source.ResourceFieldRef.Resource == "limits.memory":
+		return fmt.Sprint(container.Resources.Limits.Memory().Value()), nil // as earlier versions have it
+	default:
 		return "", fmt.Errorf("the test environment does not know %v", source)
 	}
-	return i.Deployment.Namespace, nil
 }
