@@ -324,13 +324,3 @@ func TestDroppedEventsAreLoggedOncePerMinute(t *testing.T) {
 		}
 	})
 }
-
-func heap() int64 {
-	var stats runtime.MemStats
-	for range 3 { // finalizers and pools take more than one
-		runtime.GC()
-		runtime.Gosched()
-	}
-	runtime.ReadMemStats(&stats)
-	return int64(stats.HeapAlloc)
-}

@@ -96,15 +96,11 @@ func (r *namespaceRunner) ask(ctx context.Context) error {
 func (r *namespaceRunner) follow(ctx context.Context, answer error) (err error) {
 	missing := missingPermissionsError{}
 	refused := errors.As(answer, &missing)
-	r.unconfirmed = refused && r.current != nil && !r.unconfirmed
+	r.unconfirmed = refused && r.isFirstRefusal()
 	switch {
 	case r.unconfirmed:
 	case refused:
-		if r.namespace != "" { // the caches of the whole cluster are kept
-			r.stop()
-		}
-		r.report(r.namespace, namespaceState{notServed: missing.remedy(r.namespace), leftOut: true})
-		r.since = time.Now()
+		r.leaveOut(missing)
 	case r.filled():
 		if r.current.err != nil {
 			return r.current.err
@@ -123,6 +119,18 @@ func (r *namespaceRunner) follow(ctx context.Context, answer error) (err error) 
 		r.report(r.namespace, namespaceState{notServed: reason, leftOut: time.Since(r.since) >= fillTimeout})
 	}
 	return err
+}
+
+// isFirstRefusal returns whether a refusal is the first one in a row for caches and controllers.
+func (r *namespaceRunner) isFirstRefusal() bool { return r.current != nil && !r.unconfirmed }
+
+// leaveOut ends the caches and controllers, and reports that when it is done.
+func (r *namespaceRunner) leaveOut(missing missingPermissionsError) {
+	if r.namespace != "" { // the caches of the whole cluster are kept
+		r.stop()
+	}
+	r.report(r.namespace, namespaceState{notServed: missing.remedy(r.namespace), leftOut: true})
+	r.since = time.Now()
 }
 
 func (r *namespaceRunner) filled() bool { return r.current != nil && isClosed(r.current.filled) }

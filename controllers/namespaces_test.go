@@ -370,8 +370,7 @@ func TestReplacedCRD(t *testing.T) {
 			}
 
 			c.replaceCRD(true)
-			c.refused[namespace]()
-			synctest.Wait()
+			c.refuse(namespace)
 			if c.selects || c.begun != 2 || c.serving[namespace] != 1 {
 				t.Errorf("with an older CRD: selects: %t, begun %d times, served by %d sets of controllers", c.selects, c.begun, c.serving[namespace])
 			}

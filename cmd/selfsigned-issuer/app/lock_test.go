@@ -481,13 +481,13 @@ func TestIdleRequests(t *testing.T) {
 		startLeader(t, lease)
 		lease.requests()
 		time.Sleep(time.Minute) //nolint:forbidigo // of synctest
-		synctest.Wait() // for a write at this moment
+		synctest.Wait()         // for a write at this moment
 		if reads, writes := lease.requests(); reads > 0 || writes > 30 || writes < 29 {
 			t.Errorf("one replica: %d reads and %d writes a minute, want 0 and 30", reads, writes)
 		}
 		startReplica(t, lease, "b")
 		time.Sleep(time.Minute) //nolint:forbidigo // of synctest
-		synctest.Wait() // for a write at this moment
+		synctest.Wait()         // for a write at this moment
 		if reads, writes := lease.requests(); reads < 55 || reads > 120 || writes > 30 {
 			t.Errorf("two replicas: %d reads and %d writes a minute, want about 75 and 30", reads, writes)
 		}
