@@ -8,7 +8,7 @@
 export GOWORK := off
 
 # The Go modules with code of ours.
-MODULES := . e2e e2e/modules/certmanager
+MODULES := . e2e e2e/modules/certmanager e2e/modules/sigstore
 
 # $(call tool,MODULE) runs a tool that e2e/modules/MODULE pins.
 tool = go tool -modfile=$(CURDIR)/e2e/modules/$(1)/go.mod
@@ -252,6 +252,22 @@ release-artifacts: ## Write the assets of a release to $DIST: manifests, chart, 
 	cd e2e && SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) go run ./cmd/release -output=$(abspath $(DIST)) package
 	$(MAKE) sbom && cp $(BIN)/selfsigned-issuer.cdx.json $(DIST)/
 	cd $(DIST) && sha256sum -- * >checksums.txt
+
+.PHONY: release-image
+release-image: ## Build and push the image of $VERSION for all platforms of a release (FIPS=1: the variant).
+	$(MAKE) push IMAGE=$(REGISTRY)/selfsigned-issuer:$(VERSION)$(if $(FIPS),-fips) PLATFORM=$(PLATFORMS)
+
+# More flags for pushing the chart.
+CHART_FLAGS ?=
+
+.PHONY: release-chart
+release-chart: ## Push the chart that is in $DIST, and print its digest.
+	cd e2e && SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) go run ./cmd/release -registry=$(REGISTRY) $(CHART_FLAGS) \
+		push $(abspath $(wildcard $(DIST)/selfsigned-issuer-*.tgz))
+
+.PHONY: release-rehearsal
+release-rehearsal: ## Release the committed state into a registry in memory, with a throw-away key, and install it.
+	cd e2e && go test -count=1 -v -timeout=30m -run='^TestRehearsal$$' ./releasetest -rehearse
 
 # VERSION is one that does not exist yet, such as v0.1.0.
 .PHONY: release-prepare
