@@ -253,6 +253,10 @@ release-artifacts: ## Write the assets of a release to $DIST: manifests, chart, 
 	$(MAKE) sbom && cp $(BIN)/selfsigned-issuer.cdx.json $(DIST)/
 	cd $(DIST) && sha256sum -- * >checksums.txt
 
+.PHONY: registry
+registry:
+	@echo $(REGISTRY)
+
 .PHONY: release-image
 release-image: ## Build and push the image of $VERSION for all platforms of a release (FIPS=1: the variant).
 	$(MAKE) push IMAGE=$(REGISTRY)/selfsigned-issuer:$(VERSION)$(if $(FIPS),-fips) PLATFORM=$(PLATFORMS)

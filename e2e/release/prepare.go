@@ -111,7 +111,7 @@ func edit(path string, change func(string) (string, error)) error {
 // replace writes r where a page names before: as an image, a chart, a base of kustomize, or an
 // address of the release. Prose about a version stays as it is.
 func (r Release) replace(page string, before Release) string {
-	version := regexp.MustCompile(`(?m)(` + name + `:|\?ref=|refs/tags/|releases/(?:download|tag)/|^appVersion: )` +
+	version := regexp.MustCompile(`(?m)(` + name + `:|\?ref=|refs/tags/|releases/(?:download|tag)/|raw\.githubusercontent\.com/[^/]+/` + name + `/|^appVersion: )` +
 		regexp.QuoteMeta(before.Version) + `($|[^0-9A-Za-z.-])`)
 	page = version.ReplaceAllString(page, "${1}"+r.Version+"${2}")
 	chart := regexp.MustCompile(`(?m)(--version[= ]|^version: |charts/` + name + `:)` + regexp.QuoteMeta(before.chart()) + `($|[^0-9A-Za-z.-])`)
@@ -120,10 +120,14 @@ func (r Release) replace(page string, before Release) string {
 	host, organization, _ := strings.Cut(r.Registry, "/")
 	return strings.NewReplacer(
 		before.Registry+"/", r.Registry+"/",
+		"`"+before.Registry+"`", "`"+r.Registry+"`",
+		`github\.com/`+oldOrganization+"/"+name+"/", `github\.com/`+organization+"/"+name+"/",
 		"registry: "+oldHost+"\n", "registry: "+host+"\n",
 		"repository: "+oldOrganization+"/"+name+"\n", "repository: "+organization+"/"+name+"\n",
 		"github.com/"+oldOrganization+"/"+name+"/releases/", "github.com/"+organization+"/"+name+"/releases/",
+		"raw.githubusercontent.com/"+oldOrganization+"/"+name+"/", "raw.githubusercontent.com/"+organization+"/"+name+"/",
 		"github.com/"+oldOrganization+"/"+name+"//deploy", "github.com/"+organization+"/"+name+"//deploy",
+		"--repo="+oldOrganization+"/"+name, "--repo="+organization+"/"+name,
 		"github.com/"+oldOrganization+"/"+name+"/.github/", "github.com/"+organization+"/"+name+"/.github/",
 	).Replace(page)
 }

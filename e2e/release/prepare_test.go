@@ -32,7 +32,7 @@ func newRepository(t *testing.T) string {
 		changelog:     logBefore,
 		compatibility: "| cert-manager | v1.21 (v1.21.2) | x |\n| | v1.20 (v1.20.3) | x |\n| Kubernetes | v1.36 (v1.36.3) | x |\n\n| Release | cert-manager | Kubernetes |\n| --- | --- | --- |\n",
 		deployment:    "        image: ghcr.io/cert-manager/selfsigned-issuer:v0.1.0\n",
-		"README.md":   "kubectl apply -f https://github.com/cert-manager/selfsigned-issuer/releases/download/v0.1.0/install.yaml\nhelm install oci://ghcr.io/cert-manager/charts/selfsigned-issuer --version 0.1.0\n",
+		"README.md":   "kubectl apply -f https://github.com/cert-manager/selfsigned-issuer/releases/download/v0.1.0/install.yaml\nhelm install oci://ghcr.io/cert-manager/charts/selfsigned-issuer --version 0.1.0\nhttps://raw.githubusercontent.com/cert-manager/selfsigned-issuer/v0.1.0/deploy/x.yaml\n",
 		"deploy/charts/selfsigned-issuer/values.yaml": "image:\n  registry: ghcr.io\n  repository: cert-manager/selfsigned-issuer\n",
 		"deploy/charts/selfsigned-issuer/Chart.yaml":  "version: 0.1.0\nappVersion: v0.1.0\n",
 		"docs/upgrade.md":  "Before v0.1.0 the overlays contained it. https://github.com/cert-manager/selfsigned-issuer//deploy/crds?ref=v0.1.0\n",
@@ -66,7 +66,7 @@ func TestPrepare(t *testing.T) {
 		t.Fatal(err)
 	}
 	expectFile(t, root, deployment, "        image: registry.example.com/fork/selfsigned-issuer:v0.2.0\n")
-	expectFile(t, root, "README.md", "kubectl apply -f https://github.com/fork/selfsigned-issuer/releases/download/v0.2.0/install.yaml\nhelm install oci://registry.example.com/fork/charts/selfsigned-issuer --version 0.2.0\n")
+	expectFile(t, root, "README.md", "kubectl apply -f https://github.com/fork/selfsigned-issuer/releases/download/v0.2.0/install.yaml\nhelm install oci://registry.example.com/fork/charts/selfsigned-issuer --version 0.2.0\nhttps://raw.githubusercontent.com/fork/selfsigned-issuer/v0.2.0/deploy/x.yaml\n")
 	expectFile(t, root, "deploy/charts/selfsigned-issuer/values.yaml", "image:\n  registry: registry.example.com\n  repository: fork/selfsigned-issuer\n")
 	expectFile(t, root, "deploy/charts/selfsigned-issuer/Chart.yaml", "version: 0.2.0\nappVersion: v0.2.0\n")
 	expectFile(t, root, "docs/upgrade.md", "Before v0.1.0 the overlays contained it. https://github.com/fork/selfsigned-issuer//deploy/crds?ref=v0.2.0\n")

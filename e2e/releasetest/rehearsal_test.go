@@ -27,7 +27,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
-	"github.com/cert-manager/selfsigned-issuer/e2e/helm"
 	"github.com/cert-manager/selfsigned-issuer/e2e/lab"
 	"github.com/cert-manager/selfsigned-issuer/e2e/lifecycle"
 	"github.com/cert-manager/selfsigned-issuer/e2e/monitoring"
@@ -233,8 +232,8 @@ func (r *rehearsal) sign(t *testing.T) {
 		r.registry+"/"+name+"@"+r.imageDigest, r.registry+"/charts/"+name+"@"+r.chartDigest))
 }
 
-// install installs each asset, and the chart from the registry, on the test control plane, and
-// runs the program that is in the image.
+// install follows the README, and installs each asset on the test control plane, with the program
+// that is in the image.
 func (r *rehearsal) install(t *testing.T) {
 	e := lifecycle.Start(t, lab.Options{ControllerManager: true})
 	if err := monitoring.InstallCRDs(t.Context(), e.Cluster.AdminConfig()); err != nil {
@@ -249,26 +248,6 @@ func (r *rehearsal) install(t *testing.T) {
 			e.Binary = r.program(t, descriptor)
 		}
 	}
+	t.Run("README", func(t *testing.T) { r.followReadme(t, e) })
 	testAssets(t, e, r.assets)
-	t.Run("the chart from the registry", func(t *testing.T) {
-		chart, err := helm.Pull(r.registry+"/charts", name, strings.TrimPrefix(tag, "v"), true)
-		if err != nil {
-			t.Fatal(err)
-		}
-		release, err := helm.NewClient(e.Cluster.AdminKubeconfig(), name, namespace)
-		if err != nil {
-			t.Fatal(err)
-		}
-		objects, err := release.Install(t.Context(), chart, nil, false)
-		if err != nil {
-			t.Fatal(err)
-		}
-		installed := use(t, e, objects)
-		if got, want := installed.Deployment.Spec.Template.Spec.Containers[0].Image, r.registry+"/"+name+":"+tag; got != want {
-			t.Errorf("the chart runs %s, want %s", got, want)
-		}
-		if err := release.Uninstall(); err != nil {
-			t.Fatal(err)
-		}
-	})
 }
