@@ -44,38 +44,6 @@ func TestAssets(t *testing.T) {
 	if err := monitoring.InstallCRDs(t.Context(), e.Cluster.AdminConfig()); err != nil {
 		t.Fatal(err)
 	}
-	testAssets(t, e, assets)
-}
-
-// makeAssets makes the assets of a release of the repository, and returns their directory.
-func makeAssets(t *testing.T, repository string) string {
-	t.Helper()
-	assets := filepath.Join(t.TempDir(), "dist")
-	run(t, repository, nil, "make", "release-artifacts", "DIST="+assets, "BIN="+t.TempDir())
-	var listed, there []string
-	for line := range strings.Lines(read(t, assets, "checksums.txt")) {
-		sum, file, _ := strings.Cut(strings.TrimSpace(line), "  ")
-		if got := fmt.Sprintf("%x", sha256.Sum256([]byte(read(t, assets, file)))); got != sum {
-			t.Errorf("%s has the checksum %s, want %s", file, got, sum)
-		}
-		listed = append(listed, file)
-	}
-	entries, err := os.ReadDir(assets)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, entry := range entries {
-		if entry.Name() != "checksums.txt" {
-			there = append(there, entry.Name())
-		}
-	}
-	if !slices.Equal(listed, there) || len(there) != 7 {
-		t.Errorf("checksums.txt lists %q, want the 7 assets %q", listed, there)
-	}
-	return assets
-}
-
-func testAssets(t *testing.T, e *lifecycle.Environment, assets string) {
 	for _, files := range [][]string{
 		{"install.yaml"}, {"install-production.yaml"}, {"install-admin.yaml", "install-namespaced.yaml"},
 	} {
@@ -112,6 +80,34 @@ func testAssets(t *testing.T, e *lifecycle.Environment, assets string) {
 		remove(t, e, assets, "crds.yaml")
 		expectGone(t, e, crds)
 	})
+}
+
+// makeAssets makes the assets of a release of the repository, and returns their directory.
+func makeAssets(t *testing.T, repository string) string {
+	t.Helper()
+	assets := filepath.Join(t.TempDir(), "dist")
+	run(t, repository, nil, "make", "release-artifacts", "DIST="+assets, "BIN="+t.TempDir())
+	var listed, there []string
+	for line := range strings.Lines(read(t, assets, "checksums.txt")) {
+		sum, file, _ := strings.Cut(strings.TrimSpace(line), "  ")
+		if got := fmt.Sprintf("%x", sha256.Sum256([]byte(read(t, assets, file)))); got != sum {
+			t.Errorf("%s has the checksum %s, want %s", file, got, sum)
+		}
+		listed = append(listed, file)
+	}
+	entries, err := os.ReadDir(assets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		if entry.Name() != "checksums.txt" {
+			there = append(there, entry.Name())
+		}
+	}
+	if !slices.Equal(listed, there) || len(there) != 7 {
+		t.Errorf("checksums.txt lists %q, want the 7 assets %q", listed, there)
+	}
+	return assets
 }
 
 // apply applies assets as the README says, and returns what they contain.
