@@ -150,5 +150,5 @@ func (r *run) finish(key types.NamespacedName, err error) (ctrl.Result, error) {
 	if r.verdict.cause != nil {
 		return ctrl.Result{}, r.verdict.cause
 	}
-	return ctrl.Result{RequeueAfter: r.verdict.retryAfter}, nil
+	return ctrl.Result{RequeueAfter: r.verdict.retryAfter, Priority: firstWakePriority}, nil
 }

@@ -343,7 +343,7 @@ func TestNotFoundIsNoSuccess(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if result, err := f.reconcile(); err != nil || result != (ctrl.Result{}) {
+			if result, err := f.reconcile(); err != nil || result.RequeueAfter != 0 {
 				t.Errorf("another look: %+v, %v", result, err)
 			}
 			if !gone && (f.ready(t).Status != cmmeta.ConditionTrue || len(f.recorder.Events) != 1) {
@@ -389,7 +389,7 @@ func TestNotFoundForHours(t *testing.T) {
 		t.Errorf("want one line in the log, got\n%s", strings.Join(lines, "\n"))
 	}
 	missing = false
-	if result, err := f.reconcile(); err != nil || result != (ctrl.Result{}) || f.ready(t).Status != cmmeta.ConditionTrue {
+	if result, err := f.reconcile(); err != nil || result.RequeueAfter != 0 || f.ready(t).Status != cmmeta.ConditionTrue {
 		t.Errorf("in the end: %+v, %v, %+v", result, err, f.ready(t))
 	}
 }
@@ -555,7 +555,7 @@ func TestStaleCacheCostsNothing(t *testing.T) {
 		},
 	})
 	for range 3 {
-		if result, err := f.reconcile(); err != nil || result != (ctrl.Result{}) {
+		if result, err := f.reconcile(); err != nil || result.RequeueAfter != 0 {
 			t.Fatalf("got %+v, %v", result, err)
 		}
 	}
@@ -582,9 +582,7 @@ func TestStaleCacheCostsNothing(t *testing.T) {
 func TestOwnWriteThatTheCacheLacks(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, interceptor.Funcs{})
-	if err := f.client.Delete(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "sandbox", Name: "key"}}); err != nil {
-		t.Fatal(err)
-	}
+	f.setSecret(t, map[string][]byte{})
 	if result, err := f.reconcile(); err != nil || result.RequeueAfter != 0 {
 		t.Fatalf("the first look: %+v, %v: want a wait for the Secret", result, err)
 	}

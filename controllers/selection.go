@@ -8,9 +8,11 @@ import (
 	"context"
 
 	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -21,6 +23,17 @@ import (
 // it where the CRD names the field in selectableFields, as in cert-manager v1.20 and later.
 var ownRequests = fields.OneTermEqualSelector("spec.issuerRef.group", selfsigned.GroupName)
 
+// ownSecrets selects the Secrets that cert-manager creates for a Certificate. Its own caches select
+// them by this label.
+var ownSecrets = labels.SelectorFromSet(labels.Set{cmapi.PartOfCertManagerControllerLabelKey: "true"})
+
+// secretMetadata returns an empty object of the type in which Secrets are watched.
+func secretMetadata() *metav1.PartialObjectMetadata {
+	secret := &metav1.PartialObjectMetadata{}
+	secret.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+	return secret
+}
+
 // cacheOptions are those of the caches of a scope. What they hold of other people's objects
 // costs memory, and each of their changes costs time: only own objects are selected.
 func cacheOptions(selectable bool) cache.Options {
@@ -30,7 +43,7 @@ func cacheOptions(selectable bool) cache.Options {
 	}
 	return cache.Options{
 		DefaultTransform: stripUnusedFields,
-		ByObject:         map[client.Object]cache.ByObject{&cmapi.CertificateRequest{}: requests},
+		ByObject:         map[client.Object]cache.ByObject{&cmapi.CertificateRequest{}: requests, secretMetadata(): {Label: ownSecrets}},
 	}
 }
 

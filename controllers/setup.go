@@ -10,8 +10,6 @@ import (
 	"time"
 
 	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -82,9 +80,7 @@ func (o Options) watchedObjects(kinds []requestKind) []client.Object {
 		objects = append(objects, issuerRef{kind: kind}.newObject())
 	}
 	if !o.PollSecrets {
-		secret := &metav1.PartialObjectMetadata{}
-		secret.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
-		objects = append(objects, secret)
+		objects = append(objects, secretMetadata())
 	}
 	return objects
 }

@@ -54,7 +54,7 @@ func (r *run) trySign(ctx context.Context, object libsigner.CertificateRequestOb
 		if v.situation == missingSecret && lostOwner(r.request.object()) {
 			v.situation = missingOwner
 		}
-		return r.pollSecret(r.limitGrace(v))
+		return r.pollSecret(ctx, r.limitGrace(v))
 	}
 	certificate, err := signer.SelfSign(candidate, key, signerOptions(specOf(issuer)), r.clock.Now())
 	if err != nil {
@@ -67,8 +67,8 @@ func (r *run) trySign(ctx context.Context, object libsigner.CertificateRequestOb
 // the key at this moment: failing at once would leave the Certificate in its backoff of an
 // hour and more (cert-manager issues 6331 and 9097). Only a mismatch that each reconcile has
 // found since it began counts. Every change of a watched Secret starts a reconcile, within
-// wakeMost where it changes all the time, so that a matching key is missed only if it is
-// replaced before that. After a pause of the process, in which it could not see any change,
+// wakeMost where it changes all the time, and another Secret is polled, so that a matching key is
+// missed only if it is replaced before that. After a pause of the process, in which it could not see any change,
 // the grace period starts over.
 func (r *run) limitGrace(v *verdict) *verdict {
 	if v.situation != waitingForKey {
@@ -91,15 +91,21 @@ func (r *run) endMismatch(key types.NamespacedName) {
 	}
 }
 
-// pollSecret makes a request that waits for its Secret look at it again where nobody tells of
-// a change. A failure of the API server is retried anyway.
-func (r *run) pollSecret(v *verdict) *verdict {
-	if !r.pollSecrets || v.state() != pending || v.cause != nil {
+// pollSecret makes a pending request read its Secret again unless the watch reports each change
+// of it. A failure of the API server is retried anyway, and nobody needs a request without its
+// owner.
+func (r *run) pollSecret(ctx context.Context, v *verdict) *verdict {
+	if v.state() != pending || v.cause != nil || v.situation == missingOwner || r.secretWatched(ctx) {
 		return v
 	}
 	object := r.request.object()
 	v.retryWithin(r.waits.nextLook(client.ObjectKeyFromObject(object), object.GetUID()))
 	return v
+}
+
+// secretWatched reports whether the cache has the metadata of the Secret, see ownSecrets.
+func (r *run) secretWatched(ctx context.Context) bool {
+	return !r.pollSecrets && r.client.Get(ctx, r.request.keySecret(), secretMetadata()) == nil
 }
 
 // postpone reports whether the write of a pending situation must wait, and then schedules

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/utils/clock"
 )
 
@@ -119,8 +120,12 @@ func (w *waits) endMismatch(key types.NamespacedName) {
 }
 
 // A Secret that is not watched is looked at again after lookFirst, then after twice as long
-// each time, up to retryMost.
-const lookFirst = time.Second
+// each time, up to retryMost. Each time is shortened by a random part, at most lookJitter of it,
+// so that requests that were created together are not looked at together.
+const (
+	lookFirst  = time.Second
+	lookJitter = 0.2
+)
 
 // nextLook returns how long a request waits before it looks at its Secret again.
 func (w *waits) nextLook(key types.NamespacedName, uid types.UID) time.Duration {
@@ -128,7 +133,7 @@ func (w *waits) nextLook(key types.NamespacedName, uid types.UID) time.Duration 
 	defer w.mu.Unlock()
 	entry := w.entry(key, uid)
 	entry.lookAfter = min(max(2*entry.lookAfter, lookFirst), retryMost)
-	return entry.lookAfter
+	return wait.Jitter(time.Duration((1-lookJitter)*float64(entry.lookAfter)), lookJitter/(1-lookJitter))
 }
 
 const (

@@ -4,27 +4,92 @@
 package controllers
 
 import (
-	"slices"
+	"context"
 	"testing"
 	"time"
 
-	"k8s.io/apimachinery/pkg/types"
+	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 )
 
-// A Secret that is not watched is looked at ever more rarely, and anew for another request.
+// TestNextLook: a Secret that is not watched is read ever more rarely, and anew for another
+// request of the same name.
 func TestNextLook(t *testing.T) {
-	w, key := newWaits(), types.NamespacedName{Namespace: "sandbox", Name: "request"}
-	look := func(uid types.UID, times int) []time.Duration {
-		var delays []time.Duration
-		for range times {
-			delays = append(delays, w.nextLook(key, uid)/time.Second)
-		}
-		return delays
+	t.Parallel()
+	w := newWaits()
+	for _, seconds := range []float64{1, 2, 4, 8, 16, 30, 30} {
+		checkLook(t, w.nextLook(requestKey, "first"), seconds)
 	}
-	if got, want := look("first", 7), []time.Duration{1, 2, 4, 8, 16, 30, 30}; !slices.Equal(got, want) {
-		t.Errorf("looks again after %d seconds, want %d", got, want)
+	for _, seconds := range []float64{1, 2} {
+		checkLook(t, w.nextLook(requestKey, "successor"), seconds)
 	}
-	if got, want := look("successor", 2), []time.Duration{1, 2}; !slices.Equal(got, want) {
-		t.Errorf("a successor is looked at after %d seconds, want %d", got, want)
+}
+
+func checkLook(t *testing.T, got time.Duration, seconds float64) {
+	t.Helper()
+	if got.Seconds() > seconds || got.Seconds() < seconds*(1-lookJitter) {
+		t.Errorf("the next look is after %s, want at most %v s", got, seconds)
 	}
+}
+
+// TestSecretPolls: a request polls its Secret where no watch reports a change of it: when the
+// Secret does not exist, has not the label, or when Secrets are not watched at all.
+func TestSecretPolls(t *testing.T) {
+	t.Parallel()
+	label := map[string]string{cmapi.PartOfCertManagerControllerLabelKey: "true"}
+	for name, c := range map[string]struct {
+		secret      *corev1.Secret
+		restored    bool
+		pollSecrets bool
+		seconds     []float64 // between the reads
+	}{
+		"no Secret":                      {seconds: []float64{1, 2, 4}},
+		"without the label":              {secret: &corev1.Secret{}, seconds: []float64{1, 2, 4}},
+		"with the label":                 {secret: &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Labels: label}}, seconds: []float64{0, 0}},
+		"with the label, without watch":  {secret: &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Labels: label}}, pollSecrets: true, seconds: []float64{1, 2}},
+		"restored request, no Secret":    {restored: true, seconds: []float64{0, 0}},
+		"restored request, and a Secret": {restored: true, secret: &corev1.Secret{}, seconds: []float64{1, 2}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, interceptor.Funcs{Get: getOwnSecrets})
+			f.reconciler.pollSecrets = c.pollSecrets
+			f.setSecret(t, nil)
+			if c.secret != nil {
+				c.secret.Namespace, c.secret.Name = requestKey.Namespace, "key"
+				if err := f.client.Create(t.Context(), c.secret); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if c.restored {
+				request := f.request(t)
+				request.Annotations[cmapi.CertificateNameKey] = "certificate"
+				if err := f.client.Update(t.Context(), request); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, seconds := range c.seconds {
+				result, err := f.reconcile()
+				if err != nil || *result.Priority >= 0 {
+					t.Errorf("%v, priority %d", err, *result.Priority)
+				}
+				checkLook(t, result.RequeueAfter, seconds)
+			}
+		})
+	}
+}
+
+// getOwnSecrets makes the client answer for the metadata of a Secret as the cache does.
+func getOwnSecrets(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+	_, metadata := object.(*metav1.PartialObjectMetadata)
+	if err := c.Get(ctx, key, object, options...); err != nil || !metadata || ownSecrets.Matches(labels.Set(object.GetLabels())) {
+		return err
+	}
+	return apierrors.NewNotFound(schema.GroupResource{Resource: "secrets"}, key.Name)
 }

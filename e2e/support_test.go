@@ -135,8 +135,12 @@ func csrPEM(t *testing.T, key crypto.Signer, commonName string) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})
 }
 
+// keySecret returns a Secret with cert-manager's label, which is watched.
 func keySecret(namespace, name string, data map[string][]byte) *corev1.Secret {
-	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Data: data}
+	secret := &corev1.Secret{Data: data}
+	secret.Namespace, secret.Name = namespace, name
+	secret.Labels = map[string]string{cmapi.PartOfCertManagerControllerLabelKey: "true"}
+	return secret
 }
 
 // newRequest returns a bare CertificateRequest of issuer "issuer" for Secret "key", which

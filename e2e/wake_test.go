@@ -53,11 +53,17 @@ func TestWakesWithinASecond(t *testing.T) {
 				create(t, keySecret(request.Namespace, object, nil))
 			},
 			event: "MissingPrivateKey",
-			wake: func(t *testing.T, namespace, object string, tlsKey []byte) {
-				if err := env.Client.Update(t.Context(), keySecret(namespace, object, map[string][]byte{"tls.key": tlsKey})); err != nil {
-					t.Fatal(err)
-				}
+			wake:  updateSecret,
+		},
+		{
+			name: "Secret labeled",
+			prepare: func(t *testing.T, request *cmapi.CertificateRequest, object string) {
+				unlabeled := keySecret(request.Namespace, object, nil)
+				unlabeled.Labels = nil
+				create(t, unlabeled)
 			},
+			event: "MissingPrivateKey",
+			wake:  updateSecret,
 		},
 		{
 			name: "issuer created",
@@ -110,6 +116,36 @@ func TestWakesWithinASecond(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func updateSecret(t *testing.T, namespace, object string, tlsKey []byte) {
+	t.Helper()
+	if err := env.Client.Update(t.Context(), keySecret(namespace, object, map[string][]byte{"tls.key": tlsKey})); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestUnlabeledSecretIsPolled: a Secret without cert-manager's label is found nevertheless, also
+// after a change.
+func TestUnlabeledSecretIsPolled(t *testing.T) {
+	t.Parallel()
+	namespace, key := newNamespace(t), newKey(t)
+	request := newRequest(t, namespace, key)
+	create(t, request)
+	awaitEventReason(t, request, "MissingSecret")
+	secret := keySecret(namespace, "key", nil)
+	secret.Labels = nil
+	create(t, secret)
+	awaitEventReason(t, request, "MissingPrivateKey")
+	secret.Data = map[string][]byte{"tls.key": keyPEM(t, key)}
+	start := time.Now()
+	if err := env.Client.Update(t.Context(), secret); err != nil {
+		t.Fatal(err)
+	}
+	checkIssued(t, request)
+	if took := time.Since(start); took > 31*time.Second {
+		t.Errorf("to the certificate: %s, want at most 31s", took)
 	}
 }
 

@@ -48,7 +48,7 @@ func newRequests(t *testing.T, namespace string) *requests {
 		t.Fatal(err)
 	}
 	secret := &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, GenerateName: "key-"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, GenerateName: "key-", Labels: map[string]string{cmapi.PartOfCertManagerControllerLabelKey: "true"}},
 		Data:       map[string][]byte{"tls.key": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})},
 	}
 	create(t, secret)

@@ -131,12 +131,17 @@ func (b *burst) newTracked(t *testing.T, i int) *tracked {
 	return r
 }
 
+// watched returns the label of Secrets whose changes are noticed at once.
+func watched() map[string]string {
+	return map[string]string{cmapi.PartOfCertManagerControllerLabelKey: "true"}
+}
+
 // newSigned returns a request that lacks nothing.
 func (b *burst) newSigned(t *testing.T, i int) *tracked {
 	t.Helper()
 	r := &tracked{name: fmt.Sprintf("request-%04d", i), index: i, key: pooledKey(t, i), want: issued}
 	r.secret = &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: b.namespace, Name: r.name},
+		ObjectMeta: metav1.ObjectMeta{Namespace: b.namespace, Name: r.name, Labels: watched()},
 		Data:       map[string][]byte{"tls.key": encodeKey(t, r.key)},
 	}
 	r.object = b.certificateRequest(t, r)

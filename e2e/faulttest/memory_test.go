@@ -233,7 +233,7 @@ func (b *burst) shareSecret(t *testing.T, count int) *corev1.Secret {
 		b.tracked = append(b.tracked, r)
 	}
 	secret := &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: b.namespace, Name: "shared"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: b.namespace, Name: "shared", Labels: watched()},
 		Data:       map[string][]byte{"tls.key": []byte("junk")},
 	}
 	if err := createOnce(t.Context(), secret); err != nil {

@@ -117,7 +117,8 @@ func keySecret(t *testing.T, namespace, name string, key crypto.Signer) *corev1.
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Data: map[string][]byte{"tls.key": pem}}
+	label := map[string]string{cmapi.PartOfCertManagerControllerLabelKey: "true"}
+	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: label}, Data: map[string][]byte{"tls.key": pem}}
 }
 
 const keyAnnotation = "experimental.cert-manager.io/private-key-secret-name"

@@ -41,7 +41,7 @@ func (o *options) addSigningFlags(flags *pflag.FlagSet) {
 	flags.IntVar(&o.maxCertificateSize, "max-certificate-size", controllers.DefaultMaxCertificateSize, "Maximum size in bytes of a PEM-encoded certificate request. cert-manager's controller has a flag with the same name and default: for a larger CertificateRequest, raise both.")
 	flags.IntVar(&o.maxPrivateKeySize, "max-private-key-size", controllers.DefaultMaxPrivateKeySize, "Maximum size in bytes of tls.key in a Secret. Name and default are those of cert-manager's controller.")
 	flags.StringSliceVar(&o.namespaces, "namespaces", nil, "serve these namespaces alone, with rights in them alone: no cluster issuers, no Kubernetes CSRs; empty: serve all namespaces")
-	flags.BoolVar(&o.watchSecrets, "watch-secrets", true, "wake requests as soon as their Secret changes, for which the metadata of all Secrets are listed and watched; false: look at awaited Secrets every 1 to 30 seconds, which takes the verb get alone")
+	flags.BoolVar(&o.watchSecrets, "watch-secrets", true, "Watch the metadata of the Secrets that cert-manager labels, to notice their changes at once. Pending requests poll other Secrets every 1 to 30 seconds. If false, they poll all Secrets, and only the permission to get Secrets is needed.")
 	flags.BoolVar(&o.kubernetesCSRs, "kubernetes-csrs", false, "also sign Kubernetes CertificateSigningRequests; needs the rights of deploy/components/kubernetes-csrs")
 	flags.StringVar(&o.clusterResourceNamespace, "cluster-resource-namespace", "cert-manager", "namespace of the private keys for Kubernetes CSRs that name a ClusterSelfSignedIssuer")
 }
