@@ -227,9 +227,9 @@ func TestStripKeepsMessages(t *testing.T) {
 }
 
 func messageAbout(r certificateRequest, s situation) string {
-	run := &run{request: r, requestReconciler: &requestReconciler{kind: certificateRequests()}}
-	run.decide(&verdict{situation: s})
-	return run.verdict.message
+	a := &attempt{request: r, requestReconciler: &requestReconciler{kind: certificateRequests()}}
+	a.decide(&verdict{situation: s})
+	return a.verdict.message
 }
 
 // TestCachedSizes measures the heap that the cache needs for a request. The API server does not

@@ -152,7 +152,7 @@ func FuzzCertificateRequest(f *testing.F) {
 		for usage := range strings.SplitSeq(usages, ",") {
 			object.Spec.Usages = append(object.Spec.Usages, cmapi.KeyUsage(usage))
 		}
-		r := &run{request: certificateRequest{object}, requestReconciler: &requestReconciler{
+		r := &attempt{request: certificateRequest{object}, requestReconciler: &requestReconciler{
 			kind: certificateRequests(), keys: keyReader{live: oneSecret{data: secret}}, waits: newWaits(),
 			clock: clocktesting.NewFakePassiveClock(time.Now()), grace: time.Minute,
 		}}
@@ -189,7 +189,7 @@ func FuzzIssuer(f *testing.F) {
 			return
 		}
 		request := approvedRequest(t, key, time.Now())
-		r := &run{request: certificateRequest{request}, requestReconciler: &requestReconciler{
+		r := &attempt{request: certificateRequest{request}, requestReconciler: &requestReconciler{
 			kind: certificateRequests(), keys: keyReader{live: oneSecret{data: secretWith(t, key).Data["tls.key"]}}, waits: newWaits(),
 			clock: clocktesting.NewFakePassiveClock(time.Now()), grace: time.Minute,
 		}}

@@ -5,15 +5,18 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"math"
 	"time"
 
 	libapi "github.com/cert-manager/issuer-lib/api/v1alpha1"
 	libcontrollers "github.com/cert-manager/issuer-lib/controllers"
+	libsigner "github.com/cert-manager/issuer-lib/controllers/signer"
 	"github.com/go-logr/logr"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -23,9 +26,16 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/signer"
 )
 
-// requestReconciler runs issuer-lib's flow for one kind of request. The flow asks our
-// helper (helper.go) what to do; the reconciler turns its end into what controller-runtime
-// should do next.
+// requestReconciler reconciles one kind of request. The methods in this file are in the order
+// in which issuer-lib's RequestController calls them:
+//
+//	matchIssuer    is the request for one of our issuers?
+//	IsApproved ... is there anything left to do?
+//	preflight      what can be decided without the issuer?
+//	SetWaiting...  is the issuer ready?
+//	sign           the private key, and the certificate
+//	write          one guarded write, and what is recorded after it
+//	finish         when the request is reconciled again
 type requestReconciler struct {
 	kind     requestKind
 	client   client.Client
@@ -48,27 +58,30 @@ type requestReconciler struct {
 	pollSecrets bool // nobody tells when a Secret changes
 }
 
+// attempt is one reconcile of one request. It is the helper that issuer-lib asks about the
+// request: the library's own helpers write each request twice, without saying which version of
+// the object they mean, and have one event for each attempt.
+type attempt struct {
+	unusedCallbacks
+	*requestReconciler
+	log         logr.Logger
+	request     request       // nil until it was read
+	verdict     *verdict      // nil until it is decided
+	failure     error         // of the status write
+	pause       time.Duration // when nothing is to be done about the request yet
+	releaseSlot func()        // nil without a slot, see newReadSlots
+}
+
+var (
+	_ libcontrollers.RequestObjectHelper = &attempt{}
+	_ libcontrollers.RequestPatchHelper  = &attempt{}
+)
+
 // neverTooLate keeps issuer-lib from failing a request because of its age: a failure of the
 // API server, however long it lasts, is not the request's fault.
 const neverTooLate = time.Duration(math.MaxInt64)
 
-// run is one reconcile of one request. issuer-lib's RequestController is a value, so that
-// each run can have its own, with a helper that knows the run.
-type run struct {
-	*requestReconciler
-	ctx      context.Context
-	log      logr.Logger
-	request  request
-	verdict  *verdict
-	unstated bool          // the object says the verdict already, or has no place for it
-	failure  error         // of the status write
-	pause    time.Duration // when nothing is to be done about the request yet
-
-	postponed   bool   // the verdict must not be written yet, see postpone
-	releaseSlot func() // nil without a slot, see newReadSlots
-}
-
-// Reconcile brings one request further.
+// Reconcile decides on one request and writes the decision.
 func (r *requestReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	select {
 	case <-ctx.Done():
@@ -79,76 +92,199 @@ func (r *requestReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 	// not wait for an answer for ever.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerWithin)
 	defer cancel()
-	run := &run{requestReconciler: r, ctx: ctx, log: log.FromContext(ctx)}
-	defer run.dropSlot()
-	flow := &libcontrollers.RequestController{
+	a := &attempt{requestReconciler: r, log: log.FromContext(ctx)}
+	defer a.dropSlot()
+	// The library's controller is a value without state, so that each attempt can have its own.
+	library := &libcontrollers.RequestController{
 		FieldOwner:               Name,
 		MaxRetryDuration:         neverTooLate,
-		Client:                   statusClient{r.client, run.write},
-		Sign:                     run.sign,
-		IgnoreCertificateRequest: run.preflight,
+		Client:                   statusClient{r.client, a.write},
+		Sign:                     a.sign,
+		IgnoreCertificateRequest: a.preflight,
 		EventRecorder:            r.recorder,
 		Clock:                    r.clock,
 	}
-	flow.Init(r.kind.newObject(), nil, run.matchIssuer, run.newHelper)
-	// issuer-lib logs every wait as an error; announce logs decisions, once each.
-	_, err := flow.Reconcile(log.IntoContext(ctx, logr.Discard()), req)
-	return run.finish(req.NamespacedName, err)
+	library.Init(r.kind.newObject(), nil, a.matchIssuer, a.helper)
+	// issuer-lib logs every wait as an error; record logs decisions, once each.
+	_, err := library.Reconcile(log.IntoContext(ctx, logr.Discard()), req)
+	return a.finish(ctx, req.NamespacedName, err)
 }
 
+var (
+	// errNotOurs makes issuer-lib leave a request alone.
+	errNotOurs = errors.New("the request is for another issuer")
+	// errTooEarly makes issuer-lib leave a request for later.
+	errTooEarly = errors.New("the cache does not show yet what the last write met")
+)
+
 // matchIssuer is where issuer-lib first hands over the object.
-func (r *run) matchIssuer(object client.Object) (libapi.Issuer, types.NamespacedName, error) {
-	r.request = r.kind.wrap(object)
-	ref, ours := r.request.issuer()
+func (a *attempt) matchIssuer(object client.Object) (libapi.Issuer, types.NamespacedName, error) {
+	a.request = a.kind.wrap(object)
+	ref, ours := a.request.issuer()
 	if !ours {
 		return nil, types.NamespacedName{}, errNotOurs
 	}
-	if r.pause = r.conflicts.pause(object); r.pause > 0 {
+	if a.pause = a.conflicts.pause(object); a.pause > 0 {
 		return nil, types.NamespacedName{}, errTooEarly
 	}
 	return ref.newObject(), ref.key, nil
 }
 
-// write sends issuer-lib's patch, and notes the answer: the library takes NotFound for success.
-func (r *run) write(ctx context.Context, object client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
-	r.failure = r.client.Status().Patch(ctx, object, patch, options...)
-	if r.failure != nil && !isConflict(r.failure) && r.verdict.state() != pending {
-		r.unconfirmed.add(r.request.object(), unconfirmedEndOf(r.verdict))
-	}
-	return r.failure
+func (a *attempt) helper(client.Object) libcontrollers.RequestObjectHelper { return a }
+
+// IsApproved lets denied requests pass as well: the library stops at what nobody has decided
+// on, and a denial has to be written to the request, see preflight.
+func (a *attempt) IsApproved() bool { return a.request.approved() || a.request.denied() }
+
+// IsDenied is about what has been written already.
+func (a *attempt) IsDenied() bool { return a.request.deniedAlready() }
+
+// IsReady covers every end of a request, Failed as well: a finished one is never touched again.
+func (a *attempt) IsReady() bool {
+	return a.request.finished() || a.written.over(a.request.object())
 }
 
-// finish tells what follows from the run. err is what went wrong while the verdict was
-// written, and the verdict itself.
-func (r *run) finish(key types.NamespacedName, err error) (ctrl.Result, error) {
-	// What is left is one error or none; Reduce takes it out of the list that issuer-lib made.
-	err = utilerrors.Reduce(utilerrors.FilterOut(err, isVerdict, isUnstated))
-	r.endMismatch(key)
-	if r.verdict == nil && err == nil {
-		err = r.confirm(r.ctx)
+// RequestObject is what sign gets.
+func (a *attempt) RequestObject() libsigner.CertificateRequestObject { return a.request.details() }
+
+// preflight runs before the issuer is looked at and finds what no issuer can change. True ends
+// the attempt.
+func (a *attempt) preflight(ctx context.Context, _ libsigner.CertificateRequestObject, _ schema.GroupVersionKind, _ types.NamespacedName) (bool, error) {
+	if busy, err := a.acquireSlot(ctx); busy || err != nil {
+		return busy, err
 	}
 	switch {
-	case r.pause > 0:
-		return ctrl.Result{RequeueAfter: r.pause}, nil
-	case r.verdict == nil: // gone, not ours, not approved, or done with
+	case a.request.denied():
+		a.decide(&verdict{situation: isDenied})
+	case a.outOfReach():
+		a.decide(&verdict{situation: unservedIssuer})
+	case a.kind.preflight != nil:
+		v := a.completeRequest(ctx)
+		if v == nil {
+			v = a.kind.preflight(ctx, a.request)
+		}
+		if v != nil {
+			a.decide(v)
+		}
+	}
+	if a.verdict == nil && a.request.keySecret().Name == "" {
+		a.decide(&verdict{situation: missingAnnotation})
+	}
+	return false, nil
+}
+
+// outOfReach reports whether the request is for a cluster issuer, which a process with rights
+// in some namespaces alone must not even ask for.
+func (a *attempt) outOfReach() bool {
+	ref, _ := a.request.issuer()
+	return a.namespaced && ref.kind == clusterIssuerKind
+}
+
+// SetInitializing is asked before the issuer is read: true ends the flow with a write.
+func (a *attempt) SetInitializing() bool { return a.verdict != nil }
+
+// SetWaitingForIssuerExist is about the cache: write asks the API server.
+func (a *attempt) SetWaitingForIssuerExist(error) {
+	a.decide(&verdict{situation: missingIssuer})
+}
+
+// SetWaitingForIssuerReadyNoCondition gets an issuer that is new.
+func (a *attempt) SetWaitingForIssuerReadyNoCondition() {
+	a.decide(&verdict{situation: uncheckedIssuer})
+}
+
+// SetWaitingForIssuerReadyOutdated gets an issuer whose condition is about a former spec.
+func (a *attempt) SetWaitingForIssuerReadyOutdated() {
+	a.decide(&verdict{situation: outdatedIssuer})
+}
+
+// SetWaitingForIssuerReadyNotReady also gets what the library writes to a new issuer before
+// it checks it.
+func (a *attempt) SetWaitingForIssuerReadyNotReady(ready *metav1.Condition) {
+	if ready.Reason == libapi.IssuerConditionReasonInitializing {
+		a.decide(&verdict{situation: uncheckedIssuer})
+		return
+	}
+	a.decide(&verdict{situation: unreadyIssuer, detail: ready.Message})
+}
+
+// NewPatch and Patch leave what is written to write.
+func (a *attempt) NewPatch(clock.PassiveClock, string, events.EventRecorder) libcontrollers.RequestPatchHelper {
+	return a
+}
+
+// Patch returns the object; the patch is made by write.
+func (a *attempt) Patch() (client.Object, client.Patch, error) { return a.request.object(), nil, nil }
+
+// sign is issuer-lib's Sign hook: a Ready issuer is to sign an approved request.
+func (a *attempt) sign(ctx context.Context, details libsigner.CertificateRequestObject, issuer libapi.Issuer) (libsigner.PEMBundle, error) {
+	start := time.Now()
+	v := a.trySign(ctx, details, issuer)
+	a.decide(v)
+	if v.situation != isIssued {
+		return libsigner.PEMBundle{}, errors.New(v.message)
+	}
+	a.metrics.signed(start)
+	return libsigner.PEMBundle{ChainPEM: v.certificate.PEM, CAPEM: v.certificate.PEM}, nil
+}
+
+// write writes the verdict and records it. It gets what Patch returned: the library takes
+// NotFound for success, and its patch does not say which version of the object it means.
+func (a *attempt) write(ctx context.Context, _ client.Object, _ client.Patch, options ...client.SubResourcePatchOption) error {
+	if a.verdict.situation == missingIssuer {
+		ref, _ := a.request.issuer()
+		a.decide(a.issuers.missing(ctx, ref))
+	}
+	key := client.ObjectKeyFromObject(a.request.object())
+	if a.verdict.situation != waitingForKey && a.verdict.situation != wrongKey {
+		a.waits.endMismatch(key)
+	}
+	if a.postpone() {
+		return nil
+	}
+	status, stated := a.status()
+	if stated {
+		a.failure = a.apply(ctx, status, options...)
+	}
+	if a.failure == nil {
+		a.conflicts.forget(key)
+		a.record(stated)
+	}
+	return a.failure
+}
+
+// finish returns when the request is reconciled again. err is what issuer-lib returned.
+func (a *attempt) finish(ctx context.Context, key types.NamespacedName, err error) (ctrl.Result, error) {
+	if a.pause > 0 {
+		return ctrl.Result{RequeueAfter: a.pause}, nil
+	}
+	if a.verdict == nil { // gone, not ours, not approved, or done with
 		if err == nil {
-			r.waits.forget(key)
-			r.conflicts.forget(key)
-			r.unconfirmed.forget(key)
+			err = a.confirm(ctx)
 		}
-		return ctrl.Result{}, err
-	case isConflict(r.failure):
-		if apierrors.IsNotFound(r.failure) {
-			r.waits.forget(key)
+		if err == nil && a.pause == 0 {
+			a.forget(key)
 		}
-		return r.conflicts.retry(r.log, r.request.object(), r.failure), nil
-	case err != nil:
-		return ctrl.Result{}, err
+		return ctrl.Result{RequeueAfter: a.pause}, err
 	}
-	r.conflicts.forget(key)
-	r.announce(key)
-	if r.verdict.cause != nil {
-		return ctrl.Result{}, r.verdict.cause
+	// Whatever issuer-lib returned is the verdict again, or the failure of the write.
+	switch {
+	case apierrors.IsNotFound(a.failure):
+		a.waits.forget(key)
+		fallthrough
+	case isConflict(a.failure):
+		return a.conflicts.retry(a.log, a.request.object(), a.failure), nil
+	case a.failure != nil:
+		return ctrl.Result{}, a.failure
+	case a.verdict.cause != nil:
+		return ctrl.Result{}, a.verdict.cause
 	}
-	return ctrl.Result{RequeueAfter: r.verdict.retryAfter, Priority: firstWakePriority}, nil
+	return ctrl.Result{RequeueAfter: a.verdict.retryAfter, Priority: firstWakePriority}, nil
+}
+
+// forget drops what is remembered of a request that needs nothing more.
+func (a *attempt) forget(key types.NamespacedName) {
+	a.waits.forget(key)
+	a.conflicts.forget(key)
+	a.unconfirmed.forget(key)
 }

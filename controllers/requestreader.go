@@ -47,9 +47,9 @@ func (r requestReader) get(ctx context.Context, kind requestKind, object client.
 }
 
 // completeRequest reads what the cache has left out.
-func (r *run) completeRequest(ctx context.Context) *verdict {
-	if !r.request.partial() {
+func (a *attempt) completeRequest(ctx context.Context) *verdict {
+	if !a.request.partial() {
 		return nil
 	}
-	return r.requests.read(ctx, r.kind, r.request)
+	return a.requests.read(ctx, a.kind, a.request)
 }

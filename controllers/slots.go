@@ -139,17 +139,17 @@ func newReadSlots() *FairSlots { return NewFairSlots(maxLiveReads, maxNamespaceL
 // acquireSlot takes a slot for what the run reads and writes. It reports whether the run must
 // pause because requests of the same namespace have all that it gets: these do not keep
 // the workers.
-func (r *run) acquireSlot(ctx context.Context) (busy bool, err error) {
-	r.releaseSlot, r.pause, err = r.slots.TryAcquire(ctx, r.request.keySecret().Namespace)
+func (a *attempt) acquireSlot(ctx context.Context) (busy bool, err error) {
+	a.releaseSlot, a.pause, err = a.slots.TryAcquire(ctx, a.request.keySecret().Namespace)
 	if err != nil {
 		return false, fmt.Errorf("waiting for other requests: %w", err)
 	}
-	return r.pause > 0, nil
+	return a.pause > 0, nil
 }
 
 // dropSlot gives the slot back, if there is one.
-func (r *run) dropSlot() {
-	if r.releaseSlot != nil {
-		r.releaseSlot()
+func (a *attempt) dropSlot() {
+	if a.releaseSlot != nil {
+		a.releaseSlot()
 	}
 }

@@ -4,8 +4,8 @@
 package controllers
 
 import (
+	"context"
 	"encoding/json"
-	"errors"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -13,12 +13,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 )
-
-// errUnstated ends a run without a write: there is nothing to say that the object does not
-// say already.
-var errUnstated = errors.New("nothing to write")
-
-func isUnstated(err error) bool { return errors.Is(err, errUnstated) }
 
 // statusApply is a server-side apply of a status. It names the very object and version that
 // the verdict is about: a stale cache, a deposed leader or a successor of the same name
@@ -36,35 +30,39 @@ type applyMetadata struct {
 	ResourceVersion string    `json:"resourceVersion"`
 }
 
-// Patch is issuer-lib's last question: what to write.
-func (h helper) Patch() (client.Object, client.Patch, error) {
-	if h.postponed = h.postpone(); h.postponed {
-		return nil, nil, errUnstated
+// status returns the status that says the verdict, and false when the object says it already or
+// has no place for it.
+func (a *attempt) status() (_ any, stated bool) {
+	object := a.request.object()
+	another := a.verdict.state() == pending &&
+		a.waits.say(client.ObjectKeyFromObject(object), object.GetUID(), a.verdict.message)
+	status, stated := a.request.status(a.verdict, metav1.NewTime(a.clock.Now()))
+	if !stated && another && a.request.said() != "" {
+		// The cache does not show the last write yet, whose answer may have been lost.
+		a.verdict.retryWithin(foreignDelay)
 	}
-	object := h.request.object()
-	another := h.verdict.state() == pending &&
-		h.waits.say(client.ObjectKeyFromObject(object), object.GetUID(), h.verdict.message)
-	status, stated := h.request.status(h.verdict, metav1.NewTime(h.clock.Now()))
-	if !stated {
-		h.unstated = true
-		if another && h.request.said() != "" {
-			// The cache does not show the last write yet, whose answer may have been lost.
-			h.verdict.retryWithin(foreignDelay)
-		}
-		return nil, nil, errUnstated
-	}
-	gvk, err := apiutil.GVKForObject(object, h.client.Scheme())
+	return status, stated
+}
+
+// apply writes a status.
+func (a *attempt) apply(ctx context.Context, status any, options ...client.SubResourcePatchOption) error {
+	object := a.request.object()
+	gvk, err := apiutil.GVKForObject(object, a.client.Scheme())
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	patch, err := applyPatch(object, gvk, status)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	target := h.kind.newObject()
+	target := a.kind.newObject()
 	target.SetName(object.GetName())
 	target.SetNamespace(object.GetNamespace())
-	return target, patch, nil
+	err = a.client.Status().Patch(ctx, target, patch, options...)
+	if err != nil && !isConflict(err) && a.verdict.state() != pending {
+		a.unconfirmed.add(object, unconfirmedEndOf(a.verdict))
+	}
+	return err
 }
 
 func applyPatch(object client.Object, gvk schema.GroupVersionKind, status any) (client.Patch, error) {

@@ -73,25 +73,27 @@ func unconfirmedEndOf(v *verdict) unconfirmedEnd {
 
 // confirm takes the end of a finished request for that of this run if it was written here and
 // the answer was lost. The cache does not keep what finished a request.
-func (r *run) confirm(ctx context.Context) error {
-	if r.request == nil || !r.request.finished() {
+func (a *attempt) confirm(ctx context.Context) error {
+	if a.request == nil || !a.request.finished() {
 		return nil
 	}
-	ends := r.unconfirmed.of(r.request.object())
+	ends := a.unconfirmed.of(a.request.object())
 	if len(ends) == 0 {
 		return nil
 	}
-	if busy, err := r.acquireSlot(ctx); busy || err != nil {
+	if busy, err := a.acquireSlot(ctx); busy || err != nil {
 		return err
 	}
-	whole, err := r.requests.get(ctx, r.kind, r.request.object())
+	whole, err := a.requests.get(ctx, a.kind, a.request.object())
 	if whole == nil || err != nil {
 		return err
 	}
-	digest := sha256.Sum256([]byte(r.kind.wrap(whole).end()))
+	digest := sha256.Sum256([]byte(a.kind.wrap(whole).end()))
 	for _, end := range ends {
 		if end.digest == digest {
-			r.verdict = end.verdict
+			a.verdict = end.verdict
+			a.record(true)
+			return nil
 		}
 	}
 	return nil

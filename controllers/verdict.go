@@ -9,12 +9,11 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/signer"
 )
 
-// verdict is what one reconcile found out about a request. It is an error so that it can
-// travel from Sign through issuer-lib to the status write.
+// verdict is what one reconcile found out about a request.
 type verdict struct {
 	situation situation
 	detail    string // what the message says beyond the situation, from elsewhere
-	message   string // the filled sentence, see run.decide
+	message   string // the filled sentence, see attempt.decide
 
 	// cause is a failure of the API server: the request is retried with backoff, and the
 	// failure is logged and counted as an error. Expected waits have none.
@@ -28,8 +27,6 @@ type verdict struct {
 	certificate signer.Result
 }
 
-func (v *verdict) Error() string { return v.message }
-
 // retryWithin brings the next look forward.
 func (v *verdict) retryWithin(delay time.Duration) {
 	if v.retryAfter == 0 || delay < v.retryAfter {
@@ -38,10 +35,3 @@ func (v *verdict) retryWithin(delay time.Duration) {
 }
 
 func (v *verdict) state() state { return outcomes[v.situation].state }
-
-// isVerdict tells the part of issuer-lib's answer that is our own verdict from what went
-// wrong while it was written.
-func isVerdict(err error) bool {
-	_, ok := err.(*verdict) //nolint:errorlint // only the verdict itself, not an error that wraps it
-	return ok
-}

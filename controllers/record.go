@@ -1,0 +1,48 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// eventAction is the action of every event; events.k8s.io wants one.
+const eventAction = "Sign"
+
+// record reports a verdict that has been written, or that the object has no place for: an event
+// and a log line when the situation is new, and nothing on a mere repetition.
+func (a *attempt) record(stated bool) {
+	v := a.verdict
+	object := a.request.object()
+	key := client.ObjectKeyFromObject(object)
+	if v.state() != pending {
+		a.waits.forget(key)
+		a.written.add(object)
+		a.unconfirmed.forget(key)
+		a.metrics.ended(a.kind.name, v)
+	} else if a.alreadyReported(key, stated) {
+		return
+	}
+	if kind := outcomes[v.situation].event; kind != "" {
+		a.recorder.Eventf(object, nil, kind, string(v.situation), eventAction, v.message)
+	}
+	if v.certificate.EmptySubject {
+		a.recorder.Eventf(object, nil, corev1.EventTypeWarning, badConfig, eventAction, badConfigMessage)
+	}
+	for _, note := range v.certificate.Notes {
+		a.recorder.Eventf(object, nil, corev1.EventTypeWarning, adjusted, eventAction, note)
+	}
+	ref, _ := a.request.issuer()
+	a.log.Info(v.message, "reason", v.situation, "uid", object.GetUID(), "issuer", ref.String())
+}
+
+// alreadyReported reports whether there was an event for this situation. A condition that says
+// it already was reported before a restart.
+func (a *attempt) alreadyReported(key types.NamespacedName, stated bool) bool {
+	news := a.waits.tell(key, a.request.object().GetUID(), a.verdict.situation)
+	_, hasCondition := a.request.(certificateRequest)
+	return !news || (!stated && hasCondition)
+}
