@@ -217,10 +217,11 @@ func TestFinishedRequestsSleep(t *testing.T) {
 	count, start := finishedRequests(t), time.Now()
 	createFinished(t, namespace, key, count)
 	t.Logf("%d finished requests were created in %s", count, time.Since(start))
+	create(t, keySecret(namespace, "later", nil)) // labeled: it is not polled
 	waits := newRequest(t, namespace, key)
 	waits.Annotations[cmapi.CertificateRequestPrivateKeyAnnotationKey] = "later"
 	create(t, waits)
-	awaitEventReason(t, waits, "MissingSecret")
+	awaitEventReason(t, waits, "MissingPrivateKey")
 	await(t, "rest", func(context.Context) string {
 		if busy := metric(t, "controller_runtime_active_workers{controller=\"certificaterequest.") + metric(t, "workqueue_depth{controller=\"certificaterequest."); busy > 0 {
 			return fmt.Sprintf("%v requests are at work", busy)
@@ -241,7 +242,7 @@ func TestFinishedRequestsSleep(t *testing.T) {
 	}
 	// The watch delivers in order: once the request that waits has been woken by a later
 	// Secret, the changes have been delivered as well. That is the only reconcile.
-	create(t, keySecret(namespace, "later", map[string][]byte{"tls.key": keyPEM(t, key)}))
+	updateSecret(t, namespace, "later", keyPEM(t, key))
 	awaitReady(t, waits, cmmeta.ConditionTrue, "Issued", "Secret "+namespace+"/later")
 	await(t, "the count of that reconcile", func(context.Context) string { // the write is seen before it
 		if metric(t, reconcileTotal) <= before {
