@@ -17,6 +17,10 @@ import (
 // trySign looks at the request before it reads the Secret: a request that can never be
 // signed costs no read and learns nothing about Secrets.
 func (a *attempt) trySign(ctx context.Context, object libsigner.CertificateRequestObject, issuer libapi.Issuer) *verdict {
+	// The Ready condition may have been written by a version with other rules.
+	if err := specOf(issuer).Validate().ToAggregate(); err != nil {
+		return &verdict{situation: unreadyIssuer, detail: err.Error()}
+	}
 	if v := a.completeRequest(ctx); v != nil {
 		return v
 	}

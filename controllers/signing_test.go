@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
+	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
 	"github.com/cert-manager/selfsigned-issuer/signer"
 )
 
@@ -53,6 +54,22 @@ func TestOverriddenAlgorithmIsReported(t *testing.T) {
 				t.Errorf("got event %q, want one: %t", got, test.reported)
 			}
 		})
+	}
+}
+
+// TestInvalidIssuerSignsNothing: a Ready condition of another version is no reason to sign with an
+// option that this version does not know.
+func TestInvalidIssuerSignsNothing(t *testing.T) {
+	t.Parallel()
+	var reads int
+	f := newFixture(t, interceptor.Funcs{Get: countSecretReads(&reads)})
+	issuerWith(func(i *selfsigned.SelfSignedIssuer) { i.Spec.EmptySubject = "Ignore" })(t, &f)
+	if result, err := f.reconcile(); err != nil || result.RequeueAfter != 0 {
+		t.Errorf("got %+v, %v: want a wait for the issuer", result, err)
+	}
+	want := "Warning IssuerNotReady "
+	if got := sent(f.recorder); len(got) != 1 || !strings.HasPrefix(got[0], want) || !strings.Contains(got[0], "spec.emptySubject") || reads > 0 {
+		t.Errorf("got events %q after %d reads of the Secret, want %s for spec.emptySubject", got, reads, want)
 	}
 }
 

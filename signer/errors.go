@@ -22,9 +22,6 @@ const (
 	// ReasonSignatureAlgorithm means: the issuer's signature algorithm cannot be used
 	// with the key of the request.
 	ReasonSignatureAlgorithm Reason = "SignatureAlgorithm"
-	// ReasonUnknownOption means: a setting of the issuer has a value that this version
-	// does not know.
-	ReasonUnknownOption Reason = "UnknownOption"
 	// ReasonSigning means: crypto/x509 refused to make the certificate.
 	ReasonSigning Reason = "Signing"
 )

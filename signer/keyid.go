@@ -24,18 +24,14 @@ func (k KeyIdentifier) derive(key crypto.PublicKey) ([]byte, error) {
 	if err != nil {
 		return nil, failure(ReasonSigning, "the public key cannot be encoded: %s", err)
 	}
-	switch k {
-	case "", KeyIdentifierSHA256:
-		sum := sha256.Sum256(bits)
-		return sum[:keyIdentifierSize], nil
-	case KeyIdentifierSHA1:
+	if k == KeyIdentifierSHA1 {
 		var sum [sha1.Size]byte
 		// A name for the key, which protects nothing: FIPS 140-3 does not forbid that.
 		fips140.WithoutEnforcement(func() { sum = sha1.Sum(bits) }) //nolint:gosec // see the import
 		return sum[:], nil
-	default:
-		return nil, failure(ReasonUnknownOption, "the issuer's spec.subjectKeyIdentifier is %q: use SHA256 or SHA1", k)
 	}
+	sum := sha256.Sum256(bits)
+	return sum[:keyIdentifierSize], nil
 }
 
 // subjectPublicKey returns the content of the BIT STRING of that name, which is

@@ -54,9 +54,6 @@ func refusedSignatures(t *testing.T) map[string]string {
 	}{
 		"unreadable subject":           {encodeCSR(t, &x509.CertificateRequest{RawSubject: unreadable}, p256()), signer.Options{}},
 		"empty subject":                {encodeCSR(t, &x509.CertificateRequest{}, p256()), signer.Options{EmptySubject: signer.EmptySubjectReject}},
-		"unknown emptySubject":         {encodeCSR(t, &x509.CertificateRequest{}, p256()), signer.Options{EmptySubject: "Ignore"}},
-		"unknown subjectKeyIdentifier": {valid, signer.Options{SubjectKeyIdentifier: "MD5"}},
-		"unknown signatureAlgorithm":   {valid, signer.Options{SignatureAlgorithm: "MD5"}},
 		"signatureAlgorithm for RSA":   {valid, signer.Options{SignatureAlgorithm: "SHA256WithRSA"}},
 	} {
 		_, err := signer.SelfSign(parse(t, leafRequest(test.csr)), p256(), test.options, now)

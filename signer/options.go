@@ -6,7 +6,8 @@ package signer
 import "time"
 
 // Options are the settings of an issuer. The zero value signs as cert-manager's
-// own SelfSigned issuer does, apart from what SelfSign lists.
+// own SelfSigned issuer does, apart from what SelfSign lists. Only valid options may be passed:
+// their rules are those of the API, and are not checked again here.
 type Options struct {
 	// CRLDistributionPoints are absolute URIs in ASCII. Each becomes a
 	// DistributionPoint of its own, in this order (RFC 5280 section 4.2.1.13).

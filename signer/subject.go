@@ -21,14 +21,12 @@ func settleSubject(template *x509.Certificate, policy EmptySubject) error {
 		return nil
 	}
 	switch policy {
-	case "", EmptySubjectWarn:
-		return nil
 	case EmptySubjectReject:
 		return failure(ReasonEmptySubject, "the subject is empty, which the issuer's spec.emptySubject rejects: set spec.commonName, spec.subject or spec.literalSubject of the Certificate")
 	case EmptySubjectFill:
 		return fillSubject(template)
-	default:
-		return failure(ReasonUnknownOption, "the issuer's spec.emptySubject is %q: use Warn, Reject or Fill", policy)
+	default: // EmptySubjectWarn
+		return nil
 	}
 }
 
