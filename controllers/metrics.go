@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 )
 
@@ -17,13 +18,16 @@ const metricsPrefix = "selfsigned_issuer_"
 
 // metrics are the process's own; controller-runtime adds those of queues, clients and the
 // Lease. No label names an object: the number of series does not grow with the cluster.
+//
+// A metric is added in two places: here and in newMetrics.
 type metrics struct {
+	*prometheus.Registry // of all below
+
 	build    *prometheus.GaugeVec
 	ready    prometheus.Gauge
 	served   *prometheus.GaugeVec
 	requests *prometheus.CounterVec
 	signing  prometheus.Histogram
-	lease    prometheus.GaugeFunc
 
 	eventsDropped *prometheus.CounterVec
 
@@ -41,29 +45,32 @@ var (
 )
 
 func newMetrics() *metrics {
+	registry := prometheus.NewRegistry()
+	add := promauto.With(registry)
 	m := &metrics{
-		build: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Registry: registry,
+		build: add.NewGaugeVec(prometheus.GaugeOpts{
 			Name: metricsPrefix + "build_info",
 			Help: "Always 1; the labels say which version runs.",
 		}, []string{"version", "goversion"}),
-		ready: prometheus.NewGauge(prometheus.GaugeOpts{
+		ready: add.NewGauge(prometheus.GaugeOpts{
 			Name: metricsPrefix + "ready",
 			Help: "1 when the process is ready, as the leader or as a standby; 0 while it waits for CustomResourceDefinitions, fills its caches or serves none of its namespaces.",
 		}),
-		served: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		served: add.NewGaugeVec(prometheus.GaugeOpts{
 			Name: metricsPrefix + "namespace_served",
 			Help: "Whether a namespace of --namespaces is served: 0 when it does not exist, when a permission is missing in it, or while its caches are filled. Absent without this flag.",
 		}, []string{"served_namespace"}),
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+		requests: add.NewCounterVec(prometheus.CounterOpts{
 			Name: metricsPrefix + "requests_total",
 			Help: "Requests that have come to an end, by kind, result (issued, failed or denied) and reason, as docs/outcomes.md lists them.",
 		}, []string{"kind", "result", "reason"}),
-		signing: prometheus.NewHistogram(prometheus.HistogramOpts{
+		signing: add.NewHistogram(prometheus.HistogramOpts{
 			Name:    metricsPrefix + "sign_duration_seconds",
 			Help:    "How long it took to sign a request: to parse it, to read its private key from the API server, and to make the certificate.",
 			Buckets: signingDurations,
 		}),
-		eventsDropped: prometheus.NewCounterVec(prometheus.CounterOpts{
+		eventsDropped: add.NewCounterVec(prometheus.CounterOpts{
 			Name: metricsPrefix + "events_dropped_total",
 			Help: "Events that were not written, by reason: queue_full, refused by the API server, retries_exhausted, or stopped for those left when the process ends. A queued event that a later one of the same object replaces is not counted.",
 		}, []string{"reason"}),
@@ -71,20 +78,22 @@ func newMetrics() *metrics {
 	for _, reason := range dropReasons {
 		m.eventsDropped.WithLabelValues(string(reason))
 	}
-	m.lease = m.leaseGauge()
+	add.NewGaugeFunc(leaseOpts, m.notRenewedFor)
+	registry.MustRegister(cacheGauges{m})
 	return m
 }
 
-func (m *metrics) leaseGauge() prometheus.GaugeFunc {
-	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: metricsPrefix + "lease_not_renewed_seconds",
-		Help: "Seconds since the Lease was last renewed while this replica is the leader, at most about --leader-election-retry-period when all is well; 0 otherwise.",
-	}, func() float64 {
-		if notRenewedFor := m.leaseNotRenewedFor.Load(); notRenewedFor != nil {
-			return (*notRenewedFor)().Seconds()
-		}
-		return 0
-	})
+var leaseOpts = prometheus.GaugeOpts{
+	Name: metricsPrefix + "lease_not_renewed_seconds",
+	Help: "Seconds since the Lease was last renewed while this replica is the leader, at most about --leader-election-retry-period when all is well; 0 otherwise.",
+}
+
+// notRenewedFor returns the value of the gauge with leaseOpts.
+func (m *metrics) notRenewedFor() float64 {
+	if notRenewedFor := m.leaseNotRenewedFor.Load(); notRenewedFor != nil {
+		return (*notRenewedFor)().Seconds()
+	}
+	return 0
 }
 
 // starting is called when a process has begun and is not ready yet.
@@ -117,27 +126,19 @@ func (m *metrics) ended(kind string, v *verdict) {
 // signed observes one signature that has begun at start.
 func (m *metrics) signed(start time.Time) { m.signing.Observe(time.Since(start).Seconds()) }
 
-// collectors are the parts that keep their values themselves.
-func (m *metrics) collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.build, m.ready, m.served, m.requests, m.signing, m.lease, m.eventsDropped}
-}
+// cacheGauges collects the gauges that only the leader has.
+type cacheGauges struct{ metrics *metrics }
 
 // Describe implements prometheus.Collector.
-func (m *metrics) Describe(descriptions chan<- *prometheus.Desc) {
-	for _, c := range m.collectors() {
-		c.Describe(descriptions)
-	}
+func (cacheGauges) Describe(descriptions chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{waitingDesc, oldestDesc, issuersDesc} {
 		descriptions <- d
 	}
 }
 
 // Collect implements prometheus.Collector.
-func (m *metrics) Collect(values chan<- prometheus.Metric) {
-	for _, c := range m.collectors() {
-		c.Collect(values)
-	}
-	if g := m.gauges.Load(); g != nil && g.leading() {
+func (c cacheGauges) Collect(values chan<- prometheus.Metric) {
+	if g := c.metrics.gauges.Load(); g != nil && g.leading() {
 		g.collect(values)
 	}
 }
