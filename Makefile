@@ -43,7 +43,7 @@ CONTROLLER_GEN = $(call tool,tools) controller-gen paths=./api/... \
 	object:headerFile=e2e/modules/tools/header.go.txt crd:headerFile=e2e/modules/tools/header.yaml.txt
 
 # The tests that render generated files: see internal/docgen. Several of them write the same page.
-DOCGEN = go test -p=1 -count=1 -run='^TestGenerated' ./api/v1alpha1 ./cmd/selfsigned-issuer/app ./controllers ./signer
+DOCGEN = go test -p=1 -count=1 -run='^TestGenerated' ./api/v1alpha1 ./cmd/selfsigned-issuer/app ./controllers ./internal/docgen ./signer
 
 # $(call chart-files,DIRECTORY) writes what the chart in DIRECTORY takes from elsewhere, and its page.
 CHART = deploy/charts/selfsigned-issuer
@@ -91,7 +91,7 @@ lint: ## Check the code against .golangci.yml, go.mod for tidiness, and the work
 TEST_FORMAT ?= testname
 
 # -count=1: Go's test cache does not know of the manifests and programs that are tested.
-# CERT_MANAGER=v1.20 runs the minor version before the newest: see e2e/modules/certmanager.
+# CERT_MANAGER=MINOR runs the minor version before the newest: see e2e/modules/certmanager.
 .PHONY: test
 test: ## Run all tests, those on the real control plane included.
 	@echo "preparing the test environment"; cd e2e && go run ./cmd/prepare
@@ -105,7 +105,7 @@ test: ## Run all tests, those on the real control plane included.
 
 # The previous minor version of cert-manager, and what is run on it in every change: a
 # Certificate's life, what a request goes through, and approval.
-PREVIOUS_CERT_MANAGER = v1.20
+PREVIOUS_CERT_MANAGER = $(basename $(notdir $(wildcard e2e/modules/certmanager/v*.mod)))
 PREVIOUS_TESTS = ^Test(Certificate(Life|Fields|Extras)|SwitchOfIssuer|KeySwapped|EmptySubject|Outcomes|Approval|Denied)
 
 .PHONY: test-previous

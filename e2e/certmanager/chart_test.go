@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/chart"
+	"github.com/cert-manager/selfsigned-issuer/e2e/toolchain"
 )
 
 func renderChart(t *testing.T, address string) []*unstructured.Unstructured {
@@ -29,7 +30,7 @@ func renderChart(t *testing.T, address string) []*unstructured.Unstructured {
 
 // The programs have flags for the ServiceAccounts to use; the chart must agree.
 func TestChartCreatesTheServiceAccounts(t *testing.T) {
-	for _, minor := range []string{"v1.21", "v1.20"} {
+	for _, minor := range toolchain.CertManagerMinors() {
 		t.Run(minor, func(t *testing.T) {
 			t.Setenv("CERT_MANAGER", minor)
 			checkServiceAccounts(t)

@@ -5,6 +5,8 @@ package toolchain
 
 import (
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 )
 
@@ -40,7 +42,7 @@ const (
 	// certManagerEnv names a minor version of cert-manager, such as v1.20. Each but the newest
 	// has a file of that name with the suffix .mod in e2e/modules/certmanager.
 	certManagerEnv    = "CERT_MANAGER"
-	newestCertManager = "v1.21"
+	certManagerModule = "github.com/cert-manager/cert-manager"
 )
 
 var kubernetesVersionVars = []string{
@@ -84,15 +86,35 @@ func kubernetes(name, coldBuild string, p Program) Program {
 func CertManager() Program {
 	p := Program{
 		Name: "cert-manager", folder: "e2e/modules/certmanager", pkg: ".",
-		versionModule: "github.com/cert-manager/cert-manager",
-		versionVars:   []string{"github.com/cert-manager/cert-manager/pkg/util.AppVersion"},
+		versionModule: certManagerModule,
+		versionVars:   []string{certManagerModule + "/pkg/util.AppVersion"},
 		coldBuild:     "a minute",
 	}
-	if minor := os.Getenv(certManagerEnv); minor != "" && minor != newestCertManager {
+	if minor := os.Getenv(certManagerEnv); minor != "" && minor != CertManagerMinors()[0] {
 		p.modfile, p.tags = minor+".mod", "certmanager_"+strings.ReplaceAll(minor, ".", "_")
 		p.coldBuild = "2 minutes" // little of what it is made from is in the other programs too
 	}
 	return p
+}
+
+// CertManagerMinors returns the minor versions of cert-manager that are pinned, the newest first.
+func CertManagerMinors() []string {
+	minors := []string{""}
+	root, err := Root()
+	if err != nil {
+		return minors
+	}
+	directory := filepath.Join(root, "e2e", "modules", "certmanager")
+	if content, err := os.ReadFile(filepath.Join(directory, "go.mod")); err == nil {
+		if found := regexp.MustCompile(certManagerModule + ` (v\d+\.\d+)`).FindSubmatch(content); found != nil {
+			minors[0] = string(found[1])
+		}
+	}
+	older, _ := filepath.Glob(filepath.Join(directory, "v*.mod")) // the pattern is valid
+	for _, file := range older {
+		minors = append(minors, strings.TrimSuffix(filepath.Base(file), ".mod"))
+	}
+	return minors
 }
 
 // ModfileFlags are for go commands in the program's module, where it has more than one go.mod.
