@@ -43,8 +43,8 @@ type messageCase struct {
 }
 
 var (
-	etcdDown = apierrors.NewServiceUnavailable("etcd is down")
-	noGet    = apierrors.NewForbidden(schema.GroupResource{Resource: "secrets"}, "key", errors.New("no permission"))
+	errEtcdDown = apierrors.NewServiceUnavailable("etcd is down")
+	errNoGet    = apierrors.NewForbidden(schema.GroupResource{Resource: "secrets"}, "key", errors.New("no permission"))
 )
 
 var (
@@ -94,15 +94,15 @@ var messageCases = []messageCase{
 		}
 		f.reconciler.clock = clocktesting.NewFakePassiveClock(now)
 	}},
-	{name: "Secret forbidden", server: noSecret(noGet)},
-	{name: "Secret forbidden, --namespaces", server: noSecret(noGet), arrange: namespaced},
-	{name: "Secret not read", server: noSecret(etcdDown)},
+	{name: "Secret forbidden", server: noSecret(errNoGet)},
+	{name: "Secret forbidden, --namespaces", server: noSecret(errNoGet), arrange: namespaced},
+	{name: "Secret not read", server: noSecret(errEtcdDown)},
 	{name: "large request not read", arrange: func(t *testing.T, f *fixture) {
-		*f = newLargeFixture(t, func(*cmapi.CertificateRequestList) error { return etcdDown })
+		*f = newLargeFixture(t, func(*cmapi.CertificateRequestList) error { return errEtcdDown })
 	}},
 
 	{name: "no issuer", server: listed(nil), arrange: toAnotherIssuer},
-	{name: "issuer not read", server: listed(etcdDown), arrange: toAnotherIssuer},
+	{name: "issuer not read", server: listed(errEtcdDown), arrange: toAnotherIssuer},
 	{name: "new issuer", arrange: issuerWith(func(i *selfsigned.SelfSignedIssuer) { i.Status.Conditions = nil })},
 	{name: "changed issuer", arrange: issuerWith(func(i *selfsigned.SelfSignedIssuer) { i.Generation = 2 })},
 	{name: "issuer not Ready", arrange: issuerWith(func(i *selfsigned.SelfSignedIssuer) {
@@ -116,7 +116,7 @@ var messageCases = []messageCase{
 	{name: "CSR without annotation", csr: true, server: reviewed(true, nil), arrange: csrWith(func(csr *certificatesv1.CertificateSigningRequest) { csr.Annotations = nil })},
 	{name: "CSR for a short time", csr: true, server: reviewed(true, nil), arrange: csrWith(func(csr *certificatesv1.CertificateSigningRequest) { csr.Spec.ExpirationSeconds = new(int32(599)) })},
 	{name: "CSR of a user without permission", csr: true, server: reviewed(false, nil)},
-	{name: "CSR not reviewed", csr: true, server: reviewed(false, etcdDown)},
+	{name: "CSR not reviewed", csr: true, server: reviewed(false, errEtcdDown)},
 }
 
 // hintCases lead to events about requests that are not processed.
@@ -210,7 +210,7 @@ func allReasons() []string {
 }
 
 // serveCSRs replaces the CertificateRequest by a Kubernetes CSR of the same name.
-func (f *fixture) serveCSRs(t *testing.T) {
+func (f fixture) serveCSRs(t *testing.T) {
 	t.Helper()
 	f.reconciler.kind = certificateSigningRequests("cert-manager", accessReviewer{f.client})
 	csr := hintableCSR("selfsignedissuers.selfsigned.cert-manager.io/sandbox.issuer")

@@ -52,9 +52,9 @@ func refusedSignatures(t *testing.T) map[string]string {
 		csr     []byte
 		options signer.Options
 	}{
-		"unreadable subject":           {encodeCSR(t, &x509.CertificateRequest{RawSubject: unreadable}, p256()), signer.Options{}},
-		"empty subject":                {encodeCSR(t, &x509.CertificateRequest{}, p256()), signer.Options{EmptySubject: signer.EmptySubjectReject}},
-		"signatureAlgorithm for RSA":   {valid, signer.Options{SignatureAlgorithm: "SHA256WithRSA"}},
+		"unreadable subject":         {encodeCSR(t, &x509.CertificateRequest{RawSubject: unreadable}, p256()), signer.Options{}},
+		"empty subject":              {encodeCSR(t, &x509.CertificateRequest{}, p256()), signer.Options{EmptySubject: signer.EmptySubjectReject}},
+		"signatureAlgorithm for RSA": {valid, signer.Options{SignatureAlgorithm: "SHA256WithRSA"}},
 	} {
 		_, err := signer.SelfSign(parse(t, leafRequest(test.csr)), p256(), test.options, now)
 		messages["sign: "+name] = fmt.Sprint(err)

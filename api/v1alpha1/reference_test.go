@@ -87,8 +87,8 @@ func TestGeneratedIssuerPage(t *testing.T) {
 	properties, examples := readSchema(t).Properties, readExamples(t)
 	var fields []option
 	spec := reflect.TypeFor[SelfSignedIssuerSpec]()
-	for i := range spec.NumField() {
-		name, _, _ := strings.Cut(spec.Field(i).Tag.Get("json"), ",")
+	for f := range spec.Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		p := properties[name]
 		if len(examples[name]) != 1 {
 			t.Fatalf("%d files in deploy/examples show spec.%s, want 1", len(examples[name]), name)
