@@ -49,6 +49,18 @@ func firstDifference(a, b string) (line int, inA, inB string) {
 // quote is a generated part of a page: <!--quote:NAME-->…<!--/quote-->.
 var quote = regexp.MustCompile(`(?s)<!--quote:([^>]+?)-->.*?<!--/quote-->`)
 
+// Section appends a section with a quote to a page that has no such section.
+func Section(t *testing.T, path, name string) {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if heading := "\n### " + name + "\n"; !strings.Contains(string(content), heading) {
+		File(t, path, string(content)+heading+"\n<!--quote:"+name+"-->\n<!--/quote-->\n")
+	}
+}
+
 // Quotes compares the quotes on a page whose names begin with the prefix. texts has them by the
 // rest of the name. A quote that begins a line is a block, such as a block quotation; another one is
 // inline code.

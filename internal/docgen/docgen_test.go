@@ -22,7 +22,8 @@ func TestQuotesAreWritten(t *testing.T) {
 | <!--quote:a:inline-->old<!--/quote--> | text | <!--quote:b:inline-->other<!--/quote--> |
 `
 		want = "# Page\n\n<!--quote:a:Block one-->\n> new | text\n<!--/quote-->\n\n" +
-			"| <!--quote:a:inline-->`x \\| y`<!--/quote--> | text | <!--quote:b:inline-->other<!--/quote--> |\n"
+			"| <!--quote:a:inline-->`x \\| y`<!--/quote--> | text | <!--quote:b:inline-->`other`<!--/quote--> |\n" +
+			"\n### New\n\n<!--quote:New-->\n> added\n<!--/quote-->\n"
 	)
 	path := filepath.Join(t.TempDir(), "page.md")
 	if err := os.WriteFile(path, []byte(page), 0o600); err != nil {
@@ -31,7 +32,10 @@ func TestQuotesAreWritten(t *testing.T) {
 	was := *update
 	*update = true
 	defer func() { *update = was }()
+	Section(t, path, "New")
+	Section(t, path, "New")
 	quoted := Quotes(t, path, "a:", map[string]string{"Block one": "> new | text", "inline": "x | y", "unused": "z"})
+	Quotes(t, path, "", map[string]string{"New": "> added", "a:Block one": "> new | text", "a:inline": "x | y", "b:inline": "other"})
 	got, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
