@@ -36,46 +36,44 @@ const (
 func stripUnusedFields(object any) (any, error) {
 	switch o := object.(type) {
 	case *metav1.PartialObjectMetadata:
-		stripSecret(o)
+		return stripSecret(o), nil
 	case *cmapi.CertificateRequest:
-		stripCertificateRequest(o)
+		return stripCertificateRequest(o), nil
 	case *certificatesv1.CertificateSigningRequest:
-		stripCertificateSigningRequest(o)
+		return stripCertificateSigningRequest(o), nil
 	case libapi.Issuer:
 		stripIssuer(o)
 	}
 	return object, nil
 }
 
-func stripSecret(o *metav1.PartialObjectMetadata) {
-	*o = metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
-		Namespace: unique.Make(o.Namespace).Value(), Name: o.Name, ResourceVersion: o.ResourceVersion,
-	}}
+func stripSecret(o *metav1.PartialObjectMetadata) client.Object {
+	return &secretPlaceholder{*standFor(anySecret, o), o.ResourceVersion}
 }
 
 // stripCertificateRequest keeps the spec of a request that can be signed. Its approval, like
-// every other change, brings the whole object again.
-func stripCertificateRequest(o *cmapi.CertificateRequest) {
-	r := certificateRequest{o}
-	stripped := cmapi.CertificateRequest{ObjectMeta: identity(o)}
-	ref := o.Spec.IssuerRef
-	if ref.Group == selfsigned.GroupName {
-		stripped.Spec.IssuerRef.Group = selfsigned.GroupName
-		stripped.Spec.IssuerRef.Kind = intern(clip(ref.Kind))
-		stripped.Spec.IssuerRef.Name = intern(clip(ref.Name))
-	}
+// every other change, brings the whole object again. A request of an unknown kind is kept for its
+// hint.
+func stripCertificateRequest(o *cmapi.CertificateRequest) client.Object {
+	r, ref := certificateRequest{o}, o.Spec.IssuerRef
+	_, ours := r.issuer()
 	switch {
+	case ref.Group != selfsigned.GroupName, r.finished() && !ours:
+		return standFor(foreignRequest, o)
 	case r.finished():
-		stripped.Status.Certificate = certificatePlaceholder
-	case ref.Group == selfsigned.GroupName: // also of an unknown kind, for its hint
-		stripped.ObjectMeta = unfinishedMeta(o, r.keyAnnotation())
-		stripped.Status.Conditions = stripConditions(o.Status.Conditions)
-		if _, ours := r.issuer(); ours && waiting(r) && specSize(o.Spec) <= maxCachedSpec {
-			stripped.Spec.Duration, stripped.Spec.IsCA = o.Spec.Duration, o.Spec.IsCA
-			stripped.Spec.Usages, stripped.Spec.Request = o.Spec.Usages, o.Spec.Request
-		}
+		return standForFinished(finishedRequest, o)
+	}
+	stripped := cmapi.CertificateRequest{ObjectMeta: unfinishedMeta(o, r.keyAnnotation())}
+	stripped.Spec.IssuerRef.Group = selfsigned.GroupName
+	stripped.Spec.IssuerRef.Kind = intern(clip(ref.Kind))
+	stripped.Spec.IssuerRef.Name = intern(clip(ref.Name))
+	stripped.Status.Conditions = stripConditions(o.Status.Conditions)
+	if ours && waiting(r) && specSize(o.Spec) <= maxCachedSpec {
+		stripped.Spec.Duration, stripped.Spec.IsCA = o.Spec.Duration, o.Spec.IsCA
+		stripped.Spec.Usages, stripped.Spec.Request = o.Spec.Usages, o.Spec.Request
 	}
 	*o = stripped
+	return o
 }
 
 // specSize is the size of what is read of a spec. A usage counts with its string header.
@@ -109,24 +107,26 @@ func stripConditions(conditions []cmapi.CertificateRequestCondition) []cmapi.Cer
 
 // stripCertificateSigningRequest keeps the spec of a CSR that can be signed, with the user who
 // made it.
-func stripCertificateSigningRequest(o *certificatesv1.CertificateSigningRequest) {
+func stripCertificateSigningRequest(o *certificatesv1.CertificateSigningRequest) client.Object {
 	r := certificateSigningRequest{csr: o}
-	stripped := certificatesv1.CertificateSigningRequest{ObjectMeta: identity(o)}
-	stripped.Spec.SignerName = intern(o.Spec.SignerName) // at most 571 bytes
-	switch _, ours := r.issuer(); {
+	_, ours := r.issuer()
+	switch {
+	case !ours && (r.finished() || r.hint() == nil):
+		return standFor(foreignCSR, o)
 	case r.finished():
-		stripped.Status.Certificate = certificatePlaceholder
-	case ours || r.hint() != nil:
-		stripped.ObjectMeta = unfinishedMeta(o, r.keyAnnotation())
-		stripped.Status.Conditions = stripCSRConditions(o.Status.Conditions)
-		duration := o.Annotations[experimental.CertificateSigningRequestDurationAnnotationKey]
-		if ours && waiting(r) && o.Spec.Size()+len(duration) <= maxCachedSpec {
-			stripped.Spec = o.Spec
-			keepAnnotation(&stripped.ObjectMeta, o, experimental.CertificateSigningRequestDurationAnnotationKey)
-			keepAnnotation(&stripped.ObjectMeta, o, experimental.CertificateSigningRequestIsCAAnnotationKey)
-		}
+		return standForFinished(finishedCSR, o)
+	}
+	stripped := certificatesv1.CertificateSigningRequest{ObjectMeta: unfinishedMeta(o, r.keyAnnotation())}
+	stripped.Spec.SignerName = intern(o.Spec.SignerName) // at most 571 bytes
+	stripped.Status.Conditions = stripCSRConditions(o.Status.Conditions)
+	duration := o.Annotations[experimental.CertificateSigningRequestDurationAnnotationKey]
+	if ours && waiting(r) && o.Spec.Size()+len(duration) <= maxCachedSpec {
+		stripped.Spec = o.Spec
+		keepAnnotation(&stripped.ObjectMeta, o, experimental.CertificateSigningRequestDurationAnnotationKey)
+		keepAnnotation(&stripped.ObjectMeta, o, experimental.CertificateSigningRequestIsCAAnnotationKey)
 	}
 	*o = stripped
+	return o
 }
 
 // stripCSRConditions keeps the approval: a denied or failed CSR is finished.
@@ -150,15 +150,11 @@ func stripIssuer(o libapi.Issuer) {
 	o.SetFinalizers(nil)
 }
 
-func identity(o client.Object) metav1.ObjectMeta {
-	return metav1.ObjectMeta{
-		Namespace: intern(o.GetNamespace()), Name: o.GetName(), UID: o.GetUID(), ResourceVersion: o.GetResourceVersion(),
-	}
-}
-
 func unfinishedMeta(o client.Object, keyAnnotation string) metav1.ObjectMeta {
-	kept := identity(o)
-	kept.CreationTimestamp = o.GetCreationTimestamp()
+	kept := metav1.ObjectMeta{
+		Namespace: intern(o.GetNamespace()), Name: o.GetName(), UID: o.GetUID(),
+		ResourceVersion: o.GetResourceVersion(), CreationTimestamp: o.GetCreationTimestamp(),
+	}
 	keepAnnotation(&kept, o, keyAnnotation)
 	keepAnnotation(&kept, o, cmapi.CertificateNameKey)
 	if len(o.GetOwnerReferences()) > 0 {

@@ -25,7 +25,7 @@ func certificateRequests() requestKind {
 		reference: "the issuerRef of the Certificate",
 		newObject: func() client.Object { return &cmapi.CertificateRequest{} },
 		newList:   func() client.ObjectList { return &cmapi.CertificateRequestList{} },
-		wrap:      func(o client.Object) request { return certificateRequest{o.(*cmapi.CertificateRequest)} },
+		wrap:      func(o client.Object) request { return certificateRequest{whole(o).(*cmapi.CertificateRequest)} },
 	}
 }
 

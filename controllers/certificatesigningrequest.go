@@ -29,7 +29,7 @@ func certificateSigningRequests(clusterResources string, review accessReviewer) 
 		newObject: func() client.Object { return &certificatesv1.CertificateSigningRequest{} },
 		newList:   func() client.ObjectList { return &certificatesv1.CertificateSigningRequestList{} },
 		wrap: func(o client.Object) request {
-			return certificateSigningRequest{o.(*certificatesv1.CertificateSigningRequest), clusterResources}
+			return certificateSigningRequest{whole(o).(*certificatesv1.CertificateSigningRequest), clusterResources}
 		},
 		preflight: review.preflight,
 	}

@@ -27,14 +27,10 @@ var hintTime = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 // newHinter has a cache with one object, as the manager's transform leaves it.
 func newHinter(t *testing.T, kind requestKind, object client.Object) (*hinter, *events.FakeRecorder) {
 	t.Helper()
-	kept, err := stripUnusedFields(object)
-	if err != nil {
-		t.Fatal(err)
-	}
 	recorder := events.NewFakeRecorder(10)
 	return &hinter{
 		kind:     kind,
-		cache:    fake.NewClientBuilder().WithScheme(Scheme()).WithObjects(kept.(client.Object)).Build(),
+		cache:    fake.NewClientBuilder().WithScheme(Scheme()).WithObjects(strip(t, object)).Build(),
 		recorder: recorder,
 		clock:    clocktesting.NewFakePassiveClock(hintTime),
 	}, recorder
