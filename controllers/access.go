@@ -26,7 +26,7 @@ type accessReviewer struct {
 	client client.Client
 }
 
-func (a accessReviewer) preflight(ctx context.Context, r request) *verdict {
+func (a accessReviewer) preflight(ctx context.Context, r request) *decision {
 	csr := r.(certificateSigningRequest).csr
 	ref, _ := r.issuer()
 	// The right comes first: who lacks it learns nothing about the issuer or its namespace.
@@ -39,20 +39,20 @@ func (a accessReviewer) preflight(ctx context.Context, r request) *verdict {
 // reviewReference asks whether the CSR's author may "reference" the namespaced issuer, by
 // its name or for all names. The apiGroup is ours and not cert-manager's, so that rights on
 // a same-named in-tree issuer do not reach our issuer.
-func (a accessReviewer) reviewReference(ctx context.Context, csr *certificatesv1.CertificateSigningRequest, ref issuerRef) *verdict {
+func (a accessReviewer) reviewReference(ctx context.Context, csr *certificatesv1.CertificateSigningRequest, ref issuerRef) *decision {
 	if ref.kind != issuerKind {
 		return nil
 	}
 	for _, name := range []string{ref.key.Name, "*"} {
 		review := accessReview(csr, ref.key.Namespace, name)
 		if err := a.client.Create(ctx, review); err != nil {
-			return &verdict{situation: unreviewedReference, detail: whyFailed(err), cause: err}
+			return &decision{reason: ReasonReferenceReviewError, detail: stableErrorText(err), err: err}
 		}
 		if review.Status.Allowed {
 			return nil
 		}
 	}
-	return &verdict{situation: deniedReference}
+	return &decision{reason: ReasonReferenceDenied}
 }
 
 func accessReview(csr *certificatesv1.CertificateSigningRequest, namespace, name string) *authorizationv1.SubjectAccessReview {
@@ -78,13 +78,13 @@ func accessReview(csr *certificatesv1.CertificateSigningRequest, namespace, name
 
 // checkDuration holds a CSR to the shortest duration that Kubernetes allows in
 // spec.expirationSeconds, also when the duration comes from the annotation.
-func checkDuration(csr *certificatesv1.CertificateSigningRequest) *verdict {
+func checkDuration(csr *certificatesv1.CertificateSigningRequest) *decision {
 	duration, err := pki.DurationFromCertificateSigningRequest(csr)
 	if err != nil {
-		return &verdict{situation: invalidDuration, detail: err.Error()}
+		return &decision{reason: ReasonInvalidDuration, detail: err.Error()}
 	}
 	if duration < minimumDuration {
-		return &verdict{situation: invalidDuration, detail: fmt.Sprintf("%s is too short", duration)}
+		return &decision{reason: ReasonInvalidDuration, detail: fmt.Sprintf("%s is too short", duration)}
 	}
 	return nil
 }

@@ -189,8 +189,8 @@ var (
 	ownerPlaceholder = []metav1.OwnerReference{{}}
 )
 
-// eachItem calls do with each object of a list in the cache, which must not be changed.
-func eachItem(ctx context.Context, cache client.Reader, list client.ObjectList, do func(client.Object), options ...client.ListOption) error {
+// forEachCached calls do with each object of a list in the cache, which must not be changed.
+func forEachCached(ctx context.Context, cache client.Reader, list client.ObjectList, do func(client.Object), options ...client.ListOption) error {
 	options = append(options, client.UnsafeDisableDeepCopy)
 	if err := cache.List(ctx, list, options...); err != nil {
 		return err

@@ -102,8 +102,8 @@ func TestStripKeepsTheDecision(t *testing.T) {
 			after := certificateRequest{strip(t, request)}
 			checkSameDecision(t, before, after)
 			_, ours := before.issuer()
-			if ours && !before.finished() && (before.said() != after.said() || !before.waitingSince().Equal(after.waitingSince())) {
-				t.Errorf("%q since %s, want %q since %s", after.said(), after.waitingSince(), before.said(), before.waitingSince())
+			if ours && !before.finished() && (before.readyMessage() != after.readyMessage() || !before.waitingSince().Equal(after.waitingSince())) {
+				t.Errorf("%q since %s, want %q since %s", after.readyMessage(), after.waitingSince(), before.readyMessage(), before.waitingSince())
 			}
 			if ours && !before.finished() && before.fromCertificate() != after.fromCertificate() {
 				t.Error("it is no longer known that the request is for a Certificate")
@@ -139,8 +139,8 @@ func checkSameDecision(t *testing.T, before, after request) {
 	if ref != wantRef || is.GetResourceVersion() != "7" {
 		t.Errorf("version %s for %v, want %v", is.GetResourceVersion(), ref, wantRef)
 	}
-	if before.approved() != after.approved() || before.denied() != after.denied() || before.deniedAlready() != after.deniedAlready() {
-		t.Errorf("approved: %t, denied: %t, %t", after.approved(), after.denied(), after.deniedAlready())
+	if before.approved() != after.approved() || before.denied() != after.denied() || before.denialRecorded() != after.denialRecorded() {
+		t.Errorf("approved: %t, denied: %t, %t", after.approved(), after.denied(), after.denialRecorded())
 	}
 	if after.keySecret() != before.keySecret() {
 		t.Errorf("the Secret is %s, want %s", after.keySecret(), before.keySecret())
@@ -223,7 +223,7 @@ func TestStripKeepsMessages(t *testing.T) {
 		if got, want := after.keySecret().Name, before.keySecret().Name; len(want) <= 253 && got != want || len(got) > 410 {
 			t.Errorf("%d bytes of the Secret's name are kept", len(got))
 		}
-		for _, s := range []situation{missingSecret, missingIssuer} {
+		for _, s := range []Reason{ReasonSecretNotFound, ReasonIssuerNotFound} {
 			if got, want := messageAbout(after, s), messageAbout(before, s); got != want {
 				t.Errorf("\n got %q\nwant %q", got, want)
 			}
@@ -231,10 +231,10 @@ func TestStripKeepsMessages(t *testing.T) {
 	}
 }
 
-func messageAbout(r certificateRequest, s situation) string {
+func messageAbout(r certificateRequest, s Reason) string {
 	a := &attempt{request: r, requestReconciler: &requestReconciler{kind: certificateRequests()}}
-	a.decide(&verdict{situation: s})
-	return a.verdict.message
+	a.decide(&decision{reason: s})
+	return a.decision.message
 }
 
 // TestCachedSizes measures the heap that the cache needs for a request. The API server does not
@@ -294,11 +294,11 @@ func TestOwnMessagesAreCachedWhole(t *testing.T) {
 	t.Parallel()
 	longest := strings.Repeat("x", maxFact)
 	for s := range outcomes {
-		words := facts{}
+		words := messageArgs{}
 		for _, word := range []string{"kind", "annotation", "secret", "issuer", "reference", "grace", "minimum", "user", "overlay", "role", "detail"} {
 			words[word] = longest
 		}
-		if message := words.fill(s); len(message) > maxCachedMessage {
+		if message := words.message(s); len(message) > maxCachedMessage {
 			t.Errorf("%s: %d bytes", s, len(message))
 		}
 	}

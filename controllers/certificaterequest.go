@@ -43,7 +43,7 @@ func (r certificateRequest) approved() bool {
 
 func (r certificateRequest) denied() bool { return cmutil.CertificateRequestIsDenied(r.cr) }
 
-func (r certificateRequest) deniedAlready() bool {
+func (r certificateRequest) denialRecorded() bool {
 	return cmutil.CertificateRequestReadyReason(r.cr) == cmapi.CertificateRequestReasonDenied
 }
 
@@ -72,10 +72,10 @@ func (r certificateRequest) finished() bool {
 }
 
 func (r certificateRequest) end() string {
-	return cmp.Or(string(r.cr.Status.Certificate), r.said())
+	return cmp.Or(string(r.cr.Status.Certificate), r.readyMessage())
 }
 
-func (r certificateRequest) said() string {
+func (r certificateRequest) readyMessage() string {
 	if ready := r.ready(); ready != nil {
 		return ready.Message
 	}
@@ -121,7 +121,7 @@ func (r certificateRequest) keySecret() types.NamespacedName {
 	return types.NamespacedName{Namespace: r.cr.Namespace, Name: r.cr.Annotations[r.keyAnnotation()]}
 }
 
-func (r certificateRequest) status(v *verdict, now metav1.Time) (any, bool) {
+func (r certificateRequest) status(v *decision, now metav1.Time) (any, bool) {
 	ready := readyCondition(v, now)
 	old := r.ready()
 	if old != nil && old.Status == ready.Status && old.Reason == ready.Reason && old.Message == ready.Message {
@@ -142,7 +142,7 @@ func (r certificateRequest) status(v *verdict, now metav1.Time) (any, bool) {
 	return status, true
 }
 
-func readyCondition(v *verdict, now metav1.Time) cmapi.CertificateRequestCondition {
+func readyCondition(v *decision, now metav1.Time) cmapi.CertificateRequestCondition {
 	condition := cmapi.CertificateRequestCondition{
 		Type:               cmapi.CertificateRequestConditionReady,
 		Status:             cmmeta.ConditionFalse,

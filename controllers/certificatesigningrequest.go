@@ -63,8 +63,8 @@ func (r certificateSigningRequest) waitingSince() time.Time {
 	return r.csr.CreationTimestamp.Time
 }
 
-// deniedAlready: the condition Denied of a Kubernetes CSR is final, nothing is added to it.
-func (r certificateSigningRequest) deniedAlready() bool { return r.denied() }
+// denialRecorded: the condition Denied of a Kubernetes CSR is final, nothing is added to it.
+func (r certificateSigningRequest) denialRecorded() bool { return r.denied() }
 
 func (r certificateSigningRequest) finished() bool {
 	return len(r.csr.Status.Certificate) > 0 || csrutil.CertificateSigningRequestIsFailed(r.csr) || r.denied()
@@ -80,7 +80,7 @@ func (r certificateSigningRequest) end() string {
 	return end
 }
 
-func (r certificateSigningRequest) said() string { return "" }
+func (r certificateSigningRequest) readyMessage() string { return "" }
 
 func (r certificateSigningRequest) fromCertificate() bool { return false }
 
@@ -123,7 +123,7 @@ func (r certificateSigningRequest) keySecret() types.NamespacedName {
 }
 
 // status of a Kubernetes CSR has no place for a wait: there the events tell.
-func (r certificateSigningRequest) status(v *verdict, now metav1.Time) (any, bool) {
+func (r certificateSigningRequest) status(v *decision, now metav1.Time) (any, bool) {
 	switch v.state() {
 	case issued:
 		return certificatesv1.CertificateSigningRequestStatus{Certificate: v.certificate.PEM}, true
@@ -132,7 +132,7 @@ func (r certificateSigningRequest) status(v *verdict, now metav1.Time) (any, boo
 			Conditions: []certificatesv1.CertificateSigningRequestCondition{{
 				Type:               certificatesv1.CertificateFailed,
 				Status:             corev1.ConditionTrue,
-				Reason:             string(v.situation),
+				Reason:             string(v.reason),
 				Message:            v.message,
 				LastTransitionTime: now,
 				LastUpdateTime:     now,

@@ -5,7 +5,7 @@
 // the issuer and the private key of a request, decides what becomes of the request, and
 // writes that decision once.
 //
-// The flow of a request: wake.go says what starts a reconcile, reconcile.go runs
+// The flow of a request: watches.go says what starts a reconcile, reconcile.go runs
 // issuer-lib's flow with our helper, sign.go decides, outcome.go holds every possible
 // decision with its message, status.go writes it, announce.go tells the user.
 package controllers

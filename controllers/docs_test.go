@@ -57,11 +57,11 @@ func TestGeneratedReadiness(t *testing.T) {
 // outcomeQuotes has the messages as templates, by their reason.
 func outcomeQuotes() map[string]string {
 	quotes := map[string]string{
-		badConfig:                     eventQuote("Warning", badConfigMessage),
-		string(waitingForApproval):    eventQuote(approvalHint.eventType, approvalHint.message),
-		"WaitingForApproval of a CSR": eventQuote(csrApprovalHint.eventType, csrApprovalHint.message),
-		string(issuerKindUnknown):     eventQuote(kindHint.eventType, kindHint.message),
-		string(signerNameInvalid):     eventQuote(signerNameHint.eventType, signerNameHint.message),
+		badConfig:                        eventQuote("Warning", badConfigMessage),
+		string(ReasonWaitingForApproval): eventQuote(approvalHint.eventType, approvalHint.message),
+		"WaitingForApproval of a CSR":    eventQuote(csrApprovalHint.eventType, csrApprovalHint.message),
+		string(ReasonIssuerKindUnknown):  eventQuote(kindHint.eventType, kindHint.message),
+		string(ReasonSignerNameInvalid):  eventQuote(signerNameHint.eventType, signerNameHint.message),
 	}
 	for situation, outcome := range outcomes {
 		event := outcome.event

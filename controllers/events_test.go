@@ -57,7 +57,7 @@ func newTestWriter(answer func(attempt int) (stored bool, err error)) (*eventWri
 func (w *eventWriter) send(n int) {
 	for i := range n {
 		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "sandbox", Name: "about", UID: "uid"}}
-		w.Eventf(secret, nil, corev1.EventTypeNormal, string(isIssued), eventAction, fmt.Sprintf("100%% of number %d", i))
+		w.Eventf(secret, nil, corev1.EventTypeNormal, string(ReasonIssued), eventAction, fmt.Sprintf("100%% of number %d", i))
 	}
 }
 
@@ -143,7 +143,7 @@ func about(namespace, name string) *cmapi.CertificateRequest {
 	return &cmapi.CertificateRequest{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, UID: types.UID(namespace + "/" + name)}}
 }
 
-func (w *eventWriter) record(name string, reason situation, note string) {
+func (w *eventWriter) record(name string, reason Reason, note string) {
 	w.Eventf(about("sandbox", name), nil, corev1.EventTypeNormal, string(reason), eventAction, note)
 }
 
@@ -174,11 +174,11 @@ func TestToggledSecretQueuesOneEventEach(t *testing.T) {
 	const n, toggles = 100, 10
 	for toggle := range toggles {
 		for i := range n {
-			w.record(fmt.Sprint(i), []situation{unusableKey, missingKey}[toggle%2], fmt.Sprintf("state %d of request %d", toggle, i))
+			w.record(fmt.Sprint(i), []Reason{ReasonInvalidPrivateKey, ReasonMissingPrivateKey}[toggle%2], fmt.Sprintf("state %d of request %d", toggle, i))
 		}
 	}
 	for i := range n {
-		w.record(fmt.Sprint(i), isIssued, fmt.Sprintf("end of request %d", i))
+		w.record(fmt.Sprint(i), ReasonIssued, fmt.Sprintf("end of request %d", i))
 		w.record(fmt.Sprint(i), badConfig, fmt.Sprintf("warning of request %d", i))
 	}
 	// Those in flight were taken before they could be replaced.
@@ -217,7 +217,7 @@ func TestEventQueueIsBounded(t *testing.T) {
 	const n = 5 * maxEvents
 	note := strings.Repeat("x", 300)
 	for i := range n {
-		w.record(fmt.Sprint(i), unusableKey, note+fmt.Sprint(i))
+		w.record(fmt.Sprint(i), ReasonInvalidPrivateKey, note+fmt.Sprint(i))
 	}
 	if w.queue.size != maxEvents {
 		t.Errorf("%d events are queued, want %d", w.queue.size, maxEvents)
@@ -239,7 +239,7 @@ func TestEventQueueIsBounded(t *testing.T) {
 	}
 }
 
-// TestEventsAtTheStop: an event that waits for a retry is tried once more when the process
+// TestEventsAtTheStop: an event that pendingTracker for a retry is tried once more when the process
 // stops. What the API server still refuses, and what it does not answer in time, is counted
 // and said in one line.
 func TestEventsAtTheStop(t *testing.T) {
@@ -274,7 +274,7 @@ func TestEventsAtTheStop(t *testing.T) {
 				var lines []string
 				w := newEventWriter(c, funcr.New(func(_, args string) { lines = append(lines, args) }, funcr.Options{}), newMetrics())
 				w.send(5)
-				synctest.Wait() // each was tried once and waits
+				synctest.Wait() // each was tried once and pendingTracker
 				if attempts.Load() != 5 {
 					t.Fatalf("%d attempts, want 5", attempts.Load())
 				}

@@ -89,7 +89,7 @@ func FuzzMessage(f *testing.F) {
 	f.Add(strings.Repeat("ä", 1000), "\u202e\u2028", "a.b.")
 	f.Fuzz(func(t *testing.T, detail, secret, user string) {
 		for s, outcome := range outcomes {
-			message := facts{"detail": detail, "secret": secret, "user": user, "issuer": secret}.fill(s)
+			message := messageArgs{"detail": detail, "secret": secret, "user": user, "issuer": secret}.message(s)
 			if !utf8.ValidString(message) || strings.ContainsFunc(message, func(r rune) bool { return !unicode.IsPrint(r) }) {
 				t.Errorf("%s: not printable: %q", s, message)
 			}
@@ -126,7 +126,7 @@ func FuzzDuration(f *testing.F) {
 	})
 }
 
-// FuzzCertificateRequest takes a request from its object to its verdict. The API server does
+// FuzzCertificateRequest takes a request from its object to its decision. The API server does
 // not validate what is fuzzed here where cert-manager's webhook is turned off.
 func FuzzCertificateRequest(f *testing.F) {
 	key := fuzzKey(f)
@@ -143,7 +143,7 @@ func FuzzCertificateRequest(f *testing.F) {
 	f.Add(good, "key", "digital signature,server auth", int64(time.Hour), false)
 	f.Add(good, "100%d\x00", "", int64(-1), true)
 	f.Add([]byte("-----BEGIN CERTIFICATE REQUEST-----"), "", "cert sign,any,\xff", int64(1)<<62, true)
-	ends := []situation{malformedRequest, missingSecret, waitingForKey, isIssued, unsignable}
+	ends := []Reason{ReasonInvalidRequest, ReasonSecretNotFound, ReasonWaitingForMatchingKey, ReasonIssued, ReasonSigningError}
 	f.Fuzz(func(t *testing.T, request []byte, secretName, usages string, duration int64, isCA bool) {
 		object := approvedRequest(t, key, time.Now())
 		object.Spec.Request, object.Spec.IsCA = request, isCA
@@ -153,15 +153,15 @@ func FuzzCertificateRequest(f *testing.F) {
 			object.Spec.Usages = append(object.Spec.Usages, cmapi.KeyUsage(usage))
 		}
 		r := &attempt{request: certificateRequest{object}, requestReconciler: &requestReconciler{
-			kind: certificateRequests(), keys: keyReader{live: oneSecret{data: secret}}, waits: newWaits(),
-			clock: clocktesting.NewFakePassiveClock(time.Now()), grace: time.Minute,
+			kind: certificateRequests(), keys: keyReader{live: oneSecret{data: secret}}, tracker: newPendingTracker(),
+			clock: clocktesting.NewFakePassiveClock(time.Now()), gracePeriod: time.Minute,
 		}}
 		v := r.trySign(t.Context(), r.request.details(), readyIssuer())
-		if !slices.Contains(ends, v.situation) {
-			t.Errorf("verdict %s: %s", v.situation, v.detail)
+		if !slices.Contains(ends, v.reason) {
+			t.Errorf("verdict %s: %s", v.reason, v.detail)
 		}
-		if (v.situation == isIssued) != (len(v.certificate.PEM) > 0) {
-			t.Errorf("verdict %s with the certificate %q", v.situation, v.certificate.PEM)
+		if (v.reason == ReasonIssued) != (len(v.certificate.PEM) > 0) {
+			t.Errorf("verdict %s with the certificate %q", v.reason, v.certificate.PEM)
 		}
 		if got := r.request.keySecret(); got.Namespace != object.Namespace {
 			t.Errorf("Secret %s is in another namespace", got)
@@ -190,13 +190,13 @@ func FuzzIssuer(f *testing.F) {
 		}
 		request := approvedRequest(t, key, time.Now())
 		r := &attempt{request: certificateRequest{request}, requestReconciler: &requestReconciler{
-			kind: certificateRequests(), keys: keyReader{live: oneSecret{data: secretWith(t, key).Data["tls.key"]}}, waits: newWaits(),
-			clock: clocktesting.NewFakePassiveClock(time.Now()), grace: time.Minute,
+			kind: certificateRequests(), keys: keyReader{live: oneSecret{data: secretWith(t, key).Data["tls.key"]}}, tracker: newPendingTracker(),
+			clock: clocktesting.NewFakePassiveClock(time.Now()), gracePeriod: time.Minute,
 		}}
 		v := r.trySign(t.Context(), r.request.details(), issuer)
 		fits := !strings.Contains(algorithm, "RSA") && algorithm != "PureEd25519" || strings.HasPrefix(algorithm, "ECDSA")
-		if (v.situation == isIssued) != fits {
-			t.Errorf("a spec that passed its check led to %s: %s", v.situation, v.detail)
+		if (v.reason == ReasonIssued) != fits {
+			t.Errorf("a spec that passed its check led to %s: %s", v.reason, v.detail)
 		}
 	})
 }

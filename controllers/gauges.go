@@ -30,12 +30,12 @@ var (
 
 // Reasons to wait beside the pending situations.
 const (
-	notApproved situation = "NotApproved"
-	inProgress  situation = "InProgress"
+	notApproved Reason = "NotApproved"
+	inProgress  Reason = "InProgress"
 )
 
 // gauges are computed at each scrape from the caches, which know of restarts and deletions,
-// and from what the process remembers of each request that waits. They ask the API server
+// and from what the process remembers of each request that pendingTracker. They ask the API server
 // for nothing, and cost as much as there are requests that wait, and issuers.
 type gauges struct {
 	elected <-chan struct{}
@@ -49,8 +49,8 @@ type gauges struct {
 
 // scopeGauges are what a scope contributes: the series are sums over all scopes.
 type scopeGauges struct {
-	cache client.Reader
-	waits map[string]*waits // by the name of the kind of request
+	cache   client.Reader
+	tracker map[string]*pendingTracker // by the name of the kind of request
 }
 
 func (g *gauges) add(s *scopeGauges) {
@@ -94,14 +94,14 @@ func (g *group) add(since time.Time) {
 }
 
 func collectRequests(scopes []*scopeGauges, kind requestKind, now time.Time, values chan<- prometheus.Metric) {
-	groups := map[situation]*group{notApproved: {}, inProgress: {}}
+	groups := map[Reason]*group{notApproved: {}, inProgress: {}}
 	for situation, outcome := range outcomes {
 		if outcome.state == pending {
 			groups[situation] = &group{}
 		}
 	}
 	for _, scope := range scopes {
-		err := eachItem(context.Background(), scope.cache, kind.newList(), func(object client.Object) {
+		err := forEachCached(context.Background(), scope.cache, kind.newList(), func(object client.Object) {
 			request := kind.wrap(object)
 			groups[scope.reason(kind, request, now)].add(request.waitingSince())
 		}, client.MatchingFields{byUnfinished: "true"})
@@ -118,15 +118,15 @@ func collectRequests(scopes []*scopeGauges, kind requestKind, now time.Time, val
 	}
 }
 
-func (s *scopeGauges) reason(kind requestKind, request request, now time.Time) situation {
+func (s *scopeGauges) reason(kind requestKind, request request, now time.Time) Reason {
 	object := request.object()
 	if unattended(object, now) {
-		return missingOwner
+		return ReasonMissingOwner
 	}
 	if !request.approved() && !request.denied() {
 		return notApproved
 	}
-	told := s.waits[kind.name].told(client.ObjectKeyFromObject(object), object.GetUID())
+	told := s.tracker[kind.name].lastReported(client.ObjectKeyFromObject(object), object.GetUID())
 	if told == "" {
 		return inProgress
 	}
@@ -136,7 +136,7 @@ func (s *scopeGauges) reason(kind requestKind, request request, now time.Time) s
 func collectIssuers(scopes []*scopeGauges, kind string, values chan<- prometheus.Metric) {
 	var ready, unready int
 	for _, scope := range scopes {
-		err := eachItem(context.Background(), scope.cache, issuerRef{kind: kind}.newList(), func(object client.Object) {
+		err := forEachCached(context.Background(), scope.cache, issuerRef{kind: kind}.newList(), func(object client.Object) {
 			if isReady(object.(libapi.Issuer)) {
 				ready++
 			} else {

@@ -23,11 +23,11 @@ import (
 // hint is an event about a request that is not processed. Its status is not written: the
 // request is not approved, or it is for no issuer of ours.
 type hint struct {
-	reason    situation
+	reason    Reason
 	eventType string
 	message   string        // words in braces are filled in for each request, see facts
 	delay     time.Duration // after the creation of the request
-	facts     facts
+	facts     messageArgs
 }
 
 const (
@@ -43,23 +43,23 @@ const (
 // hint implements request.
 func (r certificateRequest) hint() *hint {
 	if ref, ours := r.issuer(); ours {
-		return approvalHint.unless(r.approved(), facts{"signer": ref.newObject().GetIssuerTypeIdentifier()})
+		return approvalHint.unless(r.approved(), messageArgs{"signer": ref.newObject().GetIssuerTypeIdentifier()})
 	}
 	ref := r.cr.Spec.IssuerRef
-	return kindHint.unless(ref.Group != selfsigned.GroupName, facts{"kind": ref.Kind})
+	return kindHint.unless(ref.Group != selfsigned.GroupName, messageArgs{"kind": ref.Kind})
 }
 
 // hint implements request. Signer names below our group are taken for ours.
 func (r certificateSigningRequest) hint() *hint {
 	if _, ours := r.issuer(); ours {
-		return csrApprovalHint.unless(r.approved(), facts{})
+		return csrApprovalHint.unless(r.approved(), messageArgs{})
 	}
 	domain, _, _ := strings.Cut(r.csr.Spec.SignerName, "/")
-	return signerNameHint.unless(!strings.HasSuffix(domain, "."+selfsigned.GroupName), facts{"signer": r.csr.Spec.SignerName})
+	return signerNameHint.unless(!strings.HasSuffix(domain, "."+selfsigned.GroupName), messageArgs{"signer": r.csr.Spec.SignerName})
 }
 
 // unless returns the hint with its facts, or nil where it does not apply.
-func (h hint) unless(unneeded bool, facts facts) *hint {
+func (h hint) unless(unneeded bool, facts messageArgs) *hint {
 	if unneeded {
 		return nil
 	}

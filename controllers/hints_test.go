@@ -54,7 +54,7 @@ func hintableCSR(signer string) *certificatesv1.CertificateSigningRequest {
 }
 
 // eventAbout returns the event of a hint. TestGeneratedMessages has the texts.
-func eventAbout(h hint, facts facts) string {
+func eventAbout(h hint, facts messageArgs) string {
 	facts["delay"], facts["group"] = "30s", "selfsigned.cert-manager.io"
 	return h.eventType + " " + string(h.reason) + " " + facts.render(h.message)
 }
@@ -69,9 +69,9 @@ func TestHints(t *testing.T) {
 		}
 	}
 	notApproved := func(signer string) string {
-		return eventAbout(approvalHint, facts{"signer": signer + ".selfsigned.cert-manager.io", "namespace": "sandbox", "name": "request"})
+		return eventAbout(approvalHint, messageArgs{"signer": signer + ".selfsigned.cert-manager.io", "namespace": "sandbox", "name": "request"})
 	}
-	unknown := func(kind string) string { return eventAbout(kindHint, facts{"kind": kind}) }
+	unknown := func(kind string) string { return eventAbout(kindHint, messageArgs{"kind": kind}) }
 	for name, test := range map[string]struct {
 		age     time.Duration
 		kind    string
@@ -118,8 +118,8 @@ func TestHints(t *testing.T) {
 // TestHintsAboutCSRs: malformed signer names below our domain, and a missing approval.
 func TestHintsAboutCSRs(t *testing.T) {
 	t.Parallel()
-	invalid := func(name string) string { return eventAbout(signerNameHint, facts{"signer": name}) }
-	notApproved := eventAbout(csrApprovalHint, facts{"name": "csr"})
+	invalid := func(name string) string { return eventAbout(signerNameHint, messageArgs{"signer": name}) }
+	notApproved := eventAbout(csrApprovalHint, messageArgs{"name": "csr"})
 	for signer, want := range map[string]string{
 		"selfsignedissuers.selfsigned.cert-manager.io/issuer":         invalid("selfsignedissuers.selfsigned.cert-manager.io/issuer"),
 		"selfsignedissuers.selfsigned.cert-manager.io/.issuer":        invalid("selfsignedissuers.selfsigned.cert-manager.io/.issuer"),

@@ -19,23 +19,23 @@ type issuerReader struct {
 	live client.Reader // must not be a cache
 }
 
-// missing returns the verdict on a request whose issuer the cache lacks.
-func (i issuerReader) missing(ctx context.Context, ref issuerRef) *verdict {
+// missing returns the decision on a request whose issuer the cache lacks.
+func (i issuerReader) diagnoseMissingIssuer(ctx context.Context, ref issuerRef) *decision {
 	// No issuer has such a name, see keyReader.read.
 	if len(apimachineryvalidation.NameIsDNSSubdomain(ref.key.Name, false)) > 0 ||
 		ref.key.Namespace != "" && len(apimachineryvalidation.ValidateNamespaceName(ref.key.Namespace, false)) > 0 {
-		return &verdict{situation: missingIssuer}
+		return &decision{reason: ReasonIssuerNotFound}
 	}
 	list := ref.newList()
 	switch err := listByName(ctx, i.live, list, ref.key); {
 	case apierrors.IsNotFound(err): // the kind itself has been removed
-		return &verdict{situation: missingIssuer}
+		return &decision{reason: ReasonIssuerNotFound}
 	case err != nil:
-		return &verdict{situation: unreadableIssuer, detail: whyFailed(err), cause: err}
+		return &decision{reason: ReasonIssuerReadError, detail: stableErrorText(err), err: err}
 	case apimeta.LenList(list) == 0:
-		return &verdict{situation: missingIssuer}
+		return &decision{reason: ReasonIssuerNotFound}
 	default: // its arrival in the cache wakes the request
-		return &verdict{situation: uncheckedIssuer}
+		return &decision{reason: ReasonIssuerNotChecked}
 	}
 }
 

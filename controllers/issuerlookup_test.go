@@ -32,12 +32,12 @@ func TestImpossibleIssuerNames(t *testing.T) {
 		{clusterIssuerKind, types.NamespacedName{Name: strings.Repeat("x", 1<<20)}},
 		{clusterIssuerKind, types.NamespacedName{Name: "nul\x00,metadata.name!=x"}},
 	} {
-		if got := reader.missing(t.Context(), ref).situation; got != missingIssuer {
-			t.Errorf("%.40q: %s, want %s", ref, got, missingIssuer)
+		if got := reader.diagnoseMissingIssuer(t.Context(), ref).reason; got != ReasonIssuerNotFound {
+			t.Errorf("%.40q: %s, want %s", ref, got, ReasonIssuerNotFound)
 		}
 	}
 	possible := issuerRef{issuerKind, types.NamespacedName{Namespace: "sandbox", Name: "issuer.1"}}
-	if got := reader.missing(t.Context(), possible).situation; got != unreadableIssuer {
-		t.Errorf("%s: %s, want %s", possible, got, unreadableIssuer)
+	if got := reader.diagnoseMissingIssuer(t.Context(), possible).reason; got != ReasonIssuerReadError {
+		t.Errorf("%s: %s, want %s", possible, got, ReasonIssuerReadError)
 	}
 }

@@ -50,7 +50,7 @@ func (o Options) setupIssuers(mgr ctrl.Manager, issuer libapi.Issuer) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named(controllerName(kind)).
 		For(issuer, builder.WithPredicates(changed, libcontrollers.IssuerPredicate{})).
-		Watches(issuer, enqueueLater(), builder.WithPredicates(changed, readyChanged())).
+		Watches(issuer, enqueueAfterDelay(), builder.WithPredicates(changed, readyChanged())).
 		WithOptions(o.issuerControllerOptions()).
 		WithLogConstructor(logAbout(mgr.GetLogger(), kind)). // after the options, which have one too
 		Complete(newIssuerReconciler(libcontrollers.IssuerReconciler{

@@ -28,14 +28,14 @@ type keyReader struct {
 // behind.
 var fromWatchCache = &client.GetOptions{Raw: &metav1.GetOptions{ResourceVersion: "0"}}
 
-// read returns the private key of the request, or the verdict that follows from the state
+// read returns the private key of the request, or the decision that follows from the state
 // of the Secret. A key that fits the request is right however old the answer is; every
 // other answer is only believed when it comes from a quorum read.
-func (k keyReader) read(ctx context.Context, secret types.NamespacedName, candidate *signer.Candidate) (crypto.Signer, *verdict) {
+func (k keyReader) read(ctx context.Context, secret types.NamespacedName, candidate *signer.ParsedRequest) (crypto.Signer, *decision) {
 	// Whatever somebody wrote into an annotation. No Secret has such a name, and asking for it
 	// would look like a failure of the API server.
 	if problems := apimachineryvalidation.NameIsDNSSubdomain(secret.Name, false); len(problems) > 0 {
-		return nil, &verdict{situation: missingSecret}
+		return nil, &decision{reason: ReasonSecretNotFound}
 	}
 	if key, v := k.readOnce(ctx, secret, candidate, fromWatchCache); v == nil {
 		return key, nil
@@ -43,34 +43,34 @@ func (k keyReader) read(ctx context.Context, secret types.NamespacedName, candid
 	return k.readOnce(ctx, secret, candidate, &client.GetOptions{})
 }
 
-func (k keyReader) readOnce(ctx context.Context, name types.NamespacedName, candidate *signer.Candidate, options *client.GetOptions) (crypto.Signer, *verdict) {
+func (k keyReader) readOnce(ctx context.Context, name types.NamespacedName, candidate *signer.ParsedRequest, options *client.GetOptions) (crypto.Signer, *decision) {
 	var secret corev1.Secret
 	if err := k.live.Get(ctx, name, &secret, options); err != nil {
 		return nil, readFailure(err)
 	}
 	data := secret.Data[corev1.TLSPrivateKeyKey]
 	if len(data) == 0 {
-		return nil, &verdict{situation: missingKey}
+		return nil, &decision{reason: ReasonMissingPrivateKey}
 	}
 	key, err := signer.ParsePrivateKey(data, k.limits)
 	if err != nil {
-		return nil, &verdict{situation: unusableKey, detail: err.Error()}
+		return nil, &decision{reason: ReasonInvalidPrivateKey, detail: err.Error()}
 	}
 	if !candidate.HasKey(key.Public()) {
-		return nil, &verdict{situation: waitingForKey}
+		return nil, &decision{reason: ReasonWaitingForMatchingKey}
 	}
 	return key, nil
 }
 
 // readFailure: a Secret that is not there is an expected wait, everything else a failure
 // that is retried with backoff.
-func readFailure(err error) *verdict {
+func readFailure(err error) *decision {
 	switch {
 	case apierrors.IsNotFound(err):
-		return &verdict{situation: missingSecret}
+		return &decision{reason: ReasonSecretNotFound}
 	case apierrors.IsForbidden(err):
-		return &verdict{situation: forbiddenSecret, cause: err}
+		return &decision{reason: ReasonSecretForbidden, err: err}
 	default:
-		return &verdict{situation: unreadableSecret, detail: whyFailed(err), cause: err}
+		return &decision{reason: ReasonSecretReadError, detail: stableErrorText(err), err: err}
 	}
 }

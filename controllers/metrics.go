@@ -119,8 +119,8 @@ func (m *metrics) started(g *gauges) {
 }
 
 // ended counts a request whose end has been written.
-func (m *metrics) ended(kind string, v *verdict) {
-	m.requests.WithLabelValues(kind, v.state().String(), string(v.situation)).Inc()
+func (m *metrics) ended(kind string, v *decision) {
+	m.requests.WithLabelValues(kind, v.state().String(), string(v.reason)).Inc()
 }
 
 // signed observes one signature that has begun at start.

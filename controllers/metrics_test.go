@@ -53,30 +53,30 @@ func measured(t *testing.T) (*metrics, client.Client) {
 	elected := make(chan struct{})
 	close(elected)
 	g := &gauges{elected: elected, clock: clocktesting.NewFakePassiveClock(time.Unix(2000, 0)), kinds: kinds, issuers: []string{issuerKind, clusterIssuerKind}}
-	scope := &scopeGauges{cache: builder.Build(), waits: newWaitsOf(kinds)}
+	scope := &scopeGauges{cache: builder.Build(), tracker: newWaitsOf(kinds)}
 	g.add(scope)
 	for _, name := range []string{"approved-late", "approved-early"} {
-		scope.waits[kinds[0].name].tell(types.NamespacedName{Namespace: "sandbox", Name: name}, types.UID(name), missingSecret)
+		scope.tracker[kinds[0].name].markReported(types.NamespacedName{Namespace: "sandbox", Name: name}, types.UID(name), ReasonSecretNotFound)
 	}
-	scope.waits[kinds[1].name].tell(types.NamespacedName{Name: "csr"}, "csr", missingIssuer)
+	scope.tracker[kinds[1].name].markReported(types.NamespacedName{Name: "csr"}, "csr", ReasonIssuerNotFound)
 
 	m := newMetrics()
 	m.starting("v1.2.3", func() time.Duration { return 1500 * time.Millisecond })
 	m.started(g)
 	m.ready.Set(1)
 	m.served.WithLabelValues("sandbox").Set(1)
-	m.ended(cmapi.CertificateRequestKind, &verdict{situation: isIssued})
-	m.ended(cmapi.CertificateRequestKind, &verdict{situation: isIssued})
-	m.ended("CertificateSigningRequest", &verdict{situation: deniedReference})
+	m.ended(cmapi.CertificateRequestKind, &decision{reason: ReasonIssued})
+	m.ended(cmapi.CertificateRequestKind, &decision{reason: ReasonIssued})
+	m.ended("CertificateSigningRequest", &decision{reason: ReasonReferenceDenied})
 	m.signed(time.Now())
 	m.eventsDropped.WithLabelValues(string(queueFull)).Inc()
 	return m, scope.cache.(client.Client)
 }
 
-func newWaitsOf(kinds []requestKind) map[string]*waits {
-	byKind := map[string]*waits{}
+func newWaitsOf(kinds []requestKind) map[string]*pendingTracker {
+	byKind := map[string]*pendingTracker{}
 	for _, kind := range kinds {
-		byKind[kind.name] = newWaits()
+		byKind[kind.name] = newPendingTracker()
 	}
 	return byKind
 }
@@ -236,7 +236,7 @@ func TestGaugesFollowTheCache(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := m.gauges.Load()
-	g.scopes[0].waits = newWaitsOf(g.kinds)
+	g.scopes[0].tracker = newWaitsOf(g.kinds)
 	if text := scrape(t, m); !strings.Contains(text, `selfsigned_issuer_requests_waiting{kind="CertificateRequest",reason="InProgress"} 4`) {
 		t.Errorf("a request of which nothing is known is not in progress:\n%s", text)
 	}
@@ -248,7 +248,7 @@ func TestGaugesSumScopes(t *testing.T) {
 	t.Parallel()
 	m, cache := measured(t)
 	g := m.gauges.Load()
-	second := &scopeGauges{cache: cache, waits: newWaitsOf(g.kinds)}
+	second := &scopeGauges{cache: cache, tracker: newWaitsOf(g.kinds)}
 	for _, step := range []struct {
 		change func(*scopeGauges)
 		want   []string

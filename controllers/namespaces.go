@@ -186,7 +186,7 @@ func (r *namespaceRunner) interval(answer error) time.Duration {
 	case r.served():
 		return servedInterval
 	case r.current == nil:
-		return crdPoll
+		return crdPollInterval
 	default:
 		return unservedInterval
 	}

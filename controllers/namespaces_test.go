@@ -318,11 +318,11 @@ func TestHangingNamespaceDelaysForATime(t *testing.T) {
 		c := newTenants(map[string]error{"tenant-a": nil, "tenant-b": errors.New(reason)})
 		c.start(t)
 		c.want(t, "namespace tenant-b: "+reason, map[string]float64{"tenant-a": 1, "tenant-b": 0})
-		c.awaitCheck(fillTimeout + crdPoll)
+		c.awaitCheck(fillTimeout + crdPollInterval)
 		c.want(t, "ready", map[string]float64{"tenant-a": 1, "tenant-b": 0},
 			"Namespace tenant-b is not served: "+reason, "Ready to sign")
 		c.answer("tenant-b", nil)
-		c.awaitCheck(crdPoll)
+		c.awaitCheck(crdPollInterval)
 		c.want(t, "ready", map[string]float64{"tenant-a": 1, "tenant-b": 1}, "Namespace tenant-b is served")
 	})
 }

@@ -13,7 +13,7 @@ import (
 // situation names what was found out about a request. It is also the reason of the event
 // that tells the user, and of a failed Kubernetes CSR's condition. Where cert-manager's
 // in-tree SelfSigned issuer has a name for the situation, it is the same here.
-type situation string
+type Reason string
 
 // state is what a situation means for the request.
 type state int
@@ -30,29 +30,29 @@ func (s state) String() string { return [...]string{"pending", "failed", "denied
 
 // The situations that a request can be in.
 const (
-	isDenied            situation = "Denied"
-	isIssued            situation = "CertificateIssued"
-	missingAnnotation   situation = "MissingAnnotation"
-	missingSecret       situation = "MissingSecret"
-	missingOwner        situation = "MissingOwner"
-	missingKey          situation = "MissingPrivateKey"
-	unusableKey         situation = "ErrorParsingKey"
-	forbiddenSecret     situation = "ForbiddenSecret"
-	unreadableSecret    situation = "ErrorGettingSecret"
-	malformedRequest    situation = "ErrorGenerating"
-	waitingForKey       situation = "WaitingForMatchingKey"
-	wrongKey            situation = "ErrorKeyMatch"
-	unsignable          situation = "ErrorSigning"
-	unreadableRequest   situation = "ErrorGettingRequest"
-	missingIssuer       situation = "IssuerNotFound"
-	unreadableIssuer    situation = "ErrorGettingIssuer"
-	uncheckedIssuer     situation = "IssuerNotChecked"
-	outdatedIssuer      situation = "IssuerOutdated"
-	unreadyIssuer       situation = "IssuerNotReady"
-	unservedIssuer      situation = "IssuerNotServed"
-	deniedReference     situation = "DeniedReference"
-	unreviewedReference situation = "ErrorReviewingReference"
-	invalidDuration     situation = "InvalidDuration"
+	ReasonDenied                Reason = "Denied"
+	ReasonIssued                Reason = "CertificateIssued"
+	ReasonMissingAnnotation     Reason = "MissingAnnotation"
+	ReasonSecretNotFound        Reason = "MissingSecret"
+	ReasonMissingOwner          Reason = "MissingOwner"
+	ReasonMissingPrivateKey     Reason = "MissingPrivateKey"
+	ReasonInvalidPrivateKey     Reason = "ErrorParsingKey"
+	ReasonSecretForbidden       Reason = "ForbiddenSecret"
+	ReasonSecretReadError       Reason = "ErrorGettingSecret"
+	ReasonInvalidRequest        Reason = "ErrorGenerating"
+	ReasonWaitingForMatchingKey Reason = "WaitingForMatchingKey"
+	ReasonKeyMismatch           Reason = "ErrorKeyMatch"
+	ReasonSigningError          Reason = "ErrorSigning"
+	ReasonRequestReadError      Reason = "ErrorGettingRequest"
+	ReasonIssuerNotFound        Reason = "IssuerNotFound"
+	ReasonIssuerReadError       Reason = "ErrorGettingIssuer"
+	ReasonIssuerNotChecked      Reason = "IssuerNotChecked"
+	ReasonIssuerOutdated        Reason = "IssuerOutdated"
+	ReasonIssuerNotReady        Reason = "IssuerNotReady"
+	ReasonIssuerNotServed       Reason = "IssuerNotServed"
+	ReasonReferenceDenied       Reason = "DeniedReference"
+	ReasonReferenceReviewError  Reason = "ErrorReviewingReference"
+	ReasonInvalidDuration       Reason = "InvalidDuration"
 )
 
 // outcome is what one situation means for the request and what its user reads. Words in
@@ -65,60 +65,60 @@ type outcome struct {
 
 // outcomes is the whole table: every situation, what becomes of the request, and the
 // sentence that stands in its condition and its event.
-var outcomes = map[situation]outcome{
-	isIssued: {issued, corev1.EventTypeNormal,
+var outcomes = map[Reason]outcome{
+	ReasonIssued: {issued, corev1.EventTypeNormal,
 		"Signed with its own private key from Secret {secret}."},
-	isDenied: {denied, "", // the approver that denied it has sent the event
+	ReasonDenied: {denied, "", // the approver that denied it has sent the event
 		"The {kind} was denied by an approver and will not be signed."},
 
-	missingAnnotation: {failed, corev1.EventTypeWarning,
+	ReasonMissingAnnotation: {failed, corev1.EventTypeWarning,
 		"The annotation {annotation} is missing or empty: it must name the Secret that holds the private key of this request. cert-manager sets it for every Certificate; when you create a {kind} yourself, create it again with the annotation."},
-	malformedRequest: {failed, corev1.EventTypeWarning,
+	ReasonInvalidRequest: {failed, corev1.EventTypeWarning,
 		"The request cannot be turned into a certificate: {detail}. Correct the Certificate, or create the {kind} again with a correct spec.request."},
-	invalidDuration: {failed, corev1.EventTypeWarning,
+	ReasonInvalidDuration: {failed, corev1.EventTypeWarning,
 		"The requested duration is not valid: {detail}. Create the {kind} again with a duration of at least {minimum}, in the annotation experimental.cert-manager.io/request-duration or in spec.expirationSeconds."},
-	deniedReference: {failed, corev1.EventTypeWarning,
+	ReasonReferenceDenied: {failed, corev1.EventTypeWarning,
 		"User {user} may not use {issuer}: grant the verb \"reference\" on resource \"signers\" in apiGroup \"selfsigned.cert-manager.io\" for the issuer's name in its namespace, and create the {kind} again."},
-	wrongKey: {failed, corev1.EventTypeWarning,
+	ReasonKeyMismatch: {failed, corev1.EventTypeWarning,
 		"Secret {secret} has held another private key than that of this request for {grace}. cert-manager requests again by itself for a Certificate; otherwise correct the annotation {annotation} and create the {kind} again."},
-	unsignable: {failed, corev1.EventTypeWarning,
+	ReasonSigningError: {failed, corev1.EventTypeWarning,
 		"The certificate cannot be signed by {issuer}: {detail}. Correct the Certificate or the issuer, then request it again."},
 
-	missingSecret: {pending, corev1.EventTypeNormal,
+	ReasonSecretNotFound: {pending, corev1.EventTypeNormal,
 		"Waiting for Secret {secret} with the private key of this request: it does not exist. It is named by the annotation {annotation}."},
-	missingOwner: {pending, corev1.EventTypeWarning,
+	ReasonMissingOwner: {pending, corev1.EventTypeWarning,
 		"Secret {secret} with the private key of this request does not exist, and no Certificate owns the request, as after a restore from a backup. Delete this {kind}: cert-manager does not use it, and cannot create another one of the same name."},
-	missingKey: {pending, corev1.EventTypeWarning,
+	ReasonMissingPrivateKey: {pending, corev1.EventTypeWarning,
 		"Waiting for the private key of this request: Secret {secret} has no data in \"tls.key\". Put the PEM-encoded private key there."},
-	unusableKey: {pending, corev1.EventTypeWarning,
+	ReasonInvalidPrivateKey: {pending, corev1.EventTypeWarning,
 		"Waiting for a usable private key: \"tls.key\" in Secret {secret} cannot be used: {detail}. Replace it with the PEM-encoded private key of this request."},
-	forbiddenSecret: {pending, corev1.EventTypeWarning,
+	ReasonSecretForbidden: {pending, corev1.EventTypeWarning,
 		"Waiting for the right to read Secret {secret}: selfsigned-issuer lacks the verb \"get\" on resource \"secrets\" there. The overlay {overlay} grants it in {role}."},
-	unreadableSecret: {pending, corev1.EventTypeWarning,
+	ReasonSecretReadError: {pending, corev1.EventTypeWarning,
 		"Waiting for the API server: reading Secret {secret} failed and is tried again, nothing is lost: {detail}."},
-	waitingForKey: {pending, corev1.EventTypeNormal,
+	ReasonWaitingForMatchingKey: {pending, corev1.EventTypeNormal,
 		"Waiting for Secret {secret} to hold the private key of this request: it holds another one now, as happens while the key is being replaced. The request fails if that lasts for {grace}."},
 
-	unreadableRequest: {pending, corev1.EventTypeWarning,
+	ReasonRequestReadError: {pending, corev1.EventTypeWarning,
 		"Failed to read the {kind}, will retry: {detail}."},
 
-	missingIssuer: {pending, corev1.EventTypeWarning,
+	ReasonIssuerNotFound: {pending, corev1.EventTypeWarning,
 		"Waiting for {issuer}: it does not exist. Create it, or correct {reference}."},
-	unreadableIssuer: {pending, corev1.EventTypeWarning,
+	ReasonIssuerReadError: {pending, corev1.EventTypeWarning,
 		"Waiting for the API server: reading {issuer} failed and is tried again, nothing is lost: {detail}."},
-	uncheckedIssuer: {pending, corev1.EventTypeNormal,
+	ReasonIssuerNotChecked: {pending, corev1.EventTypeNormal,
 		"Waiting for {issuer}: it is new and has not been checked yet, which takes a moment."},
-	outdatedIssuer: {pending, corev1.EventTypeNormal,
+	ReasonIssuerOutdated: {pending, corev1.EventTypeNormal,
 		"Waiting for {issuer}: its latest change has not been checked yet, which takes a moment."},
-	unreadyIssuer: {pending, corev1.EventTypeWarning,
+	ReasonIssuerNotReady: {pending, corev1.EventTypeWarning,
 		"Waiting for {issuer}: it is not Ready: {detail}. Correct the issuer."},
-	unservedIssuer: {pending, corev1.EventTypeWarning,
+	ReasonIssuerNotServed: {pending, corev1.EventTypeWarning,
 		"Waiting for {issuer} to be served: selfsigned-issuer has rights in single namespaces only (--namespaces) and serves no cluster issuers. Request from a SelfSignedIssuer in this namespace, or install deploy/overlays/default."},
-	unreviewedReference: {pending, corev1.EventTypeWarning,
+	ReasonReferenceReviewError: {pending, corev1.EventTypeWarning,
 		"Waiting for the API server: whether user {user} may use {issuer} could not be reviewed and is tried again: {detail}. selfsigned-issuer needs the verb \"create\" on subjectaccessreviews in apiGroup \"authorization.k8s.io\", which deploy/components/kubernetes-csrs grants."},
 }
 
-// Events beside the one of isIssued.
+// Events beside the one of ReasonIssued.
 const (
 	// adjusted: the certificate differs from the request in what the note says.
 	adjusted = "Adjusted"
@@ -129,39 +129,39 @@ const (
 
 // The reasons of hints, see hints.go. The first one is in-tree's.
 const (
-	waitingForApproval situation = "WaitingForApproval"
-	issuerKindUnknown  situation = "IssuerKindUnknown"
-	signerNameInvalid  situation = "SignerNameInvalid"
+	ReasonWaitingForApproval Reason = "WaitingForApproval"
+	ReasonIssuerKindUnknown  Reason = "IssuerKindUnknown"
+	ReasonSignerNameInvalid  Reason = "SignerNameInvalid"
 )
 
 var (
 	approvalHint = hint{
-		reason: waitingForApproval, eventType: corev1.EventTypeWarning, delay: approvalDelay,
+		reason: ReasonWaitingForApproval, eventType: corev1.EventTypeWarning, delay: approvalDelay,
 		message: "This CertificateRequest was neither approved nor denied within {delay} of its creation. To approve it automatically, cert-manager needs the verb \"approve\" on resource \"signers\" in apiGroup \"cert-manager.io\" for resourceName \"{signer}/*\", which deploy/admin/approver.yaml grants. To approve it manually, run: cmctl approve -n {namespace} {name}",
 	}
 	csrApprovalHint = hint{
-		reason: waitingForApproval, eventType: corev1.EventTypeNormal, delay: approvalDelay,
+		reason: ReasonWaitingForApproval, eventType: corev1.EventTypeNormal, delay: approvalDelay,
 		message: "This CertificateSigningRequest was neither approved nor denied within {delay} of its creation. To approve it, run: kubectl certificate approve {name}",
 	}
 	kindHint = hint{
-		reason: issuerKindUnknown, eventType: corev1.EventTypeWarning,
+		reason: ReasonIssuerKindUnknown, eventType: corev1.EventTypeWarning,
 		message: "This CertificateRequest will not be signed: apiGroup {group} has no issuer kind \"{kind}\". Set the kind in the issuerRef of the Certificate to SelfSignedIssuer or ClusterSelfSignedIssuer. If you created the CertificateRequest yourself, create it again with the correct kind.",
 	}
 	signerNameHint = hint{
-		reason: signerNameInvalid, eventType: corev1.EventTypeWarning,
+		reason: ReasonSignerNameInvalid, eventType: corev1.EventTypeWarning,
 		message: "This CertificateSigningRequest will not be signed: the signer name \"{signer}\" names no issuer. Create it again with a signer name of the form selfsignedissuers.{group}/NAMESPACE.NAME or clusterselfsignedissuers.{group}/NAME.",
 	}
 )
 
 // facts are the words of one request that its messages are filled with.
-type facts map[string]string
+type messageArgs map[string]string
 
 // fill returns the message of s with the facts put in. Facts come from other people's
 // objects: they are made printable and kept short, so that a message stays one sentence.
-func (f facts) fill(s situation) string { return f.render(outcomes[s].message) }
+func (f messageArgs) message(s Reason) string { return f.render(outcomes[s].message) }
 
 // render returns a message with the facts put in.
-func (f facts) render(message string) string {
+func (f messageArgs) render(message string) string {
 	pairs := make([]string, 0, 2*len(f))
 	for word, value := range f {
 		pairs = append(pairs, "{"+word+"}", printable(value))

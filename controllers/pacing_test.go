@@ -66,7 +66,7 @@ func TestAlternatingSituations(t *testing.T) {
 	if got := f.ready(t).Reason; got != cmapi.CertificateRequestReasonIssued {
 		t.Errorf("the request is %s, want Issued", got)
 	}
-	if len(f.reconciler.waits.byID) > 0 {
+	if len(f.reconciler.tracker.byID) > 0 {
 		t.Error("a finished request is still remembered")
 	}
 }

@@ -68,7 +68,7 @@ func (c permissionChecker) check(ctx context.Context, namespace string) (selecta
 func (c permissionChecker) checkKind(ctx context.Context, kind schema.GroupVersionKind, namespace string) error {
 	mapping, err := c.live.RESTMapper().RESTMapping(kind.GroupKind(), kind.Version)
 	if err != nil {
-		return fmt.Errorf("waiting for the API server to list its kinds: %s", whyFailed(err))
+		return fmt.Errorf("waiting for the API server to list its kinds: %s", stableErrorText(err))
 	}
 	if mapping.Scope.Name() == apimeta.RESTScopeNameRoot {
 		namespace = ""
@@ -93,5 +93,5 @@ func permissionError(verb, resource string, err error) error {
 	if apierrors.IsForbidden(err) {
 		return missingPermissionsError{verb + " " + resource}
 	}
-	return fmt.Errorf("failed to %s %s, will retry: %s", verb, resource, whyFailed(err))
+	return fmt.Errorf("failed to %s %s, will retry: %s", verb, resource, stableErrorText(err))
 }

@@ -37,19 +37,19 @@ import (
 //	write          one guarded write, and what is recorded after it
 //	finish         when the request is reconciled again
 type requestReconciler struct {
-	kind     requestKind
-	client   client.Client
-	keys     keyReader
-	requests requestReader
-	issuers  issuerReader
-	slots    *FairSlots
-	recorder events.EventRecorder
-	clock    clock.PassiveClock
-	grace    time.Duration
-	waits    *waits
-	written  written
-	metrics  *metrics
-	limits   signer.Limits
+	kind             requestKind
+	client           client.Client
+	keys             keyReader
+	requests         requestReader
+	issuers          issuerReader
+	slots            *FairSlots
+	recorder         events.EventRecorder
+	clock            clock.PassiveClock
+	gracePeriod      time.Duration
+	tracker          *pendingTracker
+	finishedRequests finishedRequests
+	metrics          *metrics
+	limits           signer.Limits
 	// conflicts delays the retries of writes that did not find what was read.
 	conflicts   *conflicts
 	unconfirmed unconfirmed[unconfirmedEnd]
@@ -66,7 +66,7 @@ type attempt struct {
 	*requestReconciler
 	log         logr.Logger
 	request     request       // nil until it was read
-	verdict     *verdict      // nil until it is decided
+	decision    *decision     // nil until it is decided
 	failure     error         // of the status write
 	pause       time.Duration // when nothing is to be done about the request yet
 	releaseSlot func()        // nil without a slot, see newReadSlots
@@ -90,7 +90,7 @@ func (r *requestReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 	}
 	// What has begun is finished, within the time that the manager gives it to stop, and does
 	// not wait for an answer for ever.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerWithin)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reconcileTimeout)
 	defer cancel()
 	a := &attempt{requestReconciler: r, log: log.FromContext(ctx)}
 	defer a.dropSlot()
@@ -137,11 +137,11 @@ func (a *attempt) helper(client.Object) libcontrollers.RequestObjectHelper { ret
 func (a *attempt) IsApproved() bool { return a.request.approved() || a.request.denied() }
 
 // IsDenied is about what has been written already.
-func (a *attempt) IsDenied() bool { return a.request.deniedAlready() }
+func (a *attempt) IsDenied() bool { return a.request.denialRecorded() }
 
 // IsReady covers every end of a request, Failed as well: a finished one is never touched again.
 func (a *attempt) IsReady() bool {
-	return a.request.finished() || a.written.over(a.request.object())
+	return a.request.finished() || a.finishedRequests.isFinalizedVersion(a.request.object())
 }
 
 // RequestObject is what sign gets.
@@ -155,9 +155,9 @@ func (a *attempt) preflight(ctx context.Context, _ libsigner.CertificateRequestO
 	}
 	switch {
 	case a.request.denied():
-		a.decide(&verdict{situation: isDenied})
-	case a.outOfReach():
-		a.decide(&verdict{situation: unservedIssuer})
+		a.decide(&decision{reason: ReasonDenied})
+	case a.clusterIssuersDisabled():
+		a.decide(&decision{reason: ReasonIssuerNotServed})
 	case a.kind.preflight != nil:
 		v := a.completeRequest(ctx)
 		if v == nil {
@@ -167,45 +167,45 @@ func (a *attempt) preflight(ctx context.Context, _ libsigner.CertificateRequestO
 			a.decide(v)
 		}
 	}
-	if a.verdict == nil && a.request.keySecret().Name == "" {
-		a.decide(&verdict{situation: missingAnnotation})
+	if a.decision == nil && a.request.keySecret().Name == "" {
+		a.decide(&decision{reason: ReasonMissingAnnotation})
 	}
 	return false, nil
 }
 
-// outOfReach reports whether the request is for a cluster issuer, which a process with rights
+// clusterIssuersDisabled reports whether the request is for a cluster issuer, which a process with rights
 // in some namespaces alone must not even ask for.
-func (a *attempt) outOfReach() bool {
+func (a *attempt) clusterIssuersDisabled() bool {
 	ref, _ := a.request.issuer()
 	return a.namespaced && ref.kind == clusterIssuerKind
 }
 
 // SetInitializing is asked before the issuer is read: true ends the flow with a write.
-func (a *attempt) SetInitializing() bool { return a.verdict != nil }
+func (a *attempt) SetInitializing() bool { return a.decision != nil }
 
 // SetWaitingForIssuerExist is about the cache: write asks the API server.
 func (a *attempt) SetWaitingForIssuerExist(error) {
-	a.decide(&verdict{situation: missingIssuer})
+	a.decide(&decision{reason: ReasonIssuerNotFound})
 }
 
 // SetWaitingForIssuerReadyNoCondition gets an issuer that is new.
 func (a *attempt) SetWaitingForIssuerReadyNoCondition() {
-	a.decide(&verdict{situation: uncheckedIssuer})
+	a.decide(&decision{reason: ReasonIssuerNotChecked})
 }
 
 // SetWaitingForIssuerReadyOutdated gets an issuer whose condition is about a former spec.
 func (a *attempt) SetWaitingForIssuerReadyOutdated() {
-	a.decide(&verdict{situation: outdatedIssuer})
+	a.decide(&decision{reason: ReasonIssuerOutdated})
 }
 
 // SetWaitingForIssuerReadyNotReady also gets what the library writes to a new issuer before
 // it checks it.
 func (a *attempt) SetWaitingForIssuerReadyNotReady(ready *metav1.Condition) {
 	if ready.Reason == libapi.IssuerConditionReasonInitializing {
-		a.decide(&verdict{situation: uncheckedIssuer})
+		a.decide(&decision{reason: ReasonIssuerNotChecked})
 		return
 	}
-	a.decide(&verdict{situation: unreadyIssuer, detail: ready.Message})
+	a.decide(&decision{reason: ReasonIssuerNotReady, detail: ready.Message})
 }
 
 // NewPatch and Patch leave what is written to write.
@@ -221,23 +221,23 @@ func (a *attempt) sign(ctx context.Context, details libsigner.CertificateRequest
 	start := time.Now()
 	v := a.trySign(ctx, details, issuer)
 	a.decide(v)
-	if v.situation != isIssued {
+	if v.reason != ReasonIssued {
 		return libsigner.PEMBundle{}, errors.New(v.message)
 	}
 	a.metrics.signed(start)
 	return libsigner.PEMBundle{ChainPEM: v.certificate.PEM, CAPEM: v.certificate.PEM}, nil
 }
 
-// write writes the verdict and records it. It gets what Patch returned: the library takes
+// write writes the decision and records it. It gets what Patch returned: the library takes
 // NotFound for success, and its patch does not say which version of the object it means.
 func (a *attempt) write(ctx context.Context, _ client.Object, _ client.Patch, options ...client.SubResourcePatchOption) error {
-	if a.verdict.situation == missingIssuer {
+	if a.decision.reason == ReasonIssuerNotFound {
 		ref, _ := a.request.issuer()
-		a.decide(a.issuers.missing(ctx, ref))
+		a.decide(a.issuers.diagnoseMissingIssuer(ctx, ref))
 	}
 	key := client.ObjectKeyFromObject(a.request.object())
-	if a.verdict.situation != waitingForKey && a.verdict.situation != wrongKey {
-		a.waits.endMismatch(key)
+	if a.decision.reason != ReasonWaitingForMatchingKey && a.decision.reason != ReasonKeyMismatch {
+		a.tracker.endMismatch(key)
 	}
 	if a.postpone() {
 		return nil
@@ -258,7 +258,7 @@ func (a *attempt) finish(ctx context.Context, key types.NamespacedName, err erro
 	if a.pause > 0 {
 		return ctrl.Result{RequeueAfter: a.pause}, nil
 	}
-	if a.verdict == nil { // gone, not ours, not approved, or done with
+	if a.decision == nil { // gone, not ours, not approved, or done with
 		if err == nil {
 			err = a.confirm(ctx)
 		}
@@ -267,24 +267,24 @@ func (a *attempt) finish(ctx context.Context, key types.NamespacedName, err erro
 		}
 		return ctrl.Result{RequeueAfter: a.pause}, err
 	}
-	// Whatever issuer-lib returned is the verdict again, or the failure of the write.
+	// Whatever issuer-lib returned is the decision again, or the failure of the write.
 	switch {
 	case apierrors.IsNotFound(a.failure):
-		a.waits.forget(key)
+		a.tracker.forget(key)
 		fallthrough
 	case isConflict(a.failure):
 		return a.conflicts.retry(a.log, a.request.object(), a.failure), nil
 	case a.failure != nil:
 		return ctrl.Result{}, a.failure
-	case a.verdict.cause != nil:
-		return ctrl.Result{}, a.verdict.cause
+	case a.decision.err != nil:
+		return ctrl.Result{}, a.decision.err
 	}
-	return ctrl.Result{RequeueAfter: a.verdict.retryAfter, Priority: firstWakePriority}, nil
+	return ctrl.Result{RequeueAfter: a.decision.requeueAfter, Priority: firstWakePriority}, nil
 }
 
 // forget drops what is remembered of a request that needs nothing more.
 func (a *attempt) forget(key types.NamespacedName) {
-	a.waits.forget(key)
+	a.tracker.forget(key)
 	a.conflicts.forget(key)
 	a.unconfirmed.forget(key)
 }

@@ -79,18 +79,18 @@ func newFixture(t *testing.T, intercepted interceptor.Funcs) fixture {
 		Build()
 	recorder := events.NewFakeRecorder(10)
 	return fixture{client: c, recorder: recorder, reconciler: &requestReconciler{
-		kind:     certificateRequests(),
-		client:   c,
-		keys:     keyReader{live: c},
-		issuers:  issuerReader{c},
-		requests: requestReader{c},
-		slots:    newReadSlots(),
-		recorder: recorder,
-		clock:    clocktesting.NewFakePassiveClock(now),
-		grace:    time.Minute,
-		waits:    newWaits(),
-		written:  newWritten(),
-		metrics:  newMetrics(),
+		kind:             certificateRequests(),
+		client:           c,
+		keys:             keyReader{live: c},
+		issuers:          issuerReader{c},
+		requests:         requestReader{c},
+		slots:            newReadSlots(),
+		recorder:         recorder,
+		clock:            clocktesting.NewFakePassiveClock(now),
+		gracePeriod:      time.Minute,
+		tracker:          newPendingTracker(),
+		finishedRequests: newFinishedRequests(),
+		metrics:          newMetrics(),
 
 		conflicts:   newConflicts(),
 		unconfirmed: newUnconfirmed[unconfirmedEnd](),
@@ -224,7 +224,7 @@ func TestTransientFailuresNeverFailARequest(t *testing.T) {
 					t.Fatalf("reconcile returned %v: want the failure, so that it is retried with backoff", err)
 				}
 			}
-			want := facts{"secret": "sandbox/key", "detail": failure.Error()}.fill(unreadableSecret)
+			want := messageArgs{"secret": "sandbox/key", "detail": failure.Error()}.message(ReasonSecretReadError)
 			if got := f.ready(t); got.Reason != cmapi.CertificateRequestReasonPending || got.Message != want {
 				t.Errorf("\n got %s: %s\nwant Pending: %s", got.Reason, got.Message, want)
 			}
@@ -349,7 +349,7 @@ func TestNotFoundIsNoSuccess(t *testing.T) {
 			if !gone && (f.ready(t).Status != cmmeta.ConditionTrue || len(f.recorder.Events) != 1) {
 				t.Errorf("%d events, %+v; want one, and a certificate", len(f.recorder.Events), f.ready(t))
 			}
-			if len(f.reconciler.waits.byID) > 0 || len(f.reconciler.conflicts.byKey) > 0 {
+			if len(f.reconciler.tracker.byID) > 0 || len(f.reconciler.conflicts.byKey) > 0 {
 				t.Error("a request that is finished or gone is remembered")
 			}
 		})
@@ -426,7 +426,7 @@ func TestStopping(t *testing.T) {
 
 func TestMessagesStayReadable(t *testing.T) {
 	t.Parallel()
-	message := facts{"detail": "100%d\n\x00\xff {kind} " + strings.Repeat("ä", maxFact), "kind": "X"}.fill(malformedRequest)
+	message := messageArgs{"detail": "100%d\n\x00\xff {kind} " + strings.Repeat("ä", maxFact), "kind": "X"}.message(ReasonInvalidRequest)
 	if strings.ContainsAny(message, "\n\x00") || !strings.Contains(message, "100%d") {
 		t.Errorf("message %q", message)
 	}
@@ -443,7 +443,7 @@ func TestMessagesStayReadable(t *testing.T) {
 
 func TestWaitsForgetsAndStartsAnew(t *testing.T) {
 	t.Parallel()
-	w, start := newWaits(), time.Now()
+	w, start := newPendingTracker(), time.Now()
 	for _, look := range []struct {
 		uid       types.UID
 		at, since time.Duration // from the start
@@ -459,7 +459,7 @@ func TestWaitsForgetsAndStartsAnew(t *testing.T) {
 			t.Errorf("%s after %s: a mismatch for %s, want %s", look.uid, look.at, got, want)
 		}
 	}
-	if !w.tell(requestKey, "two", missingSecret) || w.tell(requestKey, "two", missingSecret) {
+	if !w.markReported(requestKey, "two", ReasonSecretNotFound) || w.markReported(requestKey, "two", ReasonSecretNotFound) {
 		t.Error("want news the first time only")
 	}
 	w.forget(requestKey)
@@ -586,7 +586,7 @@ func TestOwnWriteThatTheCacheLacks(t *testing.T) {
 	if result, err := f.reconcile(); err != nil || result.RequeueAfter != 0 {
 		t.Fatalf("the first look: %+v, %v: want a wait for the Secret", result, err)
 	}
-	f.reconciler.waits.say(requestKey, "the-uid", "Waiting for the API server.")
+	f.reconciler.tracker.recordMessage(requestKey, "the-uid", "Waiting for the API server.")
 	if result, err := f.reconcile(); err != nil || result.RequeueAfter != foreignDelay {
 		t.Errorf("beside a write of its own that it does not see: %+v, %v: want another look after %s", result, err, foreignDelay)
 	}

@@ -12,37 +12,37 @@ import (
 // eventAction is the action of every event; events.k8s.io wants one.
 const eventAction = "Sign"
 
-// record reports a verdict that has been written, or that the object has no place for: an event
+// record reports a decision that has been written, or that the object has no place for: an event
 // and a log line when the situation is new, and nothing on a mere repetition.
 func (a *attempt) record(stated bool) {
-	v := a.verdict
+	v := a.decision
 	object := a.request.object()
 	key := client.ObjectKeyFromObject(object)
 	if v.state() != pending {
-		a.waits.forget(key)
-		a.written.add(object)
+		a.tracker.forget(key)
+		a.finishedRequests.add(object)
 		a.unconfirmed.forget(key)
 		a.metrics.ended(a.kind.name, v)
 	} else if a.alreadyReported(key, stated) {
 		return
 	}
-	if kind := outcomes[v.situation].event; kind != "" {
-		a.recorder.Eventf(object, nil, kind, string(v.situation), eventAction, v.message)
+	if kind := outcomes[v.reason].event; kind != "" {
+		a.recorder.Eventf(object, nil, kind, string(v.reason), eventAction, v.message)
 	}
 	if v.certificate.EmptySubject {
 		a.recorder.Eventf(object, nil, corev1.EventTypeWarning, badConfig, eventAction, badConfigMessage)
 	}
-	for _, note := range v.certificate.Notes {
+	for _, note := range v.certificate.Warnings {
 		a.recorder.Eventf(object, nil, corev1.EventTypeWarning, adjusted, eventAction, note)
 	}
 	ref, _ := a.request.issuer()
-	a.log.Info(v.message, "reason", v.situation, "uid", object.GetUID(), "issuer", ref.String())
+	a.log.Info(v.message, "reason", v.reason, "uid", object.GetUID(), "issuer", ref.String())
 }
 
 // alreadyReported reports whether there was an event for this situation. A condition that says
 // it already was reported before a restart.
 func (a *attempt) alreadyReported(key types.NamespacedName, stated bool) bool {
-	news := a.waits.tell(key, a.request.object().GetUID(), a.verdict.situation)
+	news := a.tracker.markReported(key, a.request.object().GetUID(), a.decision.reason)
 	_, hasCondition := a.request.(certificateRequest)
 	return !news || (!stated && hasCondition)
 }

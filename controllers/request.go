@@ -20,7 +20,7 @@ type requestKind struct {
 	newObject func() client.Object
 	newList   func() client.ObjectList
 	wrap      func(client.Object) request
-	preflight func(context.Context, request) *verdict // nil where there is nothing more to check
+	preflight func(context.Context, request) *decision // nil where there is nothing more to check
 }
 
 // request is one CertificateRequest or Kubernetes CSR, read-only.
@@ -31,7 +31,7 @@ type request interface {
 	approved() bool // and not denied as well
 	denied() bool
 	finished() bool // nothing is ever written to it again
-	deniedAlready() bool
+	denialRecorded() bool
 
 	// hint returns what its user should know although the request is not processed; nil if
 	// there is nothing.
@@ -42,7 +42,7 @@ type request interface {
 	waitingSince() time.Time
 
 	// said is what the object says of its wait; empty when it says nothing or has no place.
-	said() string
+	readyMessage() string
 
 	// fromCertificate is true if cert-manager made the request for a Certificate.
 	fromCertificate() bool
@@ -65,7 +65,7 @@ type request interface {
 
 	// status returns the status that says v, and false when the object says it already or
 	// has no place for it.
-	status(v *verdict, now metav1.Time) (any, bool)
+	status(v *decision, now metav1.Time) (any, bool)
 }
 
 // waiting is a request that a change elsewhere may bring further.

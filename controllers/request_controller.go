@@ -16,38 +16,38 @@ import (
 // built here and not by issuer-lib's SetupWithManager, because that one watches no Secrets,
 // wakes finished requests on every change of their issuer, and can not tell a conflict or a
 // wait from an error.
-func (o Options) setupRequests(mgr ctrl.Manager, kind requestKind, waits *waits) error {
+func (o Options) setupRequests(mgr ctrl.Manager, kind requestKind, waits *pendingTracker) error {
 	changed := predicate.ResourceVersionChangedPredicate{}
 	issuerReady := builder.WithPredicates(changed, libcontrollers.LinkedIssuerPredicate{})
 	build := ctrl.NewControllerManagedBy(mgr).
 		Named(controllerName(kind.name)).
-		For(kind.newObject(), builder.WithPredicates(changed, wakingEvents(kind))).
-		Watches(kind.newObject(), enqueueLater(), builder.WithPredicates(changed, foreignWrites(kind, waits))).
+		For(kind.newObject(), builder.WithPredicates(changed, requestPredicate(kind))).
+		Watches(kind.newObject(), enqueueAfterDelay(), builder.WithPredicates(changed, statusChangedByOthers(kind, waits))).
 		Watches(kind.newObject(), forgetFinished(kind, waits), builder.WithPredicates(changed)).
 		WithOptions(o.controllerOptions()).
 		WithLogConstructor(logAbout(mgr.GetLogger(), kind.name)) // after the options, which have one too
-	enqueue := enqueuer{reader: mgr.GetCache(), kind: kind, waits: waits, clock: o.Clock}
+	enqueue := enqueuer{reader: mgr.GetCache(), kind: kind, tracker: waits, clock: o.Clock}
 	if !o.PollSecrets {
-		build = build.WatchesMetadata(&corev1.Secret{}, enqueue.forSecret(), builder.WithPredicates(changed))
+		build = build.WatchesMetadata(&corev1.Secret{}, enqueue.enqueueForSecret(), builder.WithPredicates(changed))
 	}
 	for _, issuerKind := range o.issuerKinds() {
 		issuer := issuerRef{kind: issuerKind}.newObject()
-		build = build.Watches(issuer, enqueue.forIssuer(issuerKind), issuerReady)
+		build = build.Watches(issuer, enqueue.enqueueForIssuer(issuerKind), issuerReady)
 	}
 	return build.Complete(&requestReconciler{
-		kind:     kind,
-		client:   mgr.GetClient(),
-		keys:     keyReader{live: mgr.GetAPIReader(), limits: o.limits()},
-		limits:   o.limits(),
-		requests: requestReader{live: mgr.GetAPIReader()},
-		issuers:  issuerReader{live: mgr.GetAPIReader()},
-		slots:    o.slots,
-		recorder: o.events,
-		clock:    o.Clock,
-		grace:    o.KeyMismatchGrace,
-		waits:    waits,
-		written:  newWritten(),
-		metrics:  processMetrics,
+		kind:             kind,
+		client:           mgr.GetClient(),
+		keys:             keyReader{live: mgr.GetAPIReader(), limits: o.limits()},
+		limits:           o.limits(),
+		requests:         requestReader{live: mgr.GetAPIReader()},
+		issuers:          issuerReader{live: mgr.GetAPIReader()},
+		slots:            o.slots,
+		recorder:         o.events,
+		clock:            o.Clock,
+		gracePeriod:      o.KeyMismatchGrace,
+		tracker:          waits,
+		finishedRequests: newFinishedRequests(),
+		metrics:          processMetrics,
 
 		conflicts:   newConflicts(),
 		unconfirmed: newUnconfirmed[unconfirmedEnd](),

@@ -19,13 +19,13 @@ type requestReader struct {
 
 // read completes the request. The version that was read need not be the one in the cache: the
 // result is only written if it is.
-func (r requestReader) read(ctx context.Context, kind requestKind, request request) *verdict {
+func (r requestReader) read(ctx context.Context, kind requestKind, request request) *decision {
 	whole, err := r.get(ctx, kind, request.object())
 	switch {
 	case err != nil:
-		return &verdict{situation: unreadableRequest, detail: whyFailed(err), cause: err}
+		return &decision{reason: ReasonRequestReadError, detail: stableErrorText(err), err: err}
 	case whole == nil:
-		return &verdict{situation: unreadableRequest, detail: "it has been deleted", retryAfter: time.Second}
+		return &decision{reason: ReasonRequestReadError, detail: "it has been deleted", requeueAfter: time.Second}
 	}
 	request.complete(whole)
 	return nil
@@ -47,7 +47,7 @@ func (r requestReader) get(ctx context.Context, kind requestKind, object client.
 }
 
 // completeRequest reads what the cache has left out.
-func (a *attempt) completeRequest(ctx context.Context) *verdict {
+func (a *attempt) completeRequest(ctx context.Context) *decision {
 	if !a.request.partial() {
 		return nil
 	}

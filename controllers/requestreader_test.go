@@ -101,7 +101,7 @@ func TestLargeRequestNotRead(t *testing.T) {
 	if _, err := f.reconcile(); err == nil {
 		t.Error("want the failure, so that it is retried with backoff")
 	}
-	want := facts{"kind": "CertificateRequest", "detail": "connection refused"}.fill(unreadableRequest)
+	want := messageArgs{"kind": "CertificateRequest", "detail": "connection refused"}.message(ReasonRequestReadError)
 	if got := f.ready(t); got.Reason != cmapi.CertificateRequestReasonPending || got.Message != want {
 		t.Errorf("%s: %s, want Pending: %s", got.Reason, got.Message, want)
 	}

@@ -35,10 +35,10 @@ func Scheme() *runtime.Scheme {
 // setup registers the controllers of a scope, whose caches are filled, and returns what the
 // metrics know of them.
 func (o Options) setup(s *scope, kinds []requestKind) (*scopeGauges, error) {
-	g := &scopeGauges{cache: s.GetCache(), waits: map[string]*waits{}}
+	g := &scopeGauges{cache: s.GetCache(), tracker: map[string]*pendingTracker{}}
 	for _, kind := range kinds {
-		g.waits[kind.name] = newWaits()
-		if err := o.setupRequests(s, kind, g.waits[kind.name]); err != nil {
+		g.tracker[kind.name] = newPendingTracker()
+		if err := o.setupRequests(s, kind, g.tracker[kind.name]); err != nil {
 			return nil, fmt.Errorf("setting up the controller for %s: %w", kind.name, err)
 		}
 		if err := o.setupHints(s, kind); err != nil {
@@ -113,17 +113,17 @@ func (o Options) requestKinds(mgr ctrl.Manager) []requestKind {
 }
 
 const (
-	// Failures of the API server are retried after retryFirst, then after twice as long each
-	// time, up to retryMost: a repaired permission or network is noticed within that time.
-	retryFirst = 100 * time.Millisecond
-	retryMost  = 30 * time.Second
+	// Failures of the API server are retried after retryBaseDelay, then after twice as long each
+	// time, up to retryMaxDelay: a repaired permission or network is noticed within that time.
+	retryBaseDelay = 100 * time.Millisecond
+	retryMaxDelay  = 30 * time.Second
 
-	// answerWithin is how long one reconcile waits for the API server. A request that is never
+	// reconcileTimeout is how long one reconcile pendingTracker for the API server. A request that is never
 	// answered, by a broken proxy for instance, must not keep a worker for ever.
-	answerWithin = 30 * time.Second
+	reconcileTimeout = 30 * time.Second
 )
 
-// minimumWorkers let a namespace go on while a request of it waits for the API server.
+// minimumWorkers let a namespace go on while a request of it pendingTracker for the API server.
 const minimumWorkers = 2
 
 // workers are those of each controller of a scope: all namespaces share Concurrency.
@@ -147,7 +147,7 @@ func (o Options) issuerControllerOptions() controller.Options {
 func (o Options) controllerOptions() controller.Options {
 	return controller.Options{
 		MaxConcurrentReconciles: o.workers(),
-		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](retryFirst, retryMost),
-		ReconciliationTimeout:   answerWithin,
+		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](retryBaseDelay, retryMaxDelay),
+		ReconciliationTimeout:   reconcileTimeout,
 	}
 }

@@ -16,17 +16,17 @@ import (
 
 // trySign looks at the request before it reads the Secret: a request that can never be
 // signed costs no read and learns nothing about Secrets.
-func (a *attempt) trySign(ctx context.Context, object libsigner.CertificateRequestObject, issuer libapi.Issuer) *verdict {
+func (a *attempt) trySign(ctx context.Context, object libsigner.CertificateRequestObject, issuer libapi.Issuer) *decision {
 	// The Ready condition may have been written by a version with other rules.
 	if err := specOf(issuer).Validate().ToAggregate(); err != nil {
-		return &verdict{situation: unreadyIssuer, detail: err.Error()}
+		return &decision{reason: ReasonIssuerNotReady, detail: err.Error()}
 	}
 	if v := a.completeRequest(ctx); v != nil {
 		return v
 	}
 	details, err := object.GetCertificateDetails()
 	if err != nil {
-		return &verdict{situation: malformedRequest, detail: err.Error()}
+		return &decision{reason: ReasonInvalidRequest, detail: err.Error()}
 	}
 	candidate, err := signer.Parse(signer.Request{
 		CSR:             details.CSR,
@@ -37,52 +37,52 @@ func (a *attempt) trySign(ctx context.Context, object libsigner.CertificateReque
 		FromCertificate: a.request.fromCertificate(),
 	}, a.limits)
 	if err != nil {
-		return &verdict{situation: malformedRequest, detail: err.Error()}
+		return &decision{reason: ReasonInvalidRequest, detail: err.Error()}
 	}
 	key, v := a.keys.read(ctx, a.request.keySecret(), candidate)
 	if v != nil {
-		if v.situation == missingSecret && lostOwner(a.request.object()) {
-			v.situation = missingOwner
+		if v.reason == ReasonSecretNotFound && lostOwner(a.request.object()) {
+			v.reason = ReasonMissingOwner
 		}
 		return a.pollSecret(ctx, a.limitGrace(v))
 	}
 	certificate, err := signer.SelfSign(candidate, key, signerOptions(specOf(issuer)), a.clock.Now())
 	if err != nil {
-		return &verdict{situation: unsignable, detail: err.Error()}
+		return &decision{reason: ReasonSigningError, detail: err.Error()}
 	}
-	return &verdict{situation: isIssued, certificate: certificate}
+	return &decision{reason: ReasonIssued, certificate: certificate}
 }
 
 // limitGrace ends the wait for a matching key. A mismatch is mostly cert-manager replacing
 // the key at this moment: failing at once would leave the Certificate in its backoff of an
 // hour and more (cert-manager issues 6331 and 9097). Only a mismatch that each reconcile has
 // found since it began counts. Every change of a watched Secret starts a reconcile, within
-// wakeMost where it changes all the time, and another Secret is polled, so that a matching key is
+// wakeMaxDelay where it changes all the time, and another Secret is polled, so that a matching key is
 // missed only if it is replaced before that. After a pause of the process, in which it could not see any change,
 // the grace period starts over.
-func (a *attempt) limitGrace(v *verdict) *verdict {
-	if v.situation != waitingForKey {
+func (a *attempt) limitGrace(v *decision) *decision {
+	if v.reason != ReasonWaitingForMatchingKey {
 		return v
 	}
 	object := a.request.object()
-	waited := a.waits.mismatchedFor(client.ObjectKeyFromObject(object), object.GetUID(), a.clock, a.grace+retryMost)
-	if waited >= a.grace {
-		return &verdict{situation: wrongKey}
+	waited := a.tracker.mismatchedFor(client.ObjectKeyFromObject(object), object.GetUID(), a.clock, a.gracePeriod+retryMaxDelay)
+	if waited >= a.gracePeriod {
+		return &decision{reason: ReasonKeyMismatch}
 	}
 	// A full second more than needed, so that the next look is not a moment too early.
-	v.retryAfter = a.grace - waited + time.Second
+	v.requeueAfter = a.gracePeriod - waited + time.Second
 	return v
 }
 
 // pollSecret makes a pending request read its Secret again unless the watch reports each change
 // of it. A failure of the API server is retried anyway, and nobody needs a request without its
 // owner.
-func (a *attempt) pollSecret(ctx context.Context, v *verdict) *verdict {
-	if v.state() != pending || v.cause != nil || v.situation == missingOwner || a.secretWatched(ctx) {
+func (a *attempt) pollSecret(ctx context.Context, v *decision) *decision {
+	if v.state() != pending || v.err != nil || v.reason == ReasonMissingOwner || a.secretWatched(ctx) {
 		return v
 	}
 	object := a.request.object()
-	v.retryWithin(a.waits.nextLook(client.ObjectKeyFromObject(object), object.GetUID()))
+	v.requeueWithin(a.tracker.nextPoll(client.ObjectKeyFromObject(object), object.GetUID()))
 	return v
 }
 
@@ -95,15 +95,15 @@ func (a *attempt) secretWatched(ctx context.Context) bool {
 // another reconcile. A request whose situation alternates, because its Secret does, is written
 // once in a while with the situation that holds by then. A final decision is never delayed.
 func (a *attempt) postpone() bool {
-	if a.verdict.state() != pending {
+	if a.decision.state() != pending {
 		return false
 	}
 	object := a.request.object()
-	rest := a.waits.untilWrite(client.ObjectKeyFromObject(object), object.GetUID(), a.verdict.message, a.clock)
+	rest := a.tracker.untilWrite(client.ObjectKeyFromObject(object), object.GetUID(), a.decision.message, a.clock)
 	if rest == 0 {
 		return false
 	}
-	a.verdict.retryWithin(rest)
+	a.decision.requeueWithin(rest)
 	return true
 }
 
@@ -116,21 +116,21 @@ func (a *attempt) manifests() (overlay, role string) {
 }
 
 // decide settles what becomes of the request, and the sentence that says so.
-func (a *attempt) decide(v *verdict) {
+func (a *attempt) decide(v *decision) {
 	ref, _ := a.request.issuer()
 	overlay, role := a.manifests()
-	v.message = facts{
+	v.message = messageArgs{
 		"kind":       a.kind.name,
 		"annotation": a.request.keyAnnotation(),
 		"secret":     a.request.keySecret().String(),
 		"issuer":     ref.String(),
 		"reference":  a.kind.reference,
-		"grace":      a.grace.String(),
+		"grace":      a.gracePeriod.String(),
 		"minimum":    minimumDuration.String(),
 		"user":       userOf(a.request),
 		"overlay":    overlay,
 		"role":       role,
 		"detail":     v.detail,
-	}.fill(v.situation)
-	a.verdict = v
+	}.message(v.reason)
+	a.decision = v
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // statusApply is a server-side apply of a status. It names the very object and version that
-// the verdict is about: a stale cache, a deposed leader or a successor of the same name
+// the decision is about: a stale cache, a deposed leader or a successor of the same name
 // gets a conflict and can not lose a certificate.
 type statusApply struct {
 	metav1.TypeMeta `json:",inline"`
@@ -30,16 +30,16 @@ type applyMetadata struct {
 	ResourceVersion string    `json:"resourceVersion"`
 }
 
-// status returns the status that says the verdict, and false when the object says it already or
+// status returns the status that says the decision, and false when the object says it already or
 // has no place for it.
 func (a *attempt) status() (_ any, stated bool) {
 	object := a.request.object()
-	another := a.verdict.state() == pending &&
-		a.waits.say(client.ObjectKeyFromObject(object), object.GetUID(), a.verdict.message)
-	status, stated := a.request.status(a.verdict, metav1.NewTime(a.clock.Now()))
-	if !stated && another && a.request.said() != "" {
+	another := a.decision.state() == pending &&
+		a.tracker.recordMessage(client.ObjectKeyFromObject(object), object.GetUID(), a.decision.message)
+	status, stated := a.request.status(a.decision, metav1.NewTime(a.clock.Now()))
+	if !stated && another && a.request.readyMessage() != "" {
 		// The cache does not show the last write yet, whose answer may have been lost.
-		a.verdict.retryWithin(foreignDelay)
+		a.decision.requeueWithin(foreignDelay)
 	}
 	return status, stated
 }
@@ -59,8 +59,8 @@ func (a *attempt) apply(ctx context.Context, status any, options ...client.SubRe
 	target.SetName(object.GetName())
 	target.SetNamespace(object.GetNamespace())
 	err = a.client.Status().Patch(ctx, target, patch, options...)
-	if err != nil && !isConflict(err) && a.verdict.state() != pending {
-		a.unconfirmed.add(object, unconfirmedEndOf(a.verdict))
+	if err != nil && !isConflict(err) && a.decision.state() != pending {
+		a.unconfirmed.add(object, unconfirmedEndOf(a.decision))
 	}
 	return err
 }

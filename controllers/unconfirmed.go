@@ -55,13 +55,13 @@ func (u unconfirmed[T]) of(object client.Object) []T {
 // forget drops an object that was written or is gone.
 func (u unconfirmed[T]) forget(key types.NamespacedName) { u.writes.Remove(key) }
 
-// unconfirmedEnd is a verdict that ends a request, without the certificate.
+// unconfirmedEnd is a decision that ends a request, without the certificate.
 type unconfirmedEnd struct {
-	verdict *verdict
-	digest  [sha256.Size]byte // of what stands in the request then
+	decision *decision
+	digest   [sha256.Size]byte // of what stands in the request then
 }
 
-func unconfirmedEndOf(v *verdict) unconfirmedEnd {
+func unconfirmedEndOf(v *decision) unconfirmedEnd {
 	end := v.message
 	if v.state() == issued {
 		end = string(v.certificate.PEM)
@@ -91,7 +91,7 @@ func (a *attempt) confirm(ctx context.Context) error {
 	digest := sha256.Sum256([]byte(a.kind.wrap(whole).end()))
 	for _, end := range ends {
 		if end.digest == digest {
-			a.verdict = end.verdict
+			a.decision = end.decision
 			a.record(true)
 			return nil
 		}

@@ -132,12 +132,12 @@ func TestUnconfirmedIsBounded(t *testing.T) {
 	}
 }
 
-// TestEnds: the end of a request in the API server is that of the verdict that was written.
+// TestEnds: the end of a request in the API server is that of the decision that was written.
 func TestEnds(t *testing.T) {
 	t.Parallel()
-	for _, v := range []*verdict{
-		{situation: isIssued, message: "Issued.", certificate: signer.Result{PEM: []byte("certificate")}},
-		{situation: missingAnnotation, message: "Failed."},
+	for _, v := range []*decision{
+		{reason: ReasonIssued, message: "Issued.", certificate: signer.Result{PEM: []byte("certificate")}},
+		{reason: ReasonMissingAnnotation, message: "Failed."},
 	} {
 		cr, csr := certificateRequest{waitingFor("request")}, certificateSigningRequest{csr: &certificatesv1.CertificateSigningRequest{}}
 		if status, ok := cr.status(v, metav1.Now()); ok {
@@ -148,7 +148,7 @@ func TestEnds(t *testing.T) {
 		}
 		for _, request := range []request{cr, csr} {
 			if written := sha256.Sum256([]byte(request.end())); written != unconfirmedEndOf(v).digest {
-				t.Errorf("%T ends with %q after %s", request, request.end(), v.situation)
+				t.Errorf("%T ends with %q after %s", request, request.end(), v.reason)
 			}
 		}
 	}

@@ -22,7 +22,7 @@ func ownedBy(certificate string) []metav1.OwnerReference {
 	}}
 }
 
-// TestUnattended: which requests nobody waits for is known of them as they are in the cache.
+// TestUnattended: which requests nobody pendingTracker for is known of them as they are in the cache.
 func TestUnattended(t *testing.T) {
 	t.Parallel()
 	forCertificate := map[string]string{cmapi.CertificateNameKey: "certificate"}
@@ -76,7 +76,7 @@ func TestRestoredRequest(t *testing.T) {
 	if err := f.client.Delete(t.Context(), secret.DeepCopy()); err != nil {
 		t.Fatal(err)
 	}
-	message := facts{"secret": "sandbox/key", "kind": "CertificateRequest"}.fill(missingOwner)
+	message := messageArgs{"secret": "sandbox/key", "kind": "CertificateRequest"}.message(ReasonMissingOwner)
 	for range 2 {
 		if result, err := f.reconcile(); err != nil || result.RequeueAfter != 0 {
 			t.Fatalf("got %+v, %v: want a wait for the Secret", result, err)

@@ -18,7 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 )
 
-// waitingRequests is a cache in which every request waits for every Secret.
+// waitingRequests is a cache in which every request pendingTracker for every Secret.
 type waitingRequests struct {
 	client.Reader
 	items []cmapi.CertificateRequest
@@ -38,8 +38,8 @@ func TestTogglingSecret(t *testing.T) {
 		defer queue.ShutDown()
 		pending := waitingFor("waits")
 		pending.UID = "uid"
-		enqueue := enqueuer{reader: waitingRequests{items: []cmapi.CertificateRequest{*pending}}, kind: certificateRequests(), waits: newWaits(), clock: clock.RealClock{}}
-		enqueue.waits.say(client.ObjectKeyFromObject(pending), pending.UID, "Waiting for Secret sandbox/key.")
+		enqueue := enqueuer{reader: waitingRequests{items: []cmapi.CertificateRequest{*pending}}, kind: certificateRequests(), tracker: newPendingTracker(), clock: clock.RealClock{}}
+		enqueue.tracker.recordMessage(client.ObjectKeyFromObject(pending), pending.UID, "Waiting for Secret sandbox/key.")
 		start := time.Now()
 		var looks []time.Duration
 		go func() {
@@ -54,7 +54,7 @@ func TestTogglingSecret(t *testing.T) {
 		}()
 		change := func() {
 			secret := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: "sandbox", Name: "key"}}
-			enqueue.forSecret().Update(t.Context(), event.UpdateEvent{ObjectOld: secret, ObjectNew: secret}, queue)
+			enqueue.enqueueForSecret().Update(t.Context(), event.UpdateEvent{ObjectOld: secret, ObjectNew: secret}, queue)
 			synctest.Wait()
 		}
 		for range 600 {
@@ -62,12 +62,12 @@ func TestTogglingSecret(t *testing.T) {
 			time.Sleep(100 * time.Millisecond) //nolint:forbidigo // of synctest
 		}
 		last := time.Since(start) - 100*time.Millisecond
-		time.Sleep(wakeMost) //nolint:forbidigo // of synctest
+		time.Sleep(wakeMaxDelay) //nolint:forbidigo // of synctest
 		synctest.Wait()
-		if len(looks) < 12 || len(looks) > 20 || looks[0] != 0 || looks[1] != wakeFirst {
+		if len(looks) < 12 || len(looks) > 20 || looks[0] != 0 || looks[1] != wakeBaseDelay {
 			t.Errorf("%d looks: %v, want about 17, two of them at once", len(looks), looks)
 		}
-		if final := looks[len(looks)-1]; final < last || final > last+wakeMost {
+		if final := looks[len(looks)-1]; final < last || final > last+wakeMaxDelay {
 			t.Errorf("the last look is after %s, and the last change was after %s", final, last)
 		}
 		time.Sleep(wakeReset) //nolint:forbidigo // of synctest
@@ -88,14 +88,14 @@ func TestNeighborsComeFirst(t *testing.T) {
 		defer queue.ShutDown()
 		again, first := waitingFor("again"), waitingFor("first")
 		again.UID, first.UID = "again", "first"
-		enqueue := enqueuer{reader: waitingRequests{items: []cmapi.CertificateRequest{*again, *first}}, kind: certificateRequests(), waits: newWaits(), clock: clock.RealClock{}}
+		enqueue := enqueuer{reader: waitingRequests{items: []cmapi.CertificateRequest{*again, *first}}, kind: certificateRequests(), tracker: newPendingTracker(), clock: clock.RealClock{}}
 		key := client.ObjectKeyFromObject(again)
-		enqueue.waits.say(key, again.UID, "Waiting for Secret sandbox/key.")
-		enqueue.waits.nextWake(key, again.UID, clock.RealClock{})
+		enqueue.tracker.recordMessage(key, again.UID, "Waiting for Secret sandbox/key.")
+		enqueue.tracker.nextWake(key, again.UID, clock.RealClock{})
 		time.Sleep(time.Second) //nolint:forbidigo // of synctest
 
 		secret := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: "sandbox", Name: "key"}}
-		enqueue.forSecret().Create(t.Context(), event.CreateEvent{Object: secret}, queue)
+		enqueue.enqueueForSecret().Create(t.Context(), event.CreateEvent{Object: secret}, queue)
 		queue.Add(ctrl.Request{NamespacedName: requestKey})
 		synctest.Wait()
 		for _, want := range []string{"request", "first", "again"} {
@@ -109,9 +109,9 @@ func TestNeighborsComeFirst(t *testing.T) {
 // TestForgetFinished: what another client has finished is not remembered.
 func TestForgetFinished(t *testing.T) {
 	t.Parallel()
-	waits, pending := newWaits(), waitingFor("waits")
+	waits, pending := newPendingTracker(), waitingFor("waits")
 	handler := forgetFinished(certificateRequests(), waits)
-	waits.say(client.ObjectKeyFromObject(pending), pending.UID, "Waiting for Secret sandbox/key.")
+	waits.recordMessage(client.ObjectKeyFromObject(pending), pending.UID, "Waiting for Secret sandbox/key.")
 	handler.Update(t.Context(), event.UpdateEvent{ObjectOld: pending, ObjectNew: pending}, nil)
 	if len(waits.byID) != 1 {
 		t.Error("a pending request was forgotten")

@@ -62,7 +62,7 @@ func defaultAlgorithm(key crypto.PublicKey, bits func(*rsa.PublicKey) int) (x509
 	}
 	_, algorithm, err := pki.SignatureAlgorithm(&cmapi.Certificate{Spec: cmapi.CertificateSpec{PrivateKey: spec}})
 	if err != nil {
-		return 0, failure(ReasonSignatureAlgorithm, "cert-manager has no signature algorithm for the key of the request: %s", err)
+		return 0, newError(ReasonSignatureAlgorithm, "cert-manager has no signature algorithm for the key of the request: %s", err)
 	}
 	return algorithm, nil
 }
@@ -75,7 +75,7 @@ func algorithmOfRequest(csr *x509.CertificateRequest) (x509.SignatureAlgorithm, 
 			return known.algorithm, nil
 		}
 	}
-	return 0, failure(ReasonSignatureAlgorithm,
+	return 0, newError(ReasonSignatureAlgorithm,
 		"spec.request is signed with %s, which certificates are not signed with, and the issuer's spec.signatureAlgorithm is FromRequest: sign the request with one of %s",
 		csr.SignatureAlgorithm, namesFor(csr.PublicKeyAlgorithm))
 }
@@ -87,7 +87,7 @@ func (s SignatureAlgorithm) forKey(key x509.PublicKeyAlgorithm) (x509.SignatureA
 			return known.algorithm, nil
 		}
 	}
-	return 0, failure(ReasonSignatureAlgorithm,
+	return 0, newError(ReasonSignatureAlgorithm,
 		"the issuer's spec.signatureAlgorithm %q does not fit the %s key of the request: use one of %s, or another spec.privateKey.algorithm of the Certificate",
 		s, key, namesFor(key))
 }
@@ -95,7 +95,7 @@ func (s SignatureAlgorithm) forKey(key x509.PublicKeyAlgorithm) (x509.SignatureA
 // signatureNotes reports that the algorithm which a Certificate names is not used.
 // cert-manager signs the CSR with it, or with a default that depends on
 // spec.privateKey.size, which is the exact size of the key.
-func (c *Candidate) signatureNotes(used x509.SignatureAlgorithm) []string {
+func (c *ParsedRequest) signatureWarnings(used x509.SignatureAlgorithm) []string {
 	asked := c.csr.SignatureAlgorithm
 	if !c.fromCertificate || asked == used {
 		return nil

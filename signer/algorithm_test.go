@@ -163,8 +163,8 @@ func TestNoAlgorithmNoteByDefault(t *testing.T) {
 		request := certificateRequest(t, cmapi.CertificateSpec{CommonName: "example"}, key())
 		options := []signer.SignatureAlgorithm{"", signer.SignatureAlgorithmFromKey, signer.SignatureAlgorithmFromRequest}
 		for _, option := range slices.AppendSeq(options, maps.Keys(algorithms[algorithmOf(key())])) {
-			if _, result := selfSign(t, request, key(), signer.Options{SignatureAlgorithm: option}); len(result.Notes) != 0 {
-				t.Errorf("%s, option %q: got notes %q, want none", name, option, result.Notes)
+			if _, result := selfSign(t, request, key(), signer.Options{SignatureAlgorithm: option}); len(result.Warnings) != 0 {
+				t.Errorf("%s, option %q: got notes %q, want none", name, option, result.Warnings)
 			}
 		}
 	}

@@ -36,6 +36,6 @@ type Error struct {
 
 func (e *Error) Error() string { return e.text }
 
-func failure(reason Reason, format string, args ...any) *Error {
+func newError(reason Reason, format string, args ...any) *Error {
 	return &Error{Reason: reason, text: fmt.Sprintf(format, args...)}
 }

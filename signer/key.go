@@ -120,5 +120,5 @@ func rsaBits(key *rsa.PublicKey) int {
 }
 
 func unusableKey(format string, args ...any) *Error {
-	return failure(ReasonUnusableKey, format, args...)
+	return newError(ReasonUnusableKey, format, args...)
 }

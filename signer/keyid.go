@@ -22,7 +22,7 @@ const keyIdentifierSize = 160 / 8
 func (k KeyIdentifier) derive(key crypto.PublicKey) ([]byte, error) {
 	bits, err := subjectPublicKey(key)
 	if err != nil {
-		return nil, failure(ReasonSigning, "the public key cannot be encoded: %s", err)
+		return nil, newError(ReasonSigning, "the public key cannot be encoded: %s", err)
 	}
 	if k == KeyIdentifierSHA1 {
 		var sum [sha1.Size]byte

@@ -24,7 +24,7 @@ type Limits struct {
 
 func (l Limits) checkCSR(data []byte) error {
 	if limit := cmp.Or(l.MaxCertificateSize, DefaultMaxCertificateSize); len(data) > limit {
-		return failure(ReasonMalformedRequest, "spec.request is %d bytes long, and the limit is %d: ask for fewer names, or raise --max-certificate-size of selfsigned-issuer", len(data), limit)
+		return newError(ReasonMalformedRequest, "spec.request is %d bytes long, and the limit is %d: ask for fewer names, or raise --max-certificate-size of selfsigned-issuer", len(data), limit)
 	}
 	return nil
 }

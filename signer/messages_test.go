@@ -83,7 +83,7 @@ func notes(t *testing.T) map[string]string {
 		"maxPathLength without purpose": {crlOnly, signer.Options{MaxPathLength: new(0)}},
 	} {
 		_, result := selfSign(t, test.request, p256(), test.options)
-		messages["note: "+name] = strings.Join(result.Notes, " ")
+		messages["note: "+name] = strings.Join(result.Warnings, " ")
 	}
 	return messages
 }

@@ -29,9 +29,9 @@ type Request struct {
 	FromCertificate bool
 }
 
-// Candidate is a request that has been found consistent. It does not change:
+// ParsedRequest is a request that has been found consistent. It does not change:
 // it can be signed any number of times, also at the same time.
-type Candidate struct {
+type ParsedRequest struct {
 	csr        *x509.CertificateRequest
 	template   *x509.Certificate
 	duration   time.Duration
@@ -47,9 +47,9 @@ const maxExtKeyUsages = 64
 // Parse reads a request and verifies that its CSR is signed with the key it
 // carries and agrees with the other fields. It fails with
 // ReasonMalformedRequest, in bounded time and memory whatever the input.
-func Parse(r Request, limits Limits) (*Candidate, error) {
+func Parse(r Request, limits Limits) (*ParsedRequest, error) {
 	if r.Duration < time.Second {
-		return nil, failure(ReasonMalformedRequest, "the requested duration is %s: ask for at least 1s", r.Duration)
+		return nil, newError(ReasonMalformedRequest, "the requested duration is %s: ask for at least 1s", r.Duration)
 	}
 	csr, err := parseCSR(r.CSR, limits)
 	if err != nil {
@@ -59,16 +59,16 @@ func Parse(r Request, limits Limits) (*Candidate, error) {
 		return nil, err
 	}
 	if len(r.ExtKeyUsage) > maxExtKeyUsages {
-		return nil, failure(ReasonMalformedRequest, "spec.usages has %d extended key usages, and the limit is %d: name each usage once", len(r.ExtKeyUsage), maxExtKeyUsages)
+		return nil, newError(ReasonMalformedRequest, "spec.usages has %d extended key usages, and the limit is %d: name each usage once", len(r.ExtKeyUsage), maxExtKeyUsages)
 	}
 	template, err := pki.CertificateTemplateFromCSR(csr,
 		pki.CertificateTemplateValidateAndOverrideBasicConstraints(r.IsCA, nil),
 		pki.CertificateTemplateValidateAndOverrideKeyUsages(r.KeyUsage, r.ExtKeyUsage),
 	)
 	if err != nil {
-		return nil, failure(ReasonMalformedRequest, "spec.request is inconsistent or does not agree with the rest of the spec: %s", err)
+		return nil, newError(ReasonMalformedRequest, "spec.request is inconsistent or does not agree with the rest of the spec: %s", err)
 	}
-	return &Candidate{
+	return &ParsedRequest{
 		csr: csr, template: template, duration: r.Duration, pathLength: pathLength(csr), fromCertificate: r.FromCertificate,
 	}, nil
 }
@@ -81,17 +81,17 @@ func parseCSR(data []byte, limits Limits) (*x509.CertificateRequest, error) {
 	}
 	block, _ := pem.Decode(data)
 	if block == nil {
-		return nil, failure(ReasonMalformedRequest, "spec.request is not a PEM-encoded certificate request: no PEM data was found")
+		return nil, newError(ReasonMalformedRequest, "spec.request is not a PEM-encoded certificate request: no PEM data was found")
 	}
 	csr, err := x509.ParseCertificateRequest(block.Bytes)
 	if err != nil {
-		return nil, failure(ReasonMalformedRequest, "spec.request is not a PEM-encoded certificate request: %s", err)
+		return nil, newError(ReasonMalformedRequest, "spec.request is not a PEM-encoded certificate request: %s", err)
 	}
 	if problem := unsupported(csr.PublicKey); problem != "" {
-		return nil, failure(ReasonMalformedRequest, "spec.request is for %s", problem)
+		return nil, newError(ReasonMalformedRequest, "spec.request is for %s", problem)
 	}
 	if err := csr.CheckSignature(); err != nil {
-		return nil, failure(ReasonMalformedRequest, "the signature of spec.request does not verify with the public key in it: %s", err)
+		return nil, newError(ReasonMalformedRequest, "the signature of spec.request does not verify with the public key in it: %s", err)
 	}
 	return csr, nil
 }
@@ -115,7 +115,7 @@ func checkExtKeyUsages(csr *x509.CertificateRequest, named []x509.ExtKeyUsage) e
 		return nil
 	}
 	// The OIDs come last: there can be many, and the text can be cut off.
-	return failure(ReasonMalformedRequest,
+	return newError(ReasonMalformedRequest,
 		"spec.request asks for extended key usages that spec.usages does not name: add them to spec.usages if it has names for them, or remove them from spec.request: %s",
 		strings.Join(unnamed, ", "))
 }
@@ -139,7 +139,7 @@ func extensionValue(csr *x509.CertificateRequest, oid asn1.ObjectIdentifier) []b
 }
 
 // HasKey reports whether a public key is the one of the request.
-func (c *Candidate) HasKey(key crypto.PublicKey) bool {
+func (c *ParsedRequest) HasKey(key crypto.PublicKey) bool {
 	equal, err := pki.PublicKeysEqual(c.csr.PublicKey, key)
 	return err == nil && equal
 }

@@ -21,7 +21,7 @@ type Result struct {
 	// against RFC 5280 section 4.1.2.4.
 	EmptySubject bool
 	// Notes are sentences about what differs from what was asked for.
-	Notes []string
+	Warnings []string
 }
 
 // SelfSign signs a request with its own key. The certificate is what
@@ -36,9 +36,9 @@ type Result struct {
 //
 // Its serial number has 159 random bits (RFC 5280 section 4.1.2.2). It fails
 // with any Reason except ReasonMalformedRequest and ReasonUnusableKey.
-func SelfSign(c *Candidate, key crypto.Signer, o Options, now time.Time) (Result, error) {
+func SelfSign(c *ParsedRequest, key crypto.Signer, o Options, now time.Time) (Result, error) {
 	if !c.HasKey(key.Public()) {
-		return Result{}, failure(ReasonKeyMismatch, "the private key is not the one of the request")
+		return Result{}, newError(ReasonKeyMismatch, "the private key is not the one of the request")
 	}
 	template, notes, err := c.certificate(o, now)
 	if err != nil {
@@ -46,22 +46,22 @@ func SelfSign(c *Candidate, key crypto.Signer, o Options, now time.Time) (Result
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, template.PublicKey, key)
 	if err != nil {
-		return Result{}, failure(ReasonSigning, "the certificate cannot be made: %s", err)
+		return Result{}, newError(ReasonSigning, "the certificate cannot be made: %s", err)
 	}
 	// Requests are parsed more leniently than certificates are. What cert-manager
 	// cannot read it would request again, without end.
 	if _, err := x509.ParseCertificate(der); err != nil {
-		return Result{}, failure(ReasonSigning, "the certificate would be malformed: %s", err)
+		return Result{}, newError(ReasonSigning, "the certificate would be malformed: %s", err)
 	}
 	return Result{
 		PEM:          pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
 		EmptySubject: emptyName(template.RawSubject),
-		Notes:        notes,
+		Warnings:     notes,
 	}, nil
 }
 
 // certificate returns the complete template, and notes for the Result.
-func (c *Candidate) certificate(o Options, now time.Time) (*x509.Certificate, []string, error) {
+func (c *ParsedRequest) certificate(o Options, now time.Time) (*x509.Certificate, []string, error) {
 	template := *c.template
 	template.ExtraExtensions = slices.Clone(template.ExtraExtensions)
 	template.CRLDistributionPoints = o.CRLDistributionPoints
@@ -75,12 +75,12 @@ func (c *Candidate) certificate(o Options, now time.Time) (*x509.Certificate, []
 	}
 	// Given here because crypto/x509 leaves it out when subject and issuer are equal.
 	template.AuthorityKeyId = template.SubjectKeyId
-	if err := settleSubject(&template, o.EmptySubject); err != nil {
+	if err := applySubject(&template, o.EmptySubject); err != nil {
 		return nil, nil, err
 	}
-	notes := c.signatureNotes(template.SignatureAlgorithm)
-	notes = append(notes, c.settleValidity(&template, o.Backdate, now)...)
-	notes = append(notes, c.settlePathLength(&template, o.MaxPathLength)...)
+	notes := c.signatureWarnings(template.SignatureAlgorithm)
+	notes = append(notes, c.applyValidity(&template, o.Backdate, now)...)
+	notes = append(notes, c.applyPathLength(&template, o.MaxPathLength)...)
 	return &template, notes, nil
 }
 
@@ -96,7 +96,7 @@ func (c *Candidate) certificate(o Options, now time.Time) (*x509.Certificate, []
 const backdateShare = 200
 
 // settleValidity sets the validity period. Backdating does not move notAfter.
-func (c *Candidate) settleValidity(template *x509.Certificate, backdate time.Duration, now time.Time) []string {
+func (c *ParsedRequest) applyValidity(template *x509.Certificate, backdate time.Duration, now time.Time) []string {
 	used := min(backdate, (c.duration / backdateShare).Truncate(time.Second))
 	template.NotBefore = now.Add(-used)
 	template.NotAfter = now.Add(c.duration)
@@ -110,7 +110,7 @@ func (c *Candidate) settleValidity(template *x509.Certificate, backdate time.Dur
 
 // settlePathLength sets the path length constraint where RFC 5280 section
 // 4.2.1.9 allows it: in CA certificates whose key may sign certificates.
-func (c *Candidate) settlePathLength(template *x509.Certificate, limit *int) []string {
+func (c *ParsedRequest) applyPathLength(template *x509.Certificate, limit *int) []string {
 	switch {
 	case !template.IsCA:
 		return nil

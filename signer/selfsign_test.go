@@ -293,16 +293,16 @@ func csrWithPathLength(t *testing.T, isCA bool, length *int) []byte {
 // wantNote wants exactly one note that mentions these values, or no note without any.
 func wantNote(t *testing.T, result signer.Result, values ...string) {
 	t.Helper()
-	if len(values) == 0 && len(result.Notes) == 0 {
+	if len(values) == 0 && len(result.Warnings) == 0 {
 		return
 	}
-	if len(values) == 0 || len(result.Notes) != 1 {
-		t.Errorf("got notes %q, want one: %t", result.Notes, len(values) > 0)
+	if len(values) == 0 || len(result.Warnings) != 1 {
+		t.Errorf("got notes %q, want one: %t", result.Warnings, len(values) > 0)
 		return
 	}
 	for _, value := range values {
-		if !strings.Contains(result.Notes[0], value) {
-			t.Errorf("got note %q, want it to mention %s", result.Notes[0], value)
+		if !strings.Contains(result.Warnings[0], value) {
+			t.Errorf("got note %q, want it to mention %s", result.Warnings[0], value)
 		}
 	}
 }

@@ -14,15 +14,15 @@ import (
 
 var oidSubjectAltName = asn1.ObjectIdentifier{2, 5, 29, 17}
 
-// settleSubject applies the policy for empty subjects to a template that has
+// applySubject applies the policy for empty subjects to a template that has
 // its key identifier already.
-func settleSubject(template *x509.Certificate, policy EmptySubject) error {
+func applySubject(template *x509.Certificate, policy EmptySubject) error {
 	if !emptyName(template.RawSubject) {
 		return nil
 	}
 	switch policy {
 	case EmptySubjectReject:
-		return failure(ReasonEmptySubject, "the subject is empty, which the issuer's spec.emptySubject rejects: set spec.commonName, spec.subject or spec.literalSubject of the Certificate")
+		return newError(ReasonEmptySubject, "the subject is empty, which the issuer's spec.emptySubject rejects: set spec.commonName, spec.subject or spec.literalSubject of the Certificate")
 	case EmptySubjectFill:
 		return fillSubject(template)
 	default: // EmptySubjectWarn
@@ -36,7 +36,7 @@ func fillSubject(template *x509.Certificate) error {
 	name := pkix.Name{SerialNumber: hex.EncodeToString(template.SubjectKeyId)}
 	raw, err := pki.MarshalRDNSequenceToRawDERBytes(name.ToRDNSequence())
 	if err != nil {
-		return failure(ReasonSigning, "the subject cannot be encoded: %s", err)
+		return newError(ReasonSigning, "the subject cannot be encoded: %s", err)
 	}
 	template.Subject, template.RawSubject = name, raw
 

@@ -112,7 +112,7 @@ func caRequest(csr []byte) signer.Request {
 	return request
 }
 
-func parse(t reporter, request signer.Request) *signer.Candidate {
+func parse(t reporter, request signer.Request) *signer.ParsedRequest {
 	t.Helper()
 	candidate, err := signer.Parse(request, signer.Limits{})
 	if err != nil {

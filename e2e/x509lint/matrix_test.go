@@ -168,7 +168,7 @@ func signAll(t *testing.T, name string, key crypto.Signer, spec cmapi.Certificat
 
 // request takes the way from a Certificate to the signer that cert-manager and
 // the controllers take.
-func request(t *testing.T, spec cmapi.CertificateSpec, key crypto.Signer) *signer.Candidate {
+func request(t *testing.T, spec cmapi.CertificateSpec, key crypto.Signer) *signer.ParsedRequest {
 	t.Helper()
 	csr, err := pki.GenerateCSR(&cmapi.Certificate{Spec: spec}, pki.WithUseLiteralSubject(true), pki.WithOtherNames(true),
 		pki.WithNameConstraints(true), pki.WithEncodeBasicConstraintsInRequest(true))

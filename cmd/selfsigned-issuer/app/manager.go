@@ -20,8 +20,8 @@ import (
 )
 
 const (
-	// stopTimeout bounds how long writes in flight may take after a signal to stop.
-	stopTimeout = 5 * time.Second
+	// gracefulShutdownTimeout bounds how long writes in flight may take after a signal to stop.
+	gracefulShutdownTimeout = 5 * time.Second
 )
 
 // runManager runs the controllers until ctx ends.
@@ -84,7 +84,7 @@ func newManager(config *rest.Config, o options, logger logr.Logger) (ctrl.Manage
 }
 
 func managerOptions(o options, lease *outageTolerantLock, logger logr.Logger) ctrl.Options {
-	stop, poll := stopTimeout, o.retryPeriod/pollsPerRetryPeriod
+	stop, poll := gracefulShutdownTimeout, o.retryPeriod/pollsPerRetryPeriod
 	result := ctrl.Options{
 		Scheme:                 controllers.Scheme(),
 		Logger:                 logger,

@@ -76,19 +76,19 @@ var (
 
 // enqueuer adds the requests that wait for a Secret or an issuer to the queue.
 type enqueuer struct {
-	reader client.Reader
-	kind   requestKind
-	waits  *waits
-	clock  clock.PassiveClock
+	reader  client.Reader
+	kind    requestKind
+	tracker *pendingTracker
+	clock   clock.PassiveClock
 }
 
 // forSecret enqueues the requests that wait for a Secret.
-func (e enqueuer) forSecret() handler.EventHandler {
+func (e enqueuer) enqueueForSecret() handler.EventHandler {
 	return e.forIndex(bySecret, func(key client.ObjectKey) string { return key.String() })
 }
 
 // forIssuer enqueues the requests that wait for an issuer of the given kind.
-func (e enqueuer) forIssuer(issuerKind string) handler.EventHandler {
+func (e enqueuer) enqueueForIssuer(issuerKind string) handler.EventHandler {
 	return e.forIndex(byIssuer, func(key client.ObjectKey) string { return issuerRef{issuerKind, key}.String() })
 }
 
@@ -107,9 +107,9 @@ type workQueue = workqueue.TypedRateLimitingInterface[ctrl.Request]
 
 // enqueue adds every request at once, or after the delay that its former wakes lead to.
 func (e enqueuer) enqueue(ctx context.Context, index, value string, queue workQueue) {
-	err := eachItem(ctx, e.reader, e.kind.newList(), func(object client.Object) {
+	err := forEachCached(ctx, e.reader, e.kind.newList(), func(object client.Object) {
 		key := client.ObjectKeyFromObject(object)
-		delay, repeated := e.waits.nextWake(key, object.GetUID(), e.clock)
+		delay, repeated := e.tracker.nextWake(key, object.GetUID(), e.clock)
 		priority := firstWakePriority
 		// An issuer and its first request are mostly created together: the issuer's changes in the
 		// first moments are no reason to be served last.
@@ -131,9 +131,9 @@ func addWithPriority(queue workQueue, request ctrl.Request, delay time.Duration,
 	queue.AddAfter(request, delay)
 }
 
-// wakingEvents are the events of a request itself that start a reconcile: what is finished
+// requestPredicate are the events of a request itself that start a reconcile: what is finished
 // stays asleep, and so does a request after our own write.
-func wakingEvents(kind requestKind) predicate.Predicate {
+func requestPredicate(kind requestKind) predicate.Predicate {
 	ours := func(o client.Object) bool {
 		_, ours := kind.wrap(o).issuer()
 		return ours
@@ -143,21 +143,21 @@ func wakingEvents(kind requestKind) predicate.Predicate {
 		CreateFunc: func(e event.CreateEvent) bool { return unfinished(e.Object) },
 		DeleteFunc: func(e event.DeleteEvent) bool { return ours(e.Object) }, // to forget it
 		UpdateFunc: func(e event.UpdateEvent) bool {
-			return unfinished(e.ObjectNew) && decidesAnew(kind, e.ObjectOld, e.ObjectNew)
+			return unfinished(e.ObjectNew) && needsReconcile(kind, e.ObjectOld, e.ObjectNew)
 		},
 		GenericFunc: func(event.GenericEvent) bool { return false },
 	}
 }
 
-// foreignWrites are updates by which an unfinished request says what this process has not
+// statusChangedByOthers are updates by which an unfinished request says what this process has not
 // told it: a replica that has lost its Lease, but does not know yet, wrote it from what it
 // remembers.
-func foreignWrites(kind requestKind, waits *waits) predicate.Predicate {
+func statusChangedByOthers(kind requestKind, waits *pendingTracker) predicate.Predicate {
 	return onUpdate(func(e event.UpdateEvent) bool {
 		was, is := kind.wrap(e.ObjectOld), kind.wrap(e.ObjectNew)
 		_, ours := is.issuer()
-		return ours && waiting(is) && was.said() != is.said() &&
-			!waits.said(client.ObjectKeyFromObject(e.ObjectNew), e.ObjectNew.GetUID(), is.said())
+		return ours && waiting(is) && was.readyMessage() != is.readyMessage() &&
+			!waits.isLastMessage(client.ObjectKeyFromObject(e.ObjectNew), e.ObjectNew.GetUID(), is.readyMessage())
 	})
 }
 
@@ -177,7 +177,7 @@ const foreignDelay = time.Second
 
 // forgetFinished drops what is remembered of a request that somebody else has finished. One
 // that is finished here or deleted is forgotten by its reconcile.
-func forgetFinished(kind requestKind, waits *waits) handler.EventHandler {
+func forgetFinished(kind requestKind, waits *pendingTracker) handler.EventHandler {
 	return handler.Funcs{UpdateFunc: func(_ context.Context, e event.UpdateEvent, _ workQueue) {
 		if kind.wrap(e.ObjectNew).finished() {
 			waits.forget(client.ObjectKeyFromObject(e.ObjectNew))
@@ -185,16 +185,16 @@ func forgetFinished(kind requestKind, waits *waits) handler.EventHandler {
 	}}
 }
 
-// enqueueLater enqueues an updated request after a while.
-func enqueueLater() handler.EventHandler {
+// enqueueAfterDelay enqueues an updated request after a while.
+func enqueueAfterDelay() handler.EventHandler {
 	return handler.Funcs{UpdateFunc: func(_ context.Context, e event.UpdateEvent, queue workQueue) {
 		queue.AddAfter(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(e.ObjectNew)}, foreignDelay)
 	}}
 }
 
-// decidesAnew reports whether a request may have another outcome than before the update.
+// needsReconcile reports whether a request may have another outcome than before the update.
 // Its spec can not change, and its Ready condition is what we write ourselves.
-func decidesAnew(kind requestKind, before, after client.Object) bool {
+func needsReconcile(kind requestKind, before, after client.Object) bool {
 	was, is := kind.wrap(before), kind.wrap(after)
 	return before.GetUID() != after.GetUID() ||
 		was.approved() != is.approved() || was.denied() != is.denied() || was.finished() ||

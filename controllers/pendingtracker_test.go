@@ -22,18 +22,18 @@ import (
 // request of the same name.
 func TestNextLook(t *testing.T) {
 	t.Parallel()
-	w := newWaits()
+	w := newPendingTracker()
 	for _, seconds := range []float64{1, 2, 4, 8, 16, 30, 30} {
-		checkLook(t, w.nextLook(requestKey, "first"), seconds)
+		checkLook(t, w.nextPoll(requestKey, "first"), seconds)
 	}
 	for _, seconds := range []float64{1, 2} {
-		checkLook(t, w.nextLook(requestKey, "successor"), seconds)
+		checkLook(t, w.nextPoll(requestKey, "successor"), seconds)
 	}
 }
 
 func checkLook(t *testing.T, got time.Duration, seconds float64) {
 	t.Helper()
-	if got.Seconds() > seconds || got.Seconds() < seconds*(1-lookJitter) {
+	if got.Seconds() > seconds || got.Seconds() < seconds*(1-pollJitter) {
 		t.Errorf("the next look is after %s, want at most %v s", got, seconds)
 	}
 }

@@ -27,12 +27,12 @@ import (
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
 )
 
-// crdPoll is how often the API server is asked for kinds that it does not know yet.
-const crdPoll = 2 * time.Second
+// crdPollInterval is how often the API server is asked for kinds that it does not know yet.
+const crdPollInterval = 2 * time.Second
 
 // Add makes the manager run the controllers as soon as the API server knows their kinds:
 // the plugin may be installed before cert-manager. Until then the process is up, not ready,
-// and says what it waits for.
+// and says what it pendingTracker for.
 func Add(mgr ctrl.Manager, options Options) (*Added, error) {
 	if err := registerMetrics(); err != nil {
 		return nil, err
@@ -40,7 +40,7 @@ func Add(mgr ctrl.Manager, options Options) (*Added, error) {
 	processMetrics.starting(options.Version, options.LeaseNotRenewedFor)
 	options.events = newEventWriter(mgr.GetClient(), mgr.GetLogger(), processMetrics)
 	options.slots = newReadSlots()
-	s := &starter{mgr: mgr, options: options, readiness: newReadiness(mgr.GetLogger(), processMetrics)}
+	s := &crdWaiter{mgr: mgr, options: options, readiness: newReadiness(mgr.GetLogger(), processMetrics)}
 	return &Added{
 		Ready:    func(*http.Request) error { return s.readiness.check() },
 		Unserved: s.readiness.describeUnserved,
@@ -61,8 +61,8 @@ type Added struct {
 	Flush func()
 }
 
-// starter sets the controllers up while the manager runs.
-type starter struct {
+// crdWaiter sets the controllers up while the manager runs.
+type crdWaiter struct {
 	mgr       ctrl.Manager
 	options   Options
 	readiness *readiness
@@ -73,11 +73,11 @@ type starter struct {
 }
 
 // NeedLeaderElection is false: a standby has to be ready as well.
-func (s *starter) NeedLeaderElection() bool { return false }
+func (s *crdWaiter) NeedLeaderElection() bool { return false }
 
 // Start serves the namespaces, each by itself, until ctx ends or the controllers of one cannot
 // be set up.
-func (s *starter) Start(ctx context.Context) error {
+func (s *crdWaiter) Start(ctx context.Context) error {
 	if err := s.awaitKinds(ctx); err != nil {
 		return nil //nolint:nilerr // the process is being stopped, which is no failure
 	}
@@ -97,7 +97,7 @@ func (s *starter) Start(ctx context.Context) error {
 	return runners.Wait()
 }
 
-func (s *starter) permissionChecker() (permissionChecker, error) {
+func (s *crdWaiter) permissionChecker() (permissionChecker, error) {
 	live, err := client.NewWithWatch(s.mgr.GetConfig(), client.Options{
 		HTTPClient: s.mgr.GetHTTPClient(), Scheme: s.mgr.GetScheme(), Mapper: s.mgr.GetRESTMapper(),
 	})
@@ -116,7 +116,7 @@ func (s *starter) permissionChecker() (permissionChecker, error) {
 }
 
 // serve begins to fill the caches of a namespace, and adds its controllers when they are full.
-func (s *starter) serve(ctx context.Context, namespace string, selectable bool, refused func()) (*servedScope, error) {
+func (s *crdWaiter) serve(ctx context.Context, namespace string, selectable bool, refused func()) (*servedScope, error) {
 	if !selectable {
 		s.unselected.Do(func() { s.mgr.GetLogger().Info(unselectedMessage) })
 	}
@@ -146,7 +146,7 @@ func (s *starter) serve(ctx context.Context, namespace string, selectable bool, 
 }
 
 // fill returns nothing when ctx ends before the caches are full.
-func (s *starter) fill(ctx context.Context, scope *scope) (*scopeGauges, error) {
+func (s *crdWaiter) fill(ctx context.Context, scope *scope) (*scopeGauges, error) {
 	if filled, err := s.options.fill(ctx, scope, s.kinds); !filled || err != nil {
 		return nil, err
 	}
@@ -175,8 +175,8 @@ func watchErrorHandler(refused func()) toolscache.WatchErrorHandlerWithContext {
 
 // awaitKinds returns when the API server knows every kind that the controllers watch, or
 // with an error when ctx ends.
-func (s *starter) awaitKinds(ctx context.Context) error {
-	return wait.PollUntilContextCancel(ctx, crdPoll, true, func(context.Context) (bool, error) {
+func (s *crdWaiter) awaitKinds(ctx context.Context) error {
+	return wait.PollUntilContextCancel(ctx, crdPollInterval, true, func(context.Context) (bool, error) {
 		waiting := describeMissing(s.mgr.GetRESTMapper(), s.options.issuerKinds())
 		if waiting != "" {
 			s.readiness.wait(waiting)

@@ -32,7 +32,7 @@ func TestWhyFailed(t *testing.T) {
 		{over(context.DeadlineExceeded), "context deadline exceeded"},
 		{errors.New("other"), "other"},
 	} {
-		if got := whyFailed(test.err); got != test.want {
+		if got := stableErrorText(test.err); got != test.want {
 			t.Errorf("%v: %q, want %q", test.err, got, test.want)
 		}
 	}

@@ -10,10 +10,10 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
-// whyFailed says why a call to the API server failed, in words that are the same for each
+// stableErrorText says why a call to the API server failed, in words that are the same for each
 // attempt: a text with the ports of a connection would make every retry write the status
 // again.
-func whyFailed(err error) string {
+func stableErrorText(err error) string {
 	if status := apierrors.APIStatus(nil); errors.As(err, &status) {
 		return err.Error()
 	}

@@ -13,23 +13,25 @@ import (
 // written knows which requests have come to their end here while the cache still shows them
 // as they were. Whatever wakes such a request, most of all the issuer's own check when the
 // process starts, must not make it read the key, sign and meet a conflict for nothing.
-type written struct{ versions *cache.LRUExpireCache }
+type finishedRequests struct{ versions *cache.LRUExpireCache }
 
 const (
 	// A cache is behind by less than this, and by fewer requests; beyond, conflicts do no harm.
-	writtenFor  = time.Minute
-	writtenMost = 1000
+	finishedRequestTTL  = time.Minute
+	maxFinishedRequests = 1000
 )
 
-func newWritten() written { return written{cache.NewLRUExpireCache(writtenMost)} }
+func newFinishedRequests() finishedRequests {
+	return finishedRequests{cache.NewLRUExpireCache(maxFinishedRequests)}
+}
 
 // add notes that the end of a request was written over this version of it.
-func (w written) add(object client.Object) {
-	w.versions.Add(object.GetUID(), object.GetResourceVersion(), writtenFor)
+func (w finishedRequests) add(object client.Object) {
+	w.versions.Add(object.GetUID(), object.GetResourceVersion(), finishedRequestTTL)
 }
 
 // over is true when this version is the one that the end was written over.
-func (w written) over(object client.Object) bool {
+func (w finishedRequests) isFinalizedVersion(object client.Object) bool {
 	version, known := w.versions.Get(object.GetUID())
 	return known && version == object.GetResourceVersion()
 }
