@@ -63,13 +63,13 @@ func outcomeQuotes() map[string]string {
 		string(ReasonIssuerKindUnknown):  eventQuote(kindHint.eventType, kindHint.message),
 		string(ReasonSignerNameInvalid):  eventQuote(signerNameHint.eventType, signerNameHint.message),
 	}
-	for situation, outcome := range outcomes {
+	for reason, outcome := range outcomes {
 		event := outcome.event
 		if event == "" {
 			event = "none"
 		}
 		state := outcome.state.String()
-		quotes[string(situation)] = fmt.Sprintf("> %s\n\nRequest: %s. Event: %s.", outcome.message, strings.ToUpper(state[:1])+state[1:], event)
+		quotes[string(reason)] = fmt.Sprintf("> %s\n\nRequest: %s. Event: %s.", outcome.message, strings.ToUpper(state[:1])+state[1:], event)
 	}
 	return quotes
 }

@@ -95,9 +95,9 @@ func (g *group) add(since time.Time) {
 
 func collectRequests(scopes []*scopeGauges, kind requestKind, now time.Time, values chan<- prometheus.Metric) {
 	groups := map[Reason]*group{notApproved: {}, inProgress: {}}
-	for situation, outcome := range outcomes {
+	for reason, outcome := range outcomes {
 		if outcome.state == pending {
-			groups[situation] = &group{}
+			groups[reason] = &group{}
 		}
 	}
 	for _, scope := range scopes {

@@ -200,8 +200,8 @@ func sent(recorder *events.FakeRecorder) []string {
 // allReasons returns the reasons of all events and of the Denied condition.
 func allReasons() []string {
 	reasons := []string{badConfig, adjusted}
-	for situation := range outcomes {
-		reasons = append(reasons, string(situation))
+	for reason := range outcomes {
+		reasons = append(reasons, string(reason))
 	}
 	for _, hint := range []hint{approvalHint, csrApprovalHint, kindHint, signerNameHint} {
 		reasons = append(reasons, string(hint.reason))

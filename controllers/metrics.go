@@ -109,9 +109,9 @@ func (m *metrics) starting(version string, leaseNotRenewedFor func() time.Durati
 func (m *metrics) started(g *gauges) {
 	// From the start, each series is there with 0: the first failure is an increase.
 	for _, kind := range g.kinds {
-		for situation, outcome := range outcomes {
+		for reason, outcome := range outcomes {
 			if outcome.state != pending {
-				m.requests.WithLabelValues(kind.name, outcome.state.String(), string(situation))
+				m.requests.WithLabelValues(kind.name, outcome.state.String(), string(reason))
 			}
 		}
 	}

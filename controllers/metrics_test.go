@@ -206,11 +206,11 @@ func TestMetricsStartAtZero(t *testing.T) {
 			t.Errorf("no series %s", series)
 		}
 	}
-	for situation, outcome := range outcomes {
+	for reason, outcome := range outcomes {
 		for _, kind := range []string{"CertificateRequest", "CertificateSigningRequest"} {
-			series := fmt.Sprintf("selfsigned_issuer_requests_total{kind=%q,reason=%q,result=%q} ", kind, situation, outcome.state)
+			series := fmt.Sprintf("selfsigned_issuer_requests_total{kind=%q,reason=%q,result=%q} ", kind, reason, outcome.state)
 			if outcome.state == pending {
-				series = fmt.Sprintf("selfsigned_issuer_requests_waiting{kind=%q,reason=%q} ", kind, situation)
+				series = fmt.Sprintf("selfsigned_issuer_requests_waiting{kind=%q,reason=%q} ", kind, reason)
 			}
 			if !strings.Contains(text, series) {
 				t.Errorf("no series %s", series)

@@ -10,7 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// situation names what was found out about a request. It is also the reason of the event
+// Reason names what was found out about a request. It is also the reason of the event
 // that tells the user, and of a failed Kubernetes CSR's condition. Where cert-manager's
 // in-tree SelfSigned issuer has a name for the situation, it is the same here.
 type Reason string
