@@ -20,12 +20,12 @@ func (c *Cluster) startEtcd(ctx context.Context) error {
 	const peerURL = "unix://" + etcdPeerSocket
 	args := []string{
 		"--name=default",
-		"--data-dir="+etcdData,
-		"--listen-client-urls="+etcdURL,
-		"--advertise-client-urls="+etcdURL,
-		"--listen-peer-urls="+peerURL,
-		"--initial-advertise-peer-urls="+peerURL,
-		"--initial-cluster=default="+peerURL,
+		"--data-dir=" + etcdData,
+		"--listen-client-urls=" + etcdURL,
+		"--advertise-client-urls=" + etcdURL,
+		"--listen-peer-urls=" + peerURL,
+		"--initial-advertise-peer-urls=" + peerURL,
+		"--initial-cluster=default=" + peerURL,
 		// A crash of a process loses nothing without fsync, only one of the machine does.
 		"--unsafe-no-fsync",
 	}
