@@ -34,8 +34,8 @@ import (
 )
 
 // patience is how long a test waits for what has to come. It is generous: a slow machine
-// makes a test slow, and not red.
-const patience = 3 * time.Minute
+// makes a test slow, and not red: cert-manager needs minutes there for an RSA key of 8192 bits.
+const patience = 6 * time.Minute
 
 // unvalidated is the label by which cert-manager's webhooks leave a namespace alone.
 const unvalidated = "cert-manager.io/disable-validation"

@@ -214,10 +214,10 @@ func finishedRequests(t *testing.T) int {
 func TestFinishedRequestsSleep(t *testing.T) {
 	namespace, key := newNamespace(t, unvalidated), newKey(t)
 	createKeySecret(t, namespace, key)
+	create(t, keySecret(namespace, "later", nil)) // labeled, and in the cache by then: it is not polled
 	count, start := finishedRequests(t), time.Now()
 	createFinished(t, namespace, key, count)
 	t.Logf("%d finished requests were created in %s", count, time.Since(start))
-	create(t, keySecret(namespace, "later", nil)) // labeled: it is not polled
 	waits := newRequest(t, namespace, key)
 	waits.Annotations[cmapi.CertificateRequestPrivateKeyAnnotationKey] = "later"
 	create(t, waits)

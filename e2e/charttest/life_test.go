@@ -118,7 +118,8 @@ func (l *life) uninstallAndKeep(t *testing.T) {
 func (l *life) installBefore(t *testing.T) {
 	chart := before(t)
 	var err error
-	if l.objects, err = l.helm.Install(t.Context(), chart, nil, false); err != nil {
+	// The CRDs that are still there have fields that kubectl applied.
+	if l.objects, err = l.helm.Install(t.Context(), chart, nil, true); err != nil {
 		t.Fatal(err)
 	}
 	l.ExpectIssuer(t)
