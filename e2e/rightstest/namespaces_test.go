@@ -208,7 +208,7 @@ func (b *tenant) expectLeftOut(t *testing.T, permissions string, lines int) {
 	if got := strings.Count(log, "Namespace "+b.name+" is not served"); got != lines || !strings.Contains(log, line) {
 		t.Errorf("the log has %d lines about it, want %d:\n%s", got, lines, log)
 	}
-	if got := strings.Count(log, "is forbidden"); got > 0 {
+	if got := strings.Count(log, "is forbidden: User"); got > 0 {
 		t.Errorf("the caches log %d refusals as well:\n%s", got, log)
 	}
 }
