@@ -32,7 +32,7 @@ const maxResident = 200 << 20
 // the race detector and other tests beside it, everybody waits for the processor.
 func maxNeighborDelay() time.Duration {
 	if raceDetector() {
-		return 20 * time.Second
+		return time.Minute
 	}
 	return 2 * time.Second
 }
