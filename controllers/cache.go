@@ -175,7 +175,7 @@ func clip(value string) string {
 	if len(value) <= validation.DNS1123SubdomainMaxLength {
 		return value
 	}
-	return truncate(onOneLine(value), maxFact+2*len(truncated))
+	return truncate(onOneLine(value), maxArg+2*len(truncated))
 }
 
 // intern returns a string of which there is one copy, however many objects have it.

@@ -292,7 +292,7 @@ func TestCachedSizes(t *testing.T) {
 // TestOwnMessagesAreCachedWhole: a message that is cut in the cache would be written again.
 func TestOwnMessagesAreCachedWhole(t *testing.T) {
 	t.Parallel()
-	longest := strings.Repeat("x", maxFact)
+	longest := strings.Repeat("x", maxArg)
 	for s := range outcomes {
 		words := messageArgs{}
 		for _, word := range []string{"kind", "annotation", "secret", "issuer", "reference", "grace", "minimum", "user", "overlay", "role", "detail"} {

@@ -32,7 +32,7 @@ const crdPollInterval = 2 * time.Second
 
 // Add makes the manager run the controllers as soon as the API server knows their kinds:
 // the plugin may be installed before cert-manager. Until then the process is up, not ready,
-// and says what it pendingTracker for.
+// and says what it waits for.
 func Add(mgr ctrl.Manager, options Options) (*Added, error) {
 	if err := registerMetrics(); err != nil {
 		return nil, err

@@ -2,12 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package controllers connects the pure signer to Kubernetes through issuer-lib: it finds
-// the issuer and the private key of a request, decides what becomes of the request, and
+// the issuer and the private key of a request, decides what happens to the request, and
 // writes that decision once.
 //
-// The flow of a request: watches.go says what starts a reconcile, reconcile.go runs
-// issuer-lib's flow with our helper, sign.go decides, outcome.go holds every possible
-// decision with its message, status.go writes it, announce.go tells the user.
+// The flow of a request: watches.go defines what starts a reconcile, reconcile.go has its steps,
+// sign.go decides, outcome.go has every possible decision with its message, status.go writes it,
+// record.go reports it.
 package controllers
 
 import (

@@ -94,7 +94,7 @@ func (q *eventQueue) retry(entry *eventEntry, delay time.Duration) (dropped *eve
 	return q.insert(entry)
 }
 
-// take pendingTracker for an entry that may be written now, and removes it. It returns nil when the
+// take waits for an entry that may be written now, and removes it. It returns nil when the
 // queue is closed and empty.
 func (q *eventQueue) take() *eventEntry {
 	q.mu.Lock()

@@ -92,7 +92,7 @@ func (w *eventWriter) Eventf(regarding, _ runtime.Object, eventType, reason, act
 	}
 }
 
-// isReplaceable is true of events about what passes: a request that pendingTracker, an issuer. Those
+// isReplaceable is true of events about what passes: a request that waits, an issuer. Those
 // about the end of a request, and the warnings that come with it, are final.
 func isReplaceable(reason string) bool {
 	if reason == badConfig || reason == adjusted {

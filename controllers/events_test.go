@@ -239,7 +239,7 @@ func TestEventQueueIsBounded(t *testing.T) {
 	}
 }
 
-// TestEventsAtTheStop: an event that pendingTracker for a retry is tried once more when the process
+// TestEventsAtTheStop: an event that waits for a retry is tried once more when the process
 // stops. What the API server still refuses, and what it does not answer in time, is counted
 // and said in one line.
 func TestEventsAtTheStop(t *testing.T) {
@@ -274,7 +274,7 @@ func TestEventsAtTheStop(t *testing.T) {
 				var lines []string
 				w := newEventWriter(c, funcr.New(func(_, args string) { lines = append(lines, args) }, funcr.Options{}), newMetrics())
 				w.send(5)
-				synctest.Wait() // each was tried once and pendingTracker
+				synctest.Wait() // each was tried once and waits
 				if attempts.Load() != 5 {
 					t.Fatalf("%d attempts, want 5", attempts.Load())
 				}

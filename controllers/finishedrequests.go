@@ -10,8 +10,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// written knows which requests have come to their end here while the cache still shows them
-// as they were. Whatever wakes such a request, most of all the issuer's own check when the
+// finishedRequests remembers requests that were finalized here but that the cache may still show
+// as pending. Whatever wakes such a request, most of all the issuer's own check when the
 // process starts, must not make it read the key, sign and meet a conflict for nothing.
 type finishedRequests struct{ versions *cache.LRUExpireCache }
 
@@ -30,7 +30,7 @@ func (w finishedRequests) add(object client.Object) {
 	w.versions.Add(object.GetUID(), object.GetResourceVersion(), finishedRequestTTL)
 }
 
-// over is true when this version is the one that the end was written over.
+// isFinalizedVersion is true when this version is the one that the end was written over.
 func (w finishedRequests) isFinalizedVersion(object client.Object) bool {
 	version, known := w.versions.Get(object.GetUID())
 	return known && version == object.GetResourceVersion()

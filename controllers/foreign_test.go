@@ -24,8 +24,8 @@ func TestForeignWritesWake(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	waits := newPendingTracker()
-	wakes := statusChangedByOthers(certificateRequests(), waits)
+	tracker := newPendingTracker()
+	wakes := statusChangedByOthers(certificateRequests(), tracker)
 	said := func(message, reason string) *cmapi.CertificateRequest {
 		request := approvedRequest(t, key, time.Now())
 		request.Status.Conditions = append(request.Status.Conditions, cmapi.CertificateRequestCondition{
@@ -38,11 +38,11 @@ func TestForeignWritesWake(t *testing.T) {
 	if !wakes.Update(update) {
 		t.Error("a message of another replica was not looked at")
 	}
-	waits.recordMessage(client.ObjectKeyFromObject(after), after.UID, "Waiting for B")
+	tracker.recordMessage(client.ObjectKeyFromObject(after), after.UID, "Waiting for B")
 	if wakes.Update(update) {
 		t.Error("our own message was looked at")
 	}
-	waits.recordMessage(client.ObjectKeyFromObject(after), "another", "Waiting for C")
+	tracker.recordMessage(client.ObjectKeyFromObject(after), "another", "Waiting for C")
 	if !wakes.Update(update) {
 		t.Error("what was said to a namesake was taken for our own")
 	}

@@ -93,7 +93,7 @@ func FuzzMessage(f *testing.F) {
 			if !utf8.ValidString(message) || strings.ContainsFunc(message, func(r rune) bool { return !unicode.IsPrint(r) }) {
 				t.Errorf("%s: not printable: %q", s, message)
 			}
-			if len(message) > len(outcome.message)+6*maxFact {
+			if len(message) > len(outcome.message)+6*maxArg {
 				t.Errorf("%s: %d bytes", s, len(message))
 			}
 		}

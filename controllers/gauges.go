@@ -4,6 +4,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -35,7 +36,7 @@ const (
 )
 
 // gauges are computed at each scrape from the caches, which know of restarts and deletions,
-// and from what the process remembers of each request that pendingTracker. They ask the API server
+// and from what the process remembers of each request that waits. They ask the API server
 // for nothing, and cost as much as there are requests that wait, and issuers.
 type gauges struct {
 	elected <-chan struct{}
@@ -126,11 +127,8 @@ func (s *scopeGauges) reason(kind requestKind, request request, now time.Time) R
 	if !request.approved() && !request.denied() {
 		return notApproved
 	}
-	told := s.tracker[kind.name].lastReported(client.ObjectKeyFromObject(object), object.GetUID())
-	if told == "" {
-		return inProgress
-	}
-	return told
+	reported := s.tracker[kind.name].lastReported(client.ObjectKeyFromObject(object), object.GetUID())
+	return cmp.Or(reported, inProgress)
 }
 
 func collectIssuers(scopes []*scopeGauges, kind string, values chan<- prometheus.Metric) {

@@ -25,9 +25,9 @@ import (
 type hint struct {
 	reason    Reason
 	eventType string
-	message   string        // words in braces are filled in for each request, see facts
+	message   string        // words in braces are filled in for each request, see messageArgs
 	delay     time.Duration // after the creation of the request
-	facts     messageArgs
+	args      messageArgs
 }
 
 const (
@@ -58,12 +58,12 @@ func (r certificateSigningRequest) hint() *hint {
 	return signerNameHint.unless(!strings.HasSuffix(domain, "."+selfsigned.GroupName), messageArgs{"signer": r.csr.Spec.SignerName})
 }
 
-// unless returns the hint with its facts, or nil where it does not apply.
-func (h hint) unless(unneeded bool, facts messageArgs) *hint {
+// unless returns the hint with its arguments, or nil where it does not apply.
+func (h hint) unless(unneeded bool, args messageArgs) *hint {
 	if unneeded {
 		return nil
 	}
-	h.facts = facts
+	h.args = args
 	return &h
 }
 
@@ -138,7 +138,7 @@ func (h *hinter) due(request request) (_ *hint, wait time.Duration) {
 
 // about returns the message about an object.
 func (h hint) about(object client.Object) string {
-	h.facts["delay"], h.facts["group"] = h.delay.String(), selfsigned.GroupName
-	h.facts["namespace"], h.facts["name"] = object.GetNamespace(), object.GetName()
-	return h.facts.render(h.message)
+	h.args["delay"], h.args["group"] = h.delay.String(), selfsigned.GroupName
+	h.args["namespace"], h.args["name"] = object.GetNamespace(), object.GetName()
+	return h.args.render(h.message)
 }

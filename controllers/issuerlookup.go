@@ -19,7 +19,7 @@ type issuerReader struct {
 	live client.Reader // must not be a cache
 }
 
-// missing returns the decision on a request whose issuer the cache lacks.
+// diagnoseMissingIssuer returns the decision on a request whose issuer the cache lacks.
 func (i issuerReader) diagnoseMissingIssuer(ctx context.Context, ref issuerRef) *decision {
 	// No issuer has such a name, see keyReader.read.
 	if len(apimachineryvalidation.NameIsDNSSubdomain(ref.key.Name, false)) > 0 ||

@@ -11,7 +11,7 @@ import (
 )
 
 // Reason names what was found out about a request. It is also the reason of the event
-// that tells the user, and of a failed Kubernetes CSR's condition. Where cert-manager's
+// that reports it, and of a failed Kubernetes CSR's condition. Where cert-manager's
 // in-tree SelfSigned issuer has a name for the situation, it is the same here.
 type Reason string
 
@@ -56,14 +56,14 @@ const (
 )
 
 // outcome is what one situation means for the request and what its user reads. Words in
-// braces are filled in per request, see facts.
+// braces are filled in per request, see messageArgs.
 type outcome struct {
 	state   state
-	event   string // type of the event; empty: no event, somebody else has told already
+	event   string // type of the event; empty: no event, somebody else has sent one already
 	message string
 }
 
-// outcomes is the whole table: every situation, what becomes of the request, and the
+// outcomes is the whole table: every reason, what happens to the request, and the
 // sentence that stands in its condition and its event.
 var outcomes = map[Reason]outcome{
 	ReasonIssued: {issued, corev1.EventTypeNormal,
@@ -153,14 +153,14 @@ var (
 	}
 )
 
-// facts are the words of one request that its messages are filled with.
+// messageArgs are the words of one request that its messages are rendered with.
 type messageArgs map[string]string
 
-// fill returns the message of s with the facts put in. Facts come from other people's
+// message returns the message of s with the arguments put in. They come from other people's
 // objects: they are made printable and kept short, so that a message stays one sentence.
 func (f messageArgs) message(s Reason) string { return f.render(outcomes[s].message) }
 
-// render returns a message with the facts put in.
+// render returns a message with the arguments put in.
 func (f messageArgs) render(message string) string {
 	pairs := make([]string, 0, 2*len(f))
 	for word, value := range f {
@@ -169,13 +169,13 @@ func (f messageArgs) render(message string) string {
 	return strings.NewReplacer(pairs...).Replace(message)
 }
 
-// maxFact is the longest fact, in bytes, that is put into a message.
-const maxFact = 400
+// maxArg is the longest argument, in bytes, that is put into a message.
+const maxArg = 400
 
 // printable makes text of any origin fit for a condition, an event and a log line: valid
 // UTF-8, on one line, of bounded length and without a full stop that would be doubled.
 func printable(text string) string {
-	return strings.TrimSuffix(strings.TrimSpace(truncate(onOneLine(text), maxFact)), ".")
+	return strings.TrimSuffix(strings.TrimSpace(truncate(onOneLine(text), maxArg)), ".")
 }
 
 // onOneLine replaces what is not printable. A second time it changes nothing.

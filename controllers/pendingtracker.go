@@ -12,8 +12,8 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// pendingTracker remembers, for the requests that wait, what an object has no place for. It holds
-// nothing about finished requests, and what a restart loses only lengthens a grace or
+// pendingTracker keeps the state of pending requests that cannot be stored on the object. It holds
+// nothing about finished requests, and what a restart loses only lengthens a grace period or
 // repeats an event.
 type pendingTracker struct {
 	mu   sync.Mutex
@@ -27,8 +27,8 @@ type pendingState struct {
 	mismatched   time.Time     // when the Secret was first seen to hold another key
 	mismatchAt   time.Time     // when it was last seen
 	pollDelay    time.Duration // how long it waited before it looked at its Secret again
-	changed      time.Time     // when said last changed from one message to another
-	wokenAt      time.Time     // when what it pendingTracker for last led to a wake
+	changed      time.Time     // when message last changed from one message to another
+	wokenAt      time.Time     // when what it waits for last led to a wake
 	wakeAfter    time.Duration // how long after that the request was to be woken
 	wakeDelay    time.Duration // the shortest time until it is woken again
 }
@@ -37,7 +37,7 @@ func newPendingTracker() *pendingTracker {
 	return &pendingTracker{byID: map[types.NamespacedName]*pendingState{}}
 }
 
-// tell reports whether s is news for the user of the request, and takes it for told.
+// markReported returns whether s is news for the user of the request, and takes it for reported.
 func (w *pendingTracker) markReported(key types.NamespacedName, uid types.UID, s Reason) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -47,7 +47,7 @@ func (w *pendingTracker) markReported(key types.NamespacedName, uid types.UID, s
 	return news
 }
 
-// told returns the last situation that the user of the request was told of; empty if none.
+// lastReported returns the last reason that was reported to the user of the request; empty if none.
 func (w *pendingTracker) lastReported(key types.NamespacedName, uid types.UID) Reason {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -57,7 +57,7 @@ func (w *pendingTracker) lastReported(key types.NamespacedName, uid types.UID) R
 	return ""
 }
 
-// say notes the message that the request is to carry, and reports whether this process had
+// recordMessage notes the message that the request is to carry, and reports whether this process had
 // another one for it before.
 func (w *pendingTracker) recordMessage(key types.NamespacedName, uid types.UID, message string) bool {
 	w.mu.Lock()
@@ -68,7 +68,7 @@ func (w *pendingTracker) recordMessage(key types.NamespacedName, uid types.UID, 
 	return another
 }
 
-// said reports whether message is the last one that this process had for the request.
+// isLastMessage returns whether message is the last one that this process had for the request.
 func (w *pendingTracker) isLastMessage(key types.NamespacedName, uid types.UID, message string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -127,7 +127,7 @@ const (
 	pollJitter    = 0.2
 )
 
-// nextLook returns how long a request pendingTracker before it looks at its Secret again.
+// nextPoll returns how long a request waits before it looks at its Secret again.
 func (w *pendingTracker) nextPoll(key types.NamespacedName, uid types.UID) time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -137,14 +137,14 @@ func (w *pendingTracker) nextPoll(key types.NamespacedName, uid types.UID) time.
 }
 
 const (
-	// A request is woken at once by a change of what it pendingTracker for, then not before wakeBaseDelay,
+	// A request is woken at once by a change of what it waits for, then not before wakeBaseDelay,
 	// and then twice as long each time, up to wakeMaxDelay, until it was not woken for wakeReset.
 	wakeBaseDelay = 100 * time.Millisecond
 	wakeMaxDelay  = 5 * time.Second
 	wakeReset     = 2 * wakeMaxDelay
 )
 
-// nextWake returns after which delay a request is to be woken because what it pendingTracker for has
+// nextWake returns after which delay a request is to be woken because what it waits for has
 // changed, and whether it was woken shortly before. A request that is not known has not been
 // looked at yet, and is woken at once.
 func (w *pendingTracker) nextWake(key types.NamespacedName, uid types.UID, clock clock.PassiveClock) (delay time.Duration, repeated bool) {

@@ -28,8 +28,8 @@ type permissionChecker struct {
 	kinds []schema.GroupVersionKind
 }
 
-// missingPermissionsError is the API server's definitive answer that some are missing, each as "list
-// secrets". An account whose permissions are those of a Role gets it for a namespace that does
+// missingPermissionsError is the API server's definitive answer that some are missing, each as
+// "list secrets". An account whose permissions are those of a Role gets it for a namespace that does
 // not exist, too.
 type missingPermissionsError []string
 

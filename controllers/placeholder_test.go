@@ -95,8 +95,8 @@ func issuedRequest(t *testing.T, key *ecdsa.PrivateKey) *cmapi.CertificateReques
 // was created again under the same name is.
 func TestPlaceholderEvents(t *testing.T) {
 	t.Parallel()
-	kind, key, waits := certificateRequests(), ecdsaKey(t), newPendingTracker()
-	wakes, foreign := requestPredicate(kind), statusChangedByOthers(kind, waits)
+	kind, key, tracker := certificateRequests(), ecdsaKey(t), newPendingTracker()
+	wakes, foreign := requestPredicate(kind), statusChangedByOthers(kind, tracker)
 	pending := approvedRequest(t, key, time.Now())
 	done, other := stripCertificateRequest(issuedRequest(t, key)), stripCertificateRequest(&cmapi.CertificateRequest{})
 	if wakes.Create(event.CreateEvent{Object: done}) || wakes.Create(event.CreateEvent{Object: other}) {
@@ -116,9 +116,9 @@ func TestPlaceholderEvents(t *testing.T) {
 	if indexed := [][]string{kind.secretsWaitedFor(done), kind.issuersWaitedFor(done), kind.unfinished(done), kind.unfinished(other)}; fmt.Sprint(indexed) != "[[] [] [] []]" {
 		t.Errorf("indexed by %q", indexed)
 	}
-	waits.markReported(client.ObjectKeyFromObject(pending), pending.UID, ReasonSecretNotFound)
-	forgetFinished(kind, waits).Update(context.Background(), event.UpdateEvent{ObjectOld: pending, ObjectNew: done}, nil)
-	if len(waits.byID) > 0 {
+	tracker.markReported(client.ObjectKeyFromObject(pending), pending.UID, ReasonSecretNotFound)
+	forgetFinished(kind, tracker).Update(context.Background(), event.UpdateEvent{ObjectOld: pending, ObjectNew: done}, nil)
+	if len(tracker.byID) > 0 {
 		t.Error("a finished request is remembered")
 	}
 }

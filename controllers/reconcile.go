@@ -55,7 +55,7 @@ type requestReconciler struct {
 	unconfirmed unconfirmed[unconfirmedEnd]
 
 	namespaced  bool // cluster issuers are out of reach
-	pollSecrets bool // nobody tells when a Secret changes
+	pollSecrets bool // no watch reports when a Secret changes
 }
 
 // attempt is one reconcile of one request. It is the helper that issuer-lib asks about the
@@ -83,10 +83,8 @@ const neverTooLate = time.Duration(math.MaxInt64)
 
 // Reconcile decides on one request and writes the decision.
 func (r *requestReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
-	select {
-	case <-ctx.Done():
+	if ctx.Err() != nil {
 		return ctrl.Result{}, nil // the process is being stopped: another one does it
-	default:
 	}
 	// What has begun is finished, within the time that the manager gives it to stop, and does
 	// not wait for an answer for ever.
@@ -173,8 +171,8 @@ func (a *attempt) preflight(ctx context.Context, _ libsigner.CertificateRequestO
 	return false, nil
 }
 
-// clusterIssuersDisabled reports whether the request is for a cluster issuer, which a process with rights
-// in some namespaces alone must not even ask for.
+// clusterIssuersDisabled returns whether the request is for a cluster issuer, which a process with
+// permissions in some namespaces only must not even ask for.
 func (a *attempt) clusterIssuersDisabled() bool {
 	ref, _ := a.request.issuer()
 	return a.namespaced && ref.kind == clusterIssuerKind

@@ -426,7 +426,7 @@ func TestStopping(t *testing.T) {
 
 func TestMessagesStayReadable(t *testing.T) {
 	t.Parallel()
-	message := messageArgs{"detail": "100%d\n\x00\xff {kind} " + strings.Repeat("ä", maxFact), "kind": "X"}.message(ReasonInvalidRequest)
+	message := messageArgs{"detail": "100%d\n\x00\xff {kind} " + strings.Repeat("ä", maxArg), "kind": "X"}.message(ReasonInvalidRequest)
 	if strings.ContainsAny(message, "\n\x00") || !strings.Contains(message, "100%d") {
 		t.Errorf("message %q", message)
 	}

@@ -32,8 +32,8 @@ func (a *attempt) record(stated bool) {
 	if v.certificate.EmptySubject {
 		a.recorder.Eventf(object, nil, corev1.EventTypeWarning, badConfig, eventAction, badConfigMessage)
 	}
-	for _, note := range v.certificate.Warnings {
-		a.recorder.Eventf(object, nil, corev1.EventTypeWarning, adjusted, eventAction, note)
+	for _, warning := range v.certificate.Warnings {
+		a.recorder.Eventf(object, nil, corev1.EventTypeWarning, adjusted, eventAction, warning)
 	}
 	ref, _ := a.request.issuer()
 	a.log.Info(v.message, "reason", v.reason, "uid", object.GetUID(), "issuer", ref.String())

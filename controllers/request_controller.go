@@ -16,17 +16,17 @@ import (
 // built here and not by issuer-lib's SetupWithManager, because that one watches no Secrets,
 // wakes finished requests on every change of their issuer, and can not tell a conflict or a
 // wait from an error.
-func (o Options) setupRequests(mgr ctrl.Manager, kind requestKind, waits *pendingTracker) error {
+func (o Options) setupRequests(mgr ctrl.Manager, kind requestKind, tracker *pendingTracker) error {
 	changed := predicate.ResourceVersionChangedPredicate{}
 	issuerReady := builder.WithPredicates(changed, libcontrollers.LinkedIssuerPredicate{})
 	build := ctrl.NewControllerManagedBy(mgr).
 		Named(controllerName(kind.name)).
 		For(kind.newObject(), builder.WithPredicates(changed, requestPredicate(kind))).
-		Watches(kind.newObject(), enqueueAfterDelay(), builder.WithPredicates(changed, statusChangedByOthers(kind, waits))).
-		Watches(kind.newObject(), forgetFinished(kind, waits), builder.WithPredicates(changed)).
+		Watches(kind.newObject(), enqueueAfterDelay(), builder.WithPredicates(changed, statusChangedByOthers(kind, tracker))).
+		Watches(kind.newObject(), forgetFinished(kind, tracker), builder.WithPredicates(changed)).
 		WithOptions(o.controllerOptions()).
 		WithLogConstructor(logAbout(mgr.GetLogger(), kind.name)) // after the options, which have one too
-	enqueue := enqueuer{reader: mgr.GetCache(), kind: kind, tracker: waits, clock: o.Clock}
+	enqueue := enqueuer{reader: mgr.GetCache(), kind: kind, tracker: tracker, clock: o.Clock}
 	if !o.PollSecrets {
 		build = build.WatchesMetadata(&corev1.Secret{}, enqueue.enqueueForSecret(), builder.WithPredicates(changed))
 	}
@@ -45,7 +45,7 @@ func (o Options) setupRequests(mgr ctrl.Manager, kind requestKind, waits *pendin
 		recorder:         o.events,
 		clock:            o.Clock,
 		gracePeriod:      o.KeyMismatchGrace,
-		tracker:          waits,
+		tracker:          tracker,
 		finishedRequests: newFinishedRequests(),
 		metrics:          processMetrics,
 

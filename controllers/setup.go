@@ -118,12 +118,12 @@ const (
 	retryBaseDelay = 100 * time.Millisecond
 	retryMaxDelay  = 30 * time.Second
 
-	// reconcileTimeout is how long one reconcile pendingTracker for the API server. A request that is never
+	// reconcileTimeout is how long one reconcile waits for the API server. A request that is never
 	// answered, by a broken proxy for instance, must not keep a worker for ever.
 	reconcileTimeout = 30 * time.Second
 )
 
-// minimumWorkers let a namespace go on while a request of it pendingTracker for the API server.
+// minimumWorkers let a namespace go on while a request of it waits for the API server.
 const minimumWorkers = 2
 
 // workers are those of each controller of a scope: all namespaces share Concurrency.

@@ -57,9 +57,9 @@ func (a *attempt) trySign(ctx context.Context, object libsigner.CertificateReque
 // the key at this moment: failing at once would leave the Certificate in its backoff of an
 // hour and more (cert-manager issues 6331 and 9097). Only a mismatch that each reconcile has
 // found since it began counts. Every change of a watched Secret starts a reconcile, within
-// wakeMaxDelay where it changes all the time, and another Secret is polled, so that a matching key is
-// missed only if it is replaced before that. After a pause of the process, in which it could not see any change,
-// the grace period starts over.
+// wakeMaxDelay where it changes all the time, and another Secret is polled, so that a matching
+// key is missed only if it is replaced before that. After a pause of the process, in which it
+// could not see any change, the grace period starts over.
 func (a *attempt) limitGrace(v *decision) *decision {
 	if v.reason != ReasonWaitingForMatchingKey {
 		return v
@@ -107,7 +107,7 @@ func (a *attempt) postpone() bool {
 	return true
 }
 
-// manifests returns the overlay and the role that give this process its rights.
+// manifests returns the overlay and the role that give this process its permissions.
 func (a *attempt) manifests() (overlay, role string) {
 	if a.namespaced {
 		return "deploy/served-namespace", "Role selfsigned-issuer-manager"
@@ -115,7 +115,7 @@ func (a *attempt) manifests() (overlay, role string) {
 	return "deploy/overlays/default", "ClusterRole selfsigned-issuer-manager"
 }
 
-// decide settles what becomes of the request, and the sentence that says so.
+// decide notes what happens to the request, with the message that says so.
 func (a *attempt) decide(v *decision) {
 	ref, _ := a.request.issuer()
 	overlay, role := a.manifests()

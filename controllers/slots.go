@@ -15,7 +15,7 @@ import (
 )
 
 // FairSlots limits how much is done at the same time, in total and for one key, such as a
-// namespace or a remote address: who uses all slots of a key pendingTracker for these only.
+// namespace or a remote address: who uses all slots of a key waits for these only.
 type FairSlots struct {
 	all    *semaphore.Weighted
 	perKey int64
@@ -37,7 +37,7 @@ func NewFairSlots(total, perKey int) *FairSlots {
 	return &FairSlots{all: semaphore.NewWeighted(int64(total)), perKey: int64(perKey), keys: map[string]*keySlots{}}
 }
 
-// Acquire pendingTracker for a slot until ctx ends. The returned function gives it back.
+// Acquire waits for a slot until ctx ends. The returned function gives it back.
 func (s *FairSlots) Acquire(ctx context.Context, key string) (release func(), err error) {
 	own := s.join(key)
 	if err := own.slots.Acquire(ctx, 1); err != nil {
@@ -53,7 +53,7 @@ func (s *FairSlots) Acquire(ctx context.Context, key string) (release func(), er
 }
 
 // TryAcquire does not wait for slots of the same key: while they are taken, it returns after
-// which delay to try again. For the slots that other keys have, one caller of each key pendingTracker in
+// which delay to try again. For the slots that other keys have, one caller of each key waits in
 // turn until ctx ends. So a key keeps no more goroutines than it has slots.
 func (s *FairSlots) TryAcquire(ctx context.Context, key string) (release func(), retryAfter time.Duration, err error) {
 	own := s.join(key)

@@ -22,7 +22,7 @@ func ownedBy(certificate string) []metav1.OwnerReference {
 	}}
 }
 
-// TestUnattended: which requests nobody pendingTracker for is known of them as they are in the cache.
+// TestUnattended: which requests nobody waits for is known of them as they are in the cache.
 func TestUnattended(t *testing.T) {
 	t.Parallel()
 	forCertificate := map[string]string{cmapi.CertificateNameKey: "certificate"}

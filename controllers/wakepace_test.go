@@ -18,7 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 )
 
-// waitingRequests is a cache in which every request pendingTracker for every Secret.
+// waitingRequests is a cache in which every request waits for every Secret.
 type waitingRequests struct {
 	client.Reader
 	items []cmapi.CertificateRequest
@@ -109,17 +109,17 @@ func TestNeighborsComeFirst(t *testing.T) {
 // TestForgetFinished: what another client has finished is not remembered.
 func TestForgetFinished(t *testing.T) {
 	t.Parallel()
-	waits, pending := newPendingTracker(), waitingFor("waits")
-	handler := forgetFinished(certificateRequests(), waits)
-	waits.recordMessage(client.ObjectKeyFromObject(pending), pending.UID, "Waiting for Secret sandbox/key.")
+	tracker, pending := newPendingTracker(), waitingFor("waits")
+	handler := forgetFinished(certificateRequests(), tracker)
+	tracker.recordMessage(client.ObjectKeyFromObject(pending), pending.UID, "Waiting for Secret sandbox/key.")
 	handler.Update(t.Context(), event.UpdateEvent{ObjectOld: pending, ObjectNew: pending}, nil)
-	if len(waits.byID) != 1 {
+	if len(tracker.byID) != 1 {
 		t.Error("a pending request was forgotten")
 	}
 	finished := pending.DeepCopy()
 	finished.Status.Certificate = []byte("certificate")
 	handler.Update(t.Context(), event.UpdateEvent{ObjectOld: pending, ObjectNew: finished}, nil)
-	if len(waits.byID) != 0 {
+	if len(tracker.byID) != 0 {
 		t.Error("a finished request is still remembered")
 	}
 }

@@ -82,12 +82,12 @@ type enqueuer struct {
 	clock   clock.PassiveClock
 }
 
-// forSecret enqueues the requests that wait for a Secret.
+// enqueueForSecret enqueues the requests that wait for a Secret.
 func (e enqueuer) enqueueForSecret() handler.EventHandler {
 	return e.forIndex(bySecret, func(key client.ObjectKey) string { return key.String() })
 }
 
-// forIssuer enqueues the requests that wait for an issuer of the given kind.
+// enqueueForIssuer enqueues the requests that wait for an issuer of the given kind.
 func (e enqueuer) enqueueForIssuer(issuerKind string) handler.EventHandler {
 	return e.forIndex(byIssuer, func(key client.ObjectKey) string { return issuerRef{issuerKind, key}.String() })
 }
@@ -149,15 +149,14 @@ func requestPredicate(kind requestKind) predicate.Predicate {
 	}
 }
 
-// statusChangedByOthers are updates by which an unfinished request says what this process has not
-// told it: a replica that has lost its Lease, but does not know yet, wrote it from what it
-// remembers.
-func statusChangedByOthers(kind requestKind, waits *pendingTracker) predicate.Predicate {
+// statusChangedByOthers matches updates whose Ready message was not written by this process, but
+// for example by a former leader that has not noticed yet that it has lost its Lease.
+func statusChangedByOthers(kind requestKind, tracker *pendingTracker) predicate.Predicate {
 	return onUpdate(func(e event.UpdateEvent) bool {
 		was, is := kind.wrap(e.ObjectOld), kind.wrap(e.ObjectNew)
 		_, ours := is.issuer()
 		return ours && waiting(is) && was.readyMessage() != is.readyMessage() &&
-			!waits.isLastMessage(client.ObjectKeyFromObject(e.ObjectNew), e.ObjectNew.GetUID(), is.readyMessage())
+			!tracker.isLastMessage(client.ObjectKeyFromObject(e.ObjectNew), e.ObjectNew.GetUID(), is.readyMessage())
 	})
 }
 
@@ -177,10 +176,10 @@ const foreignDelay = time.Second
 
 // forgetFinished drops what is remembered of a request that somebody else has finished. One
 // that is finished here or deleted is forgotten by its reconcile.
-func forgetFinished(kind requestKind, waits *pendingTracker) handler.EventHandler {
+func forgetFinished(kind requestKind, tracker *pendingTracker) handler.EventHandler {
 	return handler.Funcs{UpdateFunc: func(_ context.Context, e event.UpdateEvent, _ workQueue) {
 		if kind.wrap(e.ObjectNew).finished() {
-			waits.forget(client.ObjectKeyFromObject(e.ObjectNew))
+			tracker.forget(client.ObjectKeyFromObject(e.ObjectNew))
 		}
 	}}
 }

@@ -16,7 +16,7 @@ import (
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
 )
 
-// TestFinishedRequestsAreInNoIndex puts 10,000 finished requests and one that pendingTracker beside
+// TestFinishedRequestsAreInNoIndex puts 10,000 finished requests and one that waits beside
 // each other: an event of their Secret or issuer finds the latter alone.
 func TestFinishedRequestsAreInNoIndex(t *testing.T) {
 	kind := certificateRequests()

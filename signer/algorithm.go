@@ -92,7 +92,7 @@ func (s SignatureAlgorithm) forKey(key x509.PublicKeyAlgorithm) (x509.SignatureA
 		s, key, namesFor(key))
 }
 
-// signatureNotes reports that the algorithm which a Certificate names is not used.
+// signatureWarnings reports that the algorithm which a Certificate names is not used.
 // cert-manager signs the CSR with it, or with a default that depends on
 // spec.privateKey.size, which is the exact size of the key.
 func (c *ParsedRequest) signatureWarnings(used x509.SignatureAlgorithm) []string {

@@ -40,7 +40,7 @@ func SelfSign(c *ParsedRequest, key crypto.Signer, o Options, now time.Time) (Re
 	if !c.HasKey(key.Public()) {
 		return Result{}, newError(ReasonKeyMismatch, "the private key is not the one of the request")
 	}
-	template, notes, err := c.certificate(o, now)
+	template, warnings, err := c.certificate(o, now)
 	if err != nil {
 		return Result{}, err
 	}
@@ -56,11 +56,11 @@ func SelfSign(c *ParsedRequest, key crypto.Signer, o Options, now time.Time) (Re
 	return Result{
 		PEM:          pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
 		EmptySubject: emptyName(template.RawSubject),
-		Warnings:     notes,
+		Warnings:     warnings,
 	}, nil
 }
 
-// certificate returns the complete template, and notes for the Result.
+// certificate returns the complete template, and warnings for the Result.
 func (c *ParsedRequest) certificate(o Options, now time.Time) (*x509.Certificate, []string, error) {
 	template := *c.template
 	template.ExtraExtensions = slices.Clone(template.ExtraExtensions)
@@ -78,10 +78,10 @@ func (c *ParsedRequest) certificate(o Options, now time.Time) (*x509.Certificate
 	if err := applySubject(&template, o.EmptySubject); err != nil {
 		return nil, nil, err
 	}
-	notes := c.signatureWarnings(template.SignatureAlgorithm)
-	notes = append(notes, c.applyValidity(&template, o.Backdate, now)...)
-	notes = append(notes, c.applyPathLength(&template, o.MaxPathLength)...)
-	return &template, notes, nil
+	warnings := c.signatureWarnings(template.SignatureAlgorithm)
+	warnings = append(warnings, c.applyValidity(&template, o.Backdate, now)...)
+	warnings = append(warnings, c.applyPathLength(&template, o.MaxPathLength)...)
+	return &template, warnings, nil
 }
 
 // backdateShare is the part of the requested duration that backdating may use.
@@ -95,7 +95,7 @@ func (c *ParsedRequest) certificate(o Options, now time.Time) (*x509.Certificate
 // would leave 3 seconds of five minutes. spec.renewBefore does not depend on b.
 const backdateShare = 200
 
-// settleValidity sets the validity period. Backdating does not move notAfter.
+// applyValidity sets the validity period. Backdating does not move notAfter.
 func (c *ParsedRequest) applyValidity(template *x509.Certificate, backdate time.Duration, now time.Time) []string {
 	used := min(backdate, (c.duration / backdateShare).Truncate(time.Second))
 	template.NotBefore = now.Add(-used)
@@ -108,7 +108,7 @@ func (c *ParsedRequest) applyValidity(template *x509.Certificate, backdate time.
 		used, backdate, c.duration)}
 }
 
-// settlePathLength sets the path length constraint where RFC 5280 section
+// applyPathLength sets the path length constraint where RFC 5280 section
 // 4.2.1.9 allows it: in CA certificates whose key may sign certificates.
 func (c *ParsedRequest) applyPathLength(template *x509.Certificate, limit *int) []string {
 	switch {

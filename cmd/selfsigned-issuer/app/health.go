@@ -15,7 +15,7 @@ import (
 )
 
 // probes answers the probes of the kubelet. It does so before there is a manager: a process
-// that pendingTracker for the API server is healthy and not ready.
+// that waits for the API server is healthy and not ready.
 type probes struct {
 	ready    atomic.Pointer[healthz.Checker]
 	unserved atomic.Pointer[func() []string]

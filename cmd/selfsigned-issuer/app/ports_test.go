@@ -60,7 +60,7 @@ func newTransport() *http.Transport {
 	return &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}
 }
 
-// answerTimeout is how long a client with permission pendingTracker during an attack: 1 s in
+// answerTimeout is how long a client with permission waits during an attack: 1 s in
 // `make test-faults`. With the race detector, the attackers take most of the processor
 // themselves, beside the tests of other packages.
 func answerTimeout() time.Duration {

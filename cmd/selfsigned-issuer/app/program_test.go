@@ -118,7 +118,7 @@ func writeKubeconfig(t *testing.T, apiServer string) string {
 	return path
 }
 
-// await pendingTracker until look returns nothing, and fails with what it returned last if the process
+// await waits until look returns nothing, and fails with what it returned last if the process
 // ends before.
 func (p *program) await(look func() string) {
 	p.t.Helper()
