@@ -23,7 +23,7 @@
 {{- printf "%s/%s%s" .Values.image.registry .Values.image.repository $reference -}}
 {{- end -}}
 
-{{/* The labels of Pods and of all objects, but for the component. */}}
+{{/* The labels of Pods and of all objects, except for the component. */}}
 {{- define "selfsigned-issuer.podLabels" -}}
 app.kubernetes.io/name: {{ include "selfsigned-issuer.name" . }}
 app.kubernetes.io/part-of: cert-manager
@@ -79,15 +79,15 @@ subjects:
   namespace: {{ include "selfsigned-issuer.namespace" $root }}
 {{- end -}}
 
-{{/* The permissions in every served namespace, of which those for ClusterSelfSignedIssuers are
-left out where only some are served. */}}
+{{/* The permissions in every served namespace. With app.namespaces, those for
+ClusterSelfSignedIssuers are omitted. */}}
 {{- define "selfsigned-issuer.rules" -}}
 {{- $issuers := .Values.app.namespaces | empty | ternary (list "selfsignedissuers" "clusterselfsignedissuers") (list "selfsignedissuers") -}}
-# To list the issuers, and to notice changes.
+# To read the issuers and their changes.
 - apiGroups: [selfsigned.cert-manager.io]
   resources: {{ toJson $issuers }}
   verbs: [list, watch]
-# To report whether an issuer is ready.
+# To report whether an issuer is Ready.
 - apiGroups: [selfsigned.cert-manager.io]
   resources:
   {{- range $issuers }}
@@ -102,8 +102,8 @@ left out where only some are served. */}}
 - apiGroups: [cert-manager.io]
   resources: [certificaterequests/status]
   verbs: [patch]
-# To read the private key of a request (get), and to react when its Secret changes (list and
-# watch, of metadata only).
+# To read the private key of a request (get), and to react to changes of its Secret (list and watch,
+# metadata of labeled Secrets only).
 - apiGroups: [""]
   resources: [secrets]
   verbs: {{ .Values.app.watchSecrets | ternary "[get, list, watch]" "[get]" }}
@@ -113,7 +113,7 @@ left out where only some are served. */}}
   verbs: [create]
 {{- end -}}
 
-{{/* The defaults of the flags that are values of app: what equals its default is no argument. */}}
+{{/* The defaults of the flags in app. A value that equals its default adds no argument. */}}
 {{- define "selfsigned-issuer.flagDefaults" -}}
 clusterResourceNamespace: cert-manager
 concurrency: 100
