@@ -1,8 +1,7 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command selfsigned-issuer is an external issuer for cert-manager: it signs certificates
-// with their own private key.
+// Command selfsigned-issuer is a cert-manager external issuer for self-signed certificates.
 package main
 
 import (

@@ -11,20 +11,19 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// UsageError is a mistake in the command line.
+// UsageError is an error in the command line.
 type UsageError struct{ err error }
 
 func (e UsageError) Error() string { return e.err.Error() + "; see --help" }
 
-// Unwrap returns the mistake.
+// Unwrap returns the error without the hint.
 func (e UsageError) Unwrap() error { return e.err }
 
-// Run parses the command line and runs the process until ctx ends. Errors are complete
-// sentences for a person; a UsageError is about the command line.
+// Run parses the command line and runs selfsigned-issuer until ctx ends. The text of an error is for users.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var o options
 	flags := pflag.NewFlagSet("selfsigned-issuer", pflag.ContinueOnError)
-	flags.SetOutput(io.Discard) // every message is printed once, by main or below
+	flags.SetOutput(io.Discard) // main prints the errors
 	flags.SortFlags = false
 	o.addFlags(flags)
 	if err := flags.Parse(args); err != nil {

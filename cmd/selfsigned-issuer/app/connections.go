@@ -11,17 +11,16 @@ import (
 	"sync"
 )
 
-// connections limits how many connections a server holds. A new connection is never refused:
-// clients that occupy connections must not keep others out. When there are too many, the one
-// whose state has not changed for the longest time is closed, among those of the address that
-// holds the most.
+// connections limits the number of connections of a server. A new connection is always accepted, so that no
+// client can exclude others. Above the limit, the connection whose state has not changed for the longest
+// time is closed, among those of the address with the most connections.
 type connections struct {
 	limit int
 
 	mu      sync.Mutex
-	order   *list.List // of *connection, the latest change of state last
+	order   *list.List // of *connection, by the time of the last change of state
 	entries map[net.Conn]*list.Element
-	held    map[string]int // by remote address without the port
+	perHost map[string]int
 }
 
 type connection struct {
@@ -30,14 +29,14 @@ type connection struct {
 }
 
 func newConnections(limit int) *connections {
-	return &connections{limit: limit, order: list.New(), entries: map[net.Conn]*list.Element{}, held: map[string]int{}}
+	return &connections{limit: limit, order: list.New(), entries: map[net.Conn]*list.Element{}, perHost: map[string]int{}}
 }
 
-// changed is the server's ConnState hook. A connection becomes active with the end of a
-// request's header, and idle with the end of the response.
+// changed is the ConnState hook of the server. A connection becomes active at the end of a request header,
+// and idle at the end of the response.
 func (c *connections) changed(conn net.Conn, state http.ConnState) {
 	if secure, ok := conn.(*tls.Conn); ok {
-		conn = secure.NetConn() // whose Close does not wait to send an alert
+		conn = secure.NetConn() // Close of a tls.Conn waits to send an alert
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -56,11 +55,11 @@ func (c *connections) changed(conn net.Conn, state http.ConnState) {
 func (c *connections) add(conn net.Conn) {
 	host := hostOf(conn.RemoteAddr().String())
 	c.entries[conn] = c.order.PushBack(&connection{conn, host})
-	c.held[host]++
+	c.perHost[host]++
 	if c.order.Len() > c.limit {
 		stalest := c.stalest()
 		c.remove(stalest)
-		_ = stalest.Close() // it is lost either way
+		_ = stalest.Close() // an error changes nothing
 	}
 }
 
@@ -71,8 +70,8 @@ func (c *connections) remove(conn net.Conn) {
 	}
 	delete(c.entries, conn)
 	host := c.order.Remove(entry).(*connection).host
-	if c.held[host]--; c.held[host] == 0 {
-		delete(c.held, host)
+	if c.perHost[host]--; c.perHost[host] == 0 {
+		delete(c.perHost, host)
 	}
 }
 
@@ -88,7 +87,7 @@ func hostOf(address string) string {
 func (c *connections) stalest() net.Conn {
 	var stalest *connection
 	for entry := c.order.Front(); entry != nil; entry = entry.Next() {
-		if candidate := entry.Value.(*connection); stalest == nil || c.held[candidate.host] > c.held[stalest.host] {
+		if candidate := entry.Value.(*connection); stalest == nil || c.perHost[candidate.host] > c.perHost[stalest.host] {
 			stalest = candidate
 		}
 	}

@@ -14,8 +14,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 )
 
-// probes answers the probes of the kubelet. It does so before there is a manager: a process
-// that waits for the API server is healthy and not ready.
+// probes serves the probes of the kubelet, also before the manager is created: selfsigned-issuer is healthy
+// but not ready while it waits for the API server.
 type probes struct {
 	ready    atomic.Pointer[healthz.Checker]
 	unserved atomic.Pointer[func() []string]
@@ -35,7 +35,7 @@ func (p *probes) setNotReady(reason error) {
 	p.setReadiness(func(*http.Request) error { return reason })
 }
 
-// setUnserved adds lines to /readyz?verbose that do not change its status.
+// setUnserved adds lines to /readyz?verbose. They do not change the status.
 func (p *probes) setUnserved(describe func() []string) { p.unserved.Store(&describe) }
 
 func (p *probes) checkReadiness(request *http.Request) error { return (*p.ready.Load())(request) }
@@ -53,7 +53,7 @@ func (p *probes) handler() http.Handler {
 	return mux
 }
 
-// withUnserved adds the namespaces that are not served to a verbose answer.
+// withUnserved adds the namespaces that are not served to a verbose response.
 func (p *probes) withUnserved(handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(response http.ResponseWriter, request *http.Request) {
 		handler.ServeHTTP(response, request)
@@ -65,7 +65,7 @@ func (p *probes) withUnserved(handler http.Handler) http.Handler {
 	})
 }
 
-// serve answers at the address until stop is called.
+// serve listens on the address until stop is called.
 func (p *probes) serve(ctx context.Context, address string, logger logr.Logger) (stop func(), err error) {
 	if address == noAddress {
 		return func() {}, nil
@@ -74,7 +74,7 @@ func (p *probes) serve(ctx context.Context, address string, logger logr.Logger) 
 	if err != nil {
 		return nil, err
 	}
-	// Until the manager has stopped, which is after the end of ctx.
+	// The server outlives ctx, because the manager stops later.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stopped := make(chan struct{})
 	go func() {

@@ -11,8 +11,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// TestHelp holds --help to what a terminal shows: every flag below its topic, the exit
-// statuses, and no line that is wider than 80 columns.
+// TestHelp checks that --help has every flag in its section, the exit statuses, and no line of more than 80
+// columns.
 func TestHelp(t *testing.T) {
 	for _, flag := range []string{"--help", "-h"} {
 		var out strings.Builder

@@ -16,12 +16,12 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/controllers"
 )
 
-// pollsPerRetryPeriod is how often client-go is called in a retry period. A standby reads the
-// Lease at that pace, 1 to 2.2 polls apart, so that it follows a leader that has released the
-// Lease within 1.1 s by default. A leader writes the Lease once a retry period.
+// pollsPerRetryPeriod is how often client-go calls the lock in a retry period. A standby reads the Lease at
+// this pace, 1 to 2.2 polls apart, and so acquires a released Lease within 1.1 s by default. A leader
+// writes the Lease once per retry period.
 const pollsPerRetryPeriod = 4
 
-// newLease returns the Lease by which replicas elect a leader; nil without leader election.
+// newLease returns the lock for leader election, or nil without leader election.
 func newLease(config *rest.Config, o options, logger logr.Logger) (*outageTolerantLock, error) {
 	if !o.leaderElect {
 		return nil, nil
@@ -42,15 +42,15 @@ func newLease(config *rest.Config, o options, logger logr.Logger) (*outageTolera
 	return newOutageTolerantLock(lock, o.leaseDuration, o.retryPeriod, logger.WithName("lease")), nil
 }
 
-// leaseEvents makes the recorder of events about the Lease.
+// leaseEvents provides the recorder of events about the Lease.
 type leaseEvents struct{ clients kubernetes.Interface }
 
-// GetEventRecorderFor is what leader election asks for.
+// GetEventRecorderFor is called by leader election.
 func (e leaseEvents) GetEventRecorderFor(name string) record.EventRecorder {
 	broadcaster := record.NewBroadcaster()
 	broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: e.clients.CoreV1().Events("")})
 	return broadcaster.NewRecorder(controllers.Scheme(), corev1.EventSource{Component: name})
 }
 
-// GetEventRecorder is never asked for.
+// GetEventRecorder is not called.
 func (leaseEvents) GetEventRecorder(string) events.EventRecorder { return events.NewFakeRecorder(0) }

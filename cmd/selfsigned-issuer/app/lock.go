@@ -17,12 +17,9 @@ import (
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 )
 
-// outageTolerantLock keeps a Lease that the API server does not renew because it is
-// unavailable. No other replica can acquire the Lease meanwhile, and a process that ended
-// would be restarted by the kubelet with pauses of up to five minutes. If only this replica is
-// cut off, another one acquires the Lease: outageTolerantLock looks for that after each
-// renewal that fails, and ends the process. What both write until then is guarded, see
-// "One guarded write" in DESIGN.md.
+// outageTolerantLock keeps the Lease while the API server is unavailable. If only this replica is
+// disconnected, another one acquires the Lease. outageTolerantLock checks this after each failed renewal,
+// and stops the manager. See "Leader election" in DESIGN.md.
 type outageTolerantLock struct {
 	resourcelock.Interface
 	leaseDuration time.Duration
@@ -31,20 +28,20 @@ type outageTolerantLock struct {
 	lost          chan struct{} // closed when another replica has acquired the Lease of this leader
 
 	mu          sync.Mutex
-	holder      string                            // in the last answer of the API server
-	record      resourcelock.LeaderElectionRecord // as last written by this replica
+	holder      string                            // in the last response of the API server
+	record      resourcelock.LeaderElectionRecord // the last write of this replica
 	leading     bool                              // this replica has acquired the Lease, and not released it
-	attempted   time.Time                         // the last renewal that client-go sees as successful
-	renewed     time.Time                         // the last renewal by the API server
-	nextWarning time.Duration                     // without a renewal; 0 while renewals succeed
+	attempted   time.Time                         // the last renewal that client-go considers successful
+	renewed     time.Time                         // the last renewal that the API server has accepted
+	nextWarning time.Duration                     // the time without a renewal after which to log again; 0 while renewals succeed
 }
 
 func newOutageTolerantLock(lock resourcelock.Interface, leaseDuration, retryPeriod time.Duration, log logr.Logger) *outageTolerantLock {
 	return &outageTolerantLock{Interface: lock, leaseDuration: leaseDuration, retryPeriod: retryPeriod, log: log, lost: make(chan struct{})}
 }
 
-// Start ends the manager when another replica has acquired the Lease. client-go by itself does
-// that a renew deadline later.
+// Start stops the manager when another replica has acquired the Lease. client-go would do this a renew
+// deadline later.
 func (l *outageTolerantLock) Start(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
@@ -54,12 +51,11 @@ func (l *outageTolerantLock) Start(ctx context.Context) error {
 	}
 }
 
-// NeedLeaderElection is true: only a leader can lose the Lease.
+// NeedLeaderElection is true, because only a leader can lose the Lease.
 func (l *outageTolerantLock) NeedLeaderElection() bool { return true }
 
-// Get reads the Lease. client-go calls it for a leader that has not renewed the Lease for the
-// lease duration, because the process was frozen. An outage at that moment is tolerated as in
-// renew, which follows.
+// Get reads the Lease. client-go calls it for a leader that has not renewed the Lease for the lease
+// duration, because the process was frozen. An outage is tolerated as in renew, which client-go calls next.
 func (l *outageTolerantLock) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
 	record, raw, err := l.read(ctx)
 	if isDefinitiveAnswer(err) || l.isLost() {
@@ -86,7 +82,7 @@ func (l *outageTolerantLock) read(ctx context.Context) (*resourcelock.LeaderElec
 	return record, raw, err
 }
 
-// Create makes and acquires a Lease that does not exist.
+// Create creates and acquires a Lease that does not exist.
 func (l *outageTolerantLock) Create(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
 	if err := l.lostError(); err != nil {
 		return err
@@ -94,7 +90,7 @@ func (l *outageTolerantLock) Create(ctx context.Context, record resourcelock.Lea
 	err := l.Interface.Create(ctx, record)
 	switch {
 	case err == nil:
-		l.written(record)
+		l.recordWrite(record)
 	case l.isLeading() && !isDefinitiveAnswer(err):
 		l.tolerate(err) // the next renewal finds that there is no Lease
 		return nil
@@ -114,8 +110,8 @@ func (l *outageTolerantLock) Update(ctx context.Context, record resourcelock.Lea
 	}
 }
 
-// release refuses to take the Lease from another holder: client-go judges by its own last
-// observation, which is outdated after renewals that were not answered.
+// release keeps the Lease of another holder. client-go uses its own last observation, which is outdated
+// after renewals without a response.
 func (l *outageTolerantLock) release(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
 	if holder := l.lastHolder(); holder != l.Identity() {
 		return fmt.Errorf("not released: the holder of the lease is %q", holder)
@@ -123,7 +119,7 @@ func (l *outageTolerantLock) release(ctx context.Context, record resourcelock.Le
 	return l.write(ctx, record)
 }
 
-// renew returns nil for a renewal that is not due or not answered.
+// renew returns nil if the renewal is not due, or if the API server is unavailable.
 func (l *outageTolerantLock) renew(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
 	if err := l.lostError(); err != nil {
 		return err
@@ -135,7 +131,7 @@ func (l *outageTolerantLock) renew(ctx context.Context, record resourcelock.Lead
 	if err == nil || isDefinitiveAnswer(err) {
 		return err // after an error, client-go reads the Lease
 	}
-	if read := l.look(ctx); apierrors.IsNotFound(read) {
+	if read := l.checkHolder(ctx); apierrors.IsNotFound(read) {
 		return read // client-go creates the Lease
 	}
 	if lost := l.lostError(); lost != nil {
@@ -148,13 +144,13 @@ func (l *outageTolerantLock) renew(ctx context.Context, record resourcelock.Lead
 func (l *outageTolerantLock) write(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
 	err := l.Interface.Update(ctx, record)
 	if err == nil {
-		l.written(record)
+		l.recordWrite(record)
 	}
 	return err
 }
 
-// look reads the Lease, which may work when writing does not.
-func (l *outageTolerantLock) look(ctx context.Context) error {
+// checkHolder reads the Lease, which can succeed when a write fails.
+func (l *outageTolerantLock) checkHolder(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, l.retryPeriod)
 	defer cancel()
 	_, _, err := l.read(ctx)
@@ -173,15 +169,15 @@ func (l *outageTolerantLock) lastHolder() string {
 	return l.holder
 }
 
-// isDue returns whether a retry period has passed since the last attempt to renew. client-go
-// asks more often: see pollsPerRetryPeriod.
+// isDue returns whether a retry period has passed since the last attempt to renew. client-go calls more
+// often: see pollsPerRetryPeriod.
 func (l *outageTolerantLock) isDue() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return time.Since(l.attempted) >= l.retryPeriod
 }
 
-// observe notes the holder that the API server has answered.
+// observe records the holder in a response of the API server.
 func (l *outageTolerantLock) observe(holder string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -194,8 +190,8 @@ func (l *outageTolerantLock) observe(holder string) {
 	}
 }
 
-// written notes that the API server has accepted a write.
-func (l *outageTolerantLock) written(record resourcelock.LeaderElectionRecord) {
+// recordWrite records that the API server has accepted a write.
+func (l *outageTolerantLock) recordWrite(record resourcelock.LeaderElectionRecord) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
@@ -206,25 +202,25 @@ func (l *outageTolerantLock) written(record resourcelock.LeaderElectionRecord) {
 	l.attempted, l.renewed, l.nextWarning = now, now, 0
 }
 
-// tolerate notes that the API server did not answer, and logs it at growing intervals.
+// tolerate records that the API server is unavailable, and logs this at growing intervals.
 func (l *outageTolerantLock) tolerate(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.attempted = time.Now()
 	since := l.attempted.Sub(l.renewed)
-	const goesOn = "continuing as leader until another replica acquires it"
+	const continuing = "continuing as leader until another replica acquires it"
 	switch {
 	case l.nextWarning == 0:
-		l.log.Info("Failed to renew lease, API server unavailable; "+goesOn, "error", err.Error())
+		l.log.Info("Failed to renew lease, API server unavailable; "+continuing, "error", err.Error())
 		l.nextWarning = l.leaseDuration
 	case since >= l.nextWarning:
-		l.log.Info(fmt.Sprintf("Lease not renewed for %s; %s", since.Round(time.Second), goesOn), "error", err.Error())
+		l.log.Info(fmt.Sprintf("Lease not renewed for %s; %s", since.Round(time.Second), continuing), "error", err.Error())
 		l.nextWarning = 2 * since
 	}
 }
 
-// notRenewedFor returns how long this replica has led without a renewal; 0 for a standby and
-// without leader election.
+// notRenewedFor returns how long this replica has been the leader without a renewal. It is 0 for a standby
+// and without leader election.
 func (l *outageTolerantLock) notRenewedFor() time.Duration {
 	if l == nil {
 		return 0
@@ -246,8 +242,8 @@ func (l *outageTolerantLock) isLost() bool {
 	}
 }
 
-// lostError returns an error once another replica has acquired the Lease, and from then on:
-// this replica must not write the Lease again.
+// lostError returns an error if another replica has acquired the Lease. Then this replica must not write
+// the Lease again.
 func (l *outageTolerantLock) lostError() error {
 	if !l.isLost() {
 		return nil
@@ -255,8 +251,8 @@ func (l *outageTolerantLock) lostError() error {
 	return fmt.Errorf("leader election lost: the holder of the lease is %q", l.lastHolder())
 }
 
-// isDefinitiveAnswer returns whether the API server has decided, rather than it or the network
-// has failed. 401 is no decision: the token may be about to be replaced.
+// isDefinitiveAnswer returns whether the API server has accepted or rejected a request. 401 is not
+// definitive, because the token may be replaced soon.
 func isDefinitiveAnswer(err error) bool {
 	if err == nil {
 		return true

@@ -16,8 +16,8 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 )
 
-// newLogger returns the process's one log, and sends the libraries' logs there as well.
-// logr's verbosity v is slog's level -v.
+// newLogger returns the logger of selfsigned-issuer and its libraries. Verbosity v of logr is level -v of
+// slog.
 func newLogger(out io.Writer, format string, verbosity int) logr.Logger {
 	options := &slog.HandlerOptions{Level: slog.Level(-verbosity)}
 	var handler slog.Handler = slog.NewTextHandler(out, options)
@@ -34,8 +34,8 @@ func newLogger(out io.Writer, format string, verbosity int) logr.Logger {
 	return logger
 }
 
-// withoutReviews drops what the library for metrics clients logs of each one that the API
-// server did not review: metrics_access.go logs it once a minute.
+// withoutReviews drops the library's line about each failed review of a metrics client, which
+// metrics_access.go logs once a minute.
 type withoutReviews struct{ slog.Handler }
 
 // Handle writes a line.
@@ -46,7 +46,7 @@ func (h withoutReviews) Handle(ctx context.Context, line slog.Record) error {
 	return h.Handler.Handle(ctx, line)
 }
 
-// WithAttrs is of slog.Handler, as is WithGroup.
+// WithAttrs keeps the filter.
 func (h withoutReviews) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return withoutReviews{h.Handler.WithAttrs(attrs)}
 }

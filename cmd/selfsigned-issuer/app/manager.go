@@ -19,10 +19,8 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/controllers"
 )
 
-const (
-	// gracefulShutdownTimeout bounds how long writes in flight may take after a signal to stop.
-	gracefulShutdownTimeout = 5 * time.Second
-)
+// gracefulShutdownTimeout limits how long started writes can take after a signal to stop.
+const gracefulShutdownTimeout = 5 * time.Second
 
 // runManager runs the controllers until ctx ends.
 func runManager(ctx context.Context, o options, logger logr.Logger) error {
@@ -31,7 +29,7 @@ func runManager(ctx context.Context, o options, logger logr.Logger) error {
 		return err
 	}
 	probes := newProbes()
-	contact, err := newContact(config, probes, logger)
+	apiServer, err := newAPIServerWaiter(config, probes, logger)
 	if err != nil {
 		return err
 	}
@@ -41,7 +39,7 @@ func runManager(ctx context.Context, o options, logger logr.Logger) error {
 		return fmt.Errorf("setting up: %w", err)
 	}
 	defer stopProbes()
-	if contact.await(ctx); ctx.Err() != nil {
+	if apiServer.wait(ctx); ctx.Err() != nil {
 		return nil
 	}
 	mgr, lease, err := newManager(config, o, logger)
@@ -66,8 +64,7 @@ func runManager(ctx context.Context, o options, logger logr.Logger) error {
 	return nil
 }
 
-// newManager returns a manager that ends when it loses its lease; that is nil without leader
-// election.
+// newManager returns a manager and its lock, which is nil without leader election.
 func newManager(config *rest.Config, o options, logger logr.Logger) (ctrl.Manager, *outageTolerantLock, error) {
 	lease, err := newLease(config, o, logger)
 	if err != nil {
@@ -88,13 +85,13 @@ func managerOptions(o options, lease *outageTolerantLock, logger logr.Logger) ct
 	result := ctrl.Options{
 		Scheme:                 controllers.Scheme(),
 		Logger:                 logger,
-		Cache:                  cache.Options{ReaderFailOnMissingInformer: true}, // not used, see controllers
+		Cache:                  cache.Options{ReaderFailOnMissingInformer: true}, // not used: see package controllers
 		Metrics:                server.Options{BindAddress: noAddress},           // see metrics.go
 		HealthProbeBindAddress: noAddress,                                        // see health.go
 
 		LeaderElection:                o.leaderElect,
-		LeaderElectionID:              controllers.LeaderElectionID, // in the metrics of leader election
-		LeaderElectionReleaseOnCancel: true,                         // the process ends when the manager stops
+		LeaderElectionID:              controllers.LeaderElectionID, // a label of leader_election_master_status
+		LeaderElectionReleaseOnCancel: true,                         // safe, because the process exits when the manager stops
 		LeaseDuration:                 &o.leaseDuration,
 		RenewDeadline:                 &o.renewDeadline,
 		RetryPeriod:                   &poll,
@@ -121,7 +118,7 @@ func controllerOptions(o options) controllers.Options {
 	}
 }
 
-// restConfig reads --kubeconfig, or the Pod's ServiceAccount where there is none.
+// restConfig uses --kubeconfig or the ServiceAccount of the Pod.
 func restConfig(o options) (*rest.Config, error) {
 	load := rest.InClusterConfig
 	if o.kubeconfig != "" {

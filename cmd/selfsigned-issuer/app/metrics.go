@@ -27,7 +27,7 @@ import (
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 )
 
-// validateMetrics finds what would leave the metrics open, or without a usable certificate.
+// validateMetrics rejects flags without an effect, and unusable certificates.
 func (o *options) validateMetrics() error {
 	for _, flag := range []struct{ name, value string }{
 		{"metrics-cert-dir", o.metricsCertDir}, {"metrics-client-ca-file", o.metricsClientCA},
@@ -38,18 +38,18 @@ func (o *options) validateMetrics() error {
 	}
 	if o.metricsCertDir != "" {
 		if _, err := tls.LoadX509KeyPair(o.metricsCertDir+"/tls.crt", o.metricsCertDir+"/tls.key"); err != nil {
-			return fmt.Errorf("--metrics-cert-dir=%q: want a certificate and its key in tls.crt and tls.key: %w", o.metricsCertDir, err)
+			return fmt.Errorf("--metrics-cert-dir=%q: must contain a certificate and its key in tls.crt and tls.key: %w", o.metricsCertDir, err)
 		}
 	}
 	if o.metricsClientCA != "" {
-		if _, err := readAuthorities(o.metricsClientCA); err != nil {
+		if _, err := readCAs(o.metricsClientCA); err != nil {
 			return fmt.Errorf("--metrics-client-ca-file=%q: %w", o.metricsClientCA, err)
 		}
 	}
 	return nil
 }
 
-// addMetrics makes the manager serve the metrics, as the leader and as a standby.
+// addMetrics adds the metrics server to the manager.
 func addMetrics(ctx context.Context, mgr manager.Manager, o options) error {
 	if o.metricsAddress == noAddress {
 		return nil
@@ -61,8 +61,7 @@ func addMetrics(ctx context.Context, mgr manager.Manager, o options) error {
 	return mgr.Add(server)
 }
 
-// newMetricsServer returns a server that listens already, and adds what keeps its certificate
-// up to date.
+// newMetricsServer returns a server that already listens. It calls add for the watcher of its certificate.
 func newMetricsServer(ctx context.Context, o options, config *rest.Config, logger logr.Logger, add func(manager.Runnable) error) (*manager.Server, error) {
 	var metrics http.Handler = newMetricsPages(ctrlmetrics.Registry)
 	var secure *tls.Config
@@ -82,14 +81,14 @@ func newMetricsServer(ctx context.Context, o options, config *rest.Config, logge
 	return newServer(ctx, "metrics", o.metricsAddress, mux, secure, logger)
 }
 
-// metricsTLS uses the certificate in --metrics-cert-dir and reads it again when it changes.
+// metricsTLS uses the certificate in --metrics-cert-dir, and reloads it when it changes.
 func metricsTLS(o options, add func(manager.Runnable) error) (*tls.Config, error) {
 	secure := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}
 	if o.metricsClientCA != "" {
 		requireClientCertificate(secure, o.metricsClientCA)
 	}
 	if o.metricsCertDir == "" {
-		certificate, err := makeUpCertificate()
+		certificate, err := generateCertificate()
 		secure.Certificates = []tls.Certificate{certificate}
 		return secure, err
 	}
@@ -101,9 +100,9 @@ func metricsTLS(o options, add func(manager.Runnable) error) (*tls.Config, error
 	return secure, add(watcher)
 }
 
-// makeUpCertificate returns a certificate that encrypts and proves nothing. controller-runtime
-// would use one with an RSA key, whose handshakes take many times as long.
-func makeUpCertificate() (tls.Certificate, error) {
+// generateCertificate returns a self-signed certificate, which clients cannot verify. controller-runtime
+// generates an RSA key instead, whose handshakes take many times as long.
+func generateCertificate() (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return tls.Certificate{}, err
@@ -123,30 +122,29 @@ func makeUpCertificate() (tls.Certificate, error) {
 	return tls.Certificate{Certificate: [][]byte{certificate}, PrivateKey: key}, err
 }
 
-// requireClientCertificate reads the authorities anew for each connection, of which a scraper
-// makes few: they can be replaced while the process runs.
+// requireClientCertificate reloads the CA certificates for each connection, of which Prometheus makes few.
 func requireClientCertificate(config *tls.Config, path string) {
 	config.ClientAuth = tls.RequireAndVerifyClientCert
 	config.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
-		authorities, err := readAuthorities(path)
+		authorities, err := readCAs(path)
 		if err != nil {
 			return nil, err
 		}
-		// A copy of the configuration as it is by now, with the server's certificate.
+		// The server's certificate was set after this function was created.
 		current := config.Clone()
 		current.ClientCAs = authorities
 		return current, nil
 	}
 }
 
-func readAuthorities(path string) (*x509.CertPool, error) {
-	content, err := os.ReadFile(path) //nolint:gosec // the file that the operator named
+func readCAs(path string) (*x509.CertPool, error) {
+	content, err := os.ReadFile(path) //nolint:gosec // the path is a flag
 	if err != nil {
 		return nil, err
 	}
 	authorities := x509.NewCertPool()
 	if !authorities.AppendCertsFromPEM(content) {
-		return nil, errors.New("want at least one certificate, PEM-encoded")
+		return nil, errors.New("must contain at least one PEM-encoded certificate")
 	}
 	return authorities, nil
 }

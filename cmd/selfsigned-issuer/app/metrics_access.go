@@ -23,30 +23,29 @@ import (
 )
 
 const (
-	// maxAuthorization is the longest Authorization header. A ServiceAccount's token has about 1 KiB.
+	// maxAuthorization limits the Authorization header. The token of a ServiceAccount has about 1 KiB.
 	maxAuthorization = 8 << 10
 
-	// reviewTimeout bounds one review by the API server.
+	// reviewTimeout limits one review by the API server.
 	reviewTimeout = 5 * time.Second
 
-	// reviewsAtOnce is how many clients are reviewed at the same time, and reviewsPerHost how many of
-	// one address.
-	reviewsAtOnce  = 20
-	reviewsPerHost = 5
+	// Limits of concurrent reviews, in total and for one address.
+	maxReviews        = 20
+	maxReviewsPerHost = 5
 
-	// slotTimeout bounds the wait for others who are reviewed.
+	// slotTimeout limits how long a client waits for the reviews of others.
 	slotTimeout = 2 * time.Second
 
-	// refusalDelay slows down who tries tokens.
+	// refusalDelay slows down clients that try tokens.
 	refusalDelay = 200 * time.Millisecond
 
-	// Clients that were allowed lately do not wait for others.
+	// Recently allowed clients have separate slots.
 	allowedFor = 10 * time.Minute
 	maxAllowed = 64
 )
 
-// metricsAccess limits what unknown clients of the metrics can cause. Who may read the metrics is decided
-// by controller-runtime's filter, each time.
+// metricsAccess limits the load from unknown clients of the metrics. controller-runtime's filter decides
+// about each request.
 type metricsAccess struct {
 	filter  metricsserver.Filter
 	metrics http.Handler
@@ -62,7 +61,7 @@ func authorizeClients(config *rest.Config, logger logr.Logger, metrics http.Hand
 	config = rest.CopyConfig(config)
 	config.QPS = -1 // limited here
 	config.Timeout = reviewTimeout
-	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return askOnce{next} })
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return noRetry{next} })
 	client, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return nil, err
@@ -76,14 +75,14 @@ func authorizeClients(config *rest.Config, logger logr.Logger, metrics http.Hand
 		metrics: metrics,
 		failed:  newRepeatedLog(logger, "Failed to review a client of the metrics"),
 
-		unknownSlots: controllers.NewFairSlots(reviewsAtOnce, reviewsPerHost),
-		allowedSlots: controllers.NewFairSlots(reviewsAtOnce, reviewsPerHost),
+		unknownSlots: controllers.NewFairSlots(maxReviews, maxReviewsPerHost),
+		allowedSlots: controllers.NewFairSlots(maxReviews, maxReviewsPerHost),
 		allowed:      cache.NewLRUExpireCache(maxAllowed),
 	}, nil
 }
 
 func (a *metricsAccess) ServeHTTP(w http.ResponseWriter, request *http.Request) {
-	// The filter caches each decision under the method, which may be as long as the header.
+	// The filter caches decisions by method, which can be as long as the header.
 	if request.Method != http.MethodGet && request.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
 		http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
@@ -115,15 +114,15 @@ func (a *metricsAccess) ServeHTTP(w http.ResponseWriter, request *http.Request) 
 	}
 	release()
 	a.allowed.Remove(token)
-	select { // net/http sends a short answer when the handler returns
+	select { // net/http sends a short response when the handler returns
 	case <-time.After(refusalDelay):
 	case <-request.Context().Done():
 	}
 }
 
-// review reports whether the client is allowed, and answers it otherwise.
+// review returns whether the client is allowed. If not, it writes the response.
 func (a *metricsAccess) review(w http.ResponseWriter, request *http.Request) (allowed bool) {
-	// The library goes on to ask when the client is gone: so does this, and keeps the slot.
+	// The library continues when the client has disconnected, so the slot is still in use.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(request.Context()), reviewTimeout)
 	defer cancel()
 	review := &clientReview{ResponseWriter: w}
@@ -139,13 +138,13 @@ func (a *metricsAccess) review(w http.ResponseWriter, request *http.Request) (al
 	return allowed
 }
 
-// clientReview is the review of one client: the answer to it, and the log of the filter, which knows why.
+// clientReview is the response to one client, and the logger of the filter, to get its error.
 type clientReview struct {
 	http.ResponseWriter
 	err error
 }
 
-// WriteHeader answers 401 where the filter does not tell an invalid token from a failure.
+// WriteHeader replaces the filter's status 500 for an invalid token by 401.
 func (r *clientReview) WriteHeader(status int) {
 	if status == http.StatusInternalServerError && isRefusal(r.err) {
 		status = http.StatusUnauthorized
@@ -153,10 +152,10 @@ func (r *clientReview) WriteHeader(status int) {
 	r.ResponseWriter.WriteHeader(status)
 }
 
-// Init is of logr.LogSink, as are the other methods.
+// Init does nothing.
 func (r *clientReview) Init(logr.RuntimeInfo) {}
 
-// Enabled is false for what is no error.
+// Enabled disables Info.
 func (r *clientReview) Enabled(int) bool { return false }
 
 // Info is not called.
@@ -165,16 +164,16 @@ func (r *clientReview) Info(int, string, ...any) {}
 // Error keeps the error.
 func (r *clientReview) Error(err error, _ string, _ ...any) { r.err = err }
 
-// WithValues has nowhere to put them.
+// WithValues ignores the values.
 func (r *clientReview) WithValues(...any) logr.LogSink { return r }
 
-// WithName has nowhere to put it.
+// WithName ignores the name.
 func (r *clientReview) WithName(string) logr.LogSink { return r }
 
-// errNotReviewed is that the API server could not decide.
+// errNotReviewed is the error of a review without a decision.
 var errNotReviewed = errors.New("the API server did not answer")
 
-// isRefusal tells the API server's answer that a token is invalid from the failure to get an answer.
+// isRefusal returns whether the API server has rejected a token, not failed to review it.
 func isRefusal(err error) bool {
 	if several, ok := err.(utilerrors.Aggregate); ok { //nolint:errorlint // the library returns it as it is
 		for _, err := range several.Errors() {
@@ -189,15 +188,14 @@ func isRefusal(err error) bool {
 		!errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled)
 }
 
-// askOnce makes errors of failures that client-go and the filter would retry: a review takes
-// reviewTimeout at most, and Prometheus asks again.
-type askOnce struct{ next http.RoundTripper }
+// noRetry prevents retries by client-go and the filter, so that a review takes at most reviewTimeout.
+type noRetry struct{ next http.RoundTripper }
 
 // RoundTrip sends a request.
-func (o askOnce) RoundTrip(request *http.Request) (*http.Response, error) {
-	response, err := o.next.RoundTrip(request)
+func (n noRetry) RoundTrip(request *http.Request) (*http.Response, error) {
+	response, err := n.next.RoundTrip(request)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %v", errNotReviewed, err) //nolint:errorlint // not for others to unwrap and retry
+		return nil, fmt.Errorf("%w: %v", errNotReviewed, err) //nolint:errorlint // unwrapping would allow a retry
 	}
 	if response.StatusCode >= http.StatusInternalServerError || response.StatusCode == http.StatusTooManyRequests {
 		_ = response.Body.Close()

@@ -16,9 +16,8 @@ import (
 	"github.com/prometheus/common/expfmt"
 )
 
-// metricsPages renders the metrics for one client at a time. All clients that ask meanwhile
-// for the same format share the next page: many clients, or slow ones, cost no more than the
-// page's bytes.
+// metricsPages renders one page of metrics at a time. Clients that request the same format in the meantime
+// share the next page, which limits the memory for many or slow clients.
 type metricsPages struct {
 	render http.Handler
 
@@ -45,12 +44,12 @@ func (p *metricsPages) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	page := p.page(request, time.Now())
 	maps.Copy(w.Header(), page.header)
 	w.WriteHeader(page.status)
-	_, _ = w.Write(page.Bytes()) // a client that has gone does not care
+	_, _ = w.Write(page.Bytes()) // the client may have disconnected
 }
 
-// page returns one whose rendering began after the client asked.
+// page returns a page whose rendering began after the request.
 func (p *metricsPages) page(request *http.Request, asked time.Time) *metricsPage {
-	// The two formats that Prometheus asks for.
+	// The two formats that Prometheus requests.
 	format := expfmt.NewFormat(expfmt.TypeTextPlain)
 	if expfmt.Negotiate(request.Header).FormatType() == expfmt.TypeProtoDelim {
 		format = expfmt.NewFormat(expfmt.TypeProtoDelim)
@@ -66,8 +65,8 @@ func (p *metricsPages) page(request *http.Request, asked time.Time) *metricsPage
 	return page
 }
 
-// Header is of http.ResponseWriter, as is WriteHeader.
+// Header returns the header.
 func (p *metricsPage) Header() http.Header { return p.header }
 
-// WriteHeader keeps the status.
+// WriteHeader stores the status.
 func (p *metricsPage) WriteHeader(status int) { p.status = status }

@@ -1,7 +1,7 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package app assembles the process: flags, logging, the manager and its controllers.
+// Package app is the program selfsigned-issuer: flags, logging, servers, and the manager with its controllers.
 package app
 
 import (
@@ -15,7 +15,7 @@ import (
 	"k8s.io/client-go/tools/leaderelection"
 )
 
-// options are the flags of the process.
+// options are the values of the flags.
 type options struct {
 	kubeconfig   string
 	kubeAPIQPS   float32
@@ -49,8 +49,7 @@ type options struct {
 	version bool
 }
 
-// maxLogLevel stays below 8, from which on client-go logs the bodies of requests and
-// responses, and with them the content of Secrets.
+// maxLogLevel is below 8, at which client-go logs bodies of requests and responses, including Secrets.
 const maxLogLevel = 7
 
 const (
@@ -58,20 +57,20 @@ const (
 	formatJSON = "json"
 )
 
-// maxConcurrency is far above what one API server serves.
+// maxConcurrency is far above the capacity of an API server.
 const maxConcurrency = 1000
 
-// validate returns what is wrong with the flags, each with its name and remedy.
+// validate returns the first invalid flag, with its valid values.
 func (o *options) validate() error {
 	switch {
 	case o.kubeAPIQPS == 0 || o.kubeAPIQPS < -1:
-		return fmt.Errorf("--kube-api-qps=%v: want more than 0, or -1 for no limit", o.kubeAPIQPS)
+		return fmt.Errorf("--kube-api-qps=%v: must be greater than 0, or -1 for no limit", o.kubeAPIQPS)
 	case o.kubeAPIBurst < 1:
-		return fmt.Errorf("--kube-api-burst=%d: want 1 or more", o.kubeAPIBurst)
+		return fmt.Errorf("--kube-api-burst=%d: must be at least 1", o.kubeAPIBurst)
 	case o.concurrency < 1 || o.concurrency > maxConcurrency:
-		return fmt.Errorf("--concurrency=%d: want 1 to %d", o.concurrency, maxConcurrency)
+		return fmt.Errorf("--concurrency=%d: must be from 1 to %d", o.concurrency, maxConcurrency)
 	case o.keyMismatchGrace < 0:
-		return fmt.Errorf("--key-mismatch-grace=%s: want 0s or more", o.keyMismatchGrace)
+		return fmt.Errorf("--key-mismatch-grace=%s: must be at least 0s", o.keyMismatchGrace)
 	}
 	for _, validate := range []func() error{o.validateSizes, o.validateLogging, o.validateScope, o.validateMetrics, o.validateNames, o.validateLeaderElection} {
 		if err := validate(); err != nil {
@@ -81,23 +80,23 @@ func (o *options) validate() error {
 	return nil
 }
 
-// maxPEMSize is about what fits into an object of the API server.
+// maxPEMSize is about the size limit of an object in the API server.
 const maxPEMSize = 1 << 20
 
 func (o *options) validateSizes() error {
 	if size := o.maxCertificateSize; size < 1 || size > maxPEMSize {
-		return fmt.Errorf("--max-certificate-size=%d: want 1 to %d", size, maxPEMSize)
+		return fmt.Errorf("--max-certificate-size=%d: must be from 1 to %d", size, maxPEMSize)
 	}
 	if size := o.maxPrivateKeySize; size < 1 || size > maxPEMSize {
-		return fmt.Errorf("--max-private-key-size=%d: want 1 to %d", size, maxPEMSize)
+		return fmt.Errorf("--max-private-key-size=%d: must be from 1 to %d", size, maxPEMSize)
 	}
 	return nil
 }
 
-// validateScope finds what would serve more or less than was meant.
+// validateScope rejects values that would serve other namespaces or requests than intended.
 func (o *options) validateScope() error {
 	if o.namespaces != nil && len(o.namespaces) == 0 {
-		return errors.New("--namespaces is empty: want at least one namespace, or no such flag for all namespaces")
+		return errors.New("--namespaces is empty: name at least one namespace, or remove the flag to serve all namespaces")
 	}
 	for _, namespace := range o.namespaces {
 		if err := validateNamespace("namespaces", namespace); err != nil {
@@ -105,7 +104,7 @@ func (o *options) validateScope() error {
 		}
 	}
 	if len(o.namespaces) > 0 && o.kubernetesCSRs {
-		return errors.New("--namespaces and --kubernetes-csrs exclude each other: a Kubernetes CSR belongs to no namespace; drop one of them")
+		return errors.New("--namespaces and --kubernetes-csrs cannot be used together, because a Kubernetes CSR has no namespace")
 	}
 	return nil
 }
@@ -113,27 +112,27 @@ func (o *options) validateScope() error {
 func (o *options) validateLogging() error {
 	switch {
 	case o.logLevel < 0 || o.logLevel > maxLogLevel:
-		return fmt.Errorf("--log-level=%d: want 0 to %d", o.logLevel, maxLogLevel)
+		return fmt.Errorf("--log-level=%d: must be from 0 to %d", o.logLevel, maxLogLevel)
 	case o.logFormat != formatText && o.logFormat != formatJSON:
-		return fmt.Errorf("--log-format=%q: want %s or %s", o.logFormat, formatText, formatJSON)
+		return fmt.Errorf("--log-format=%q: must be %s or %s", o.logFormat, formatText, formatJSON)
 	}
 	return nil
 }
 
-// minRetryPeriod keeps a mistake from loading the API server.
+// minRetryPeriod protects the API server from a wrong value.
 const minRetryPeriod = 100 * time.Millisecond
 
-// validateLeaderElection asks for what client-go demands. The Lease holds whole seconds.
+// validateLeaderElection has the rules of client-go. A Lease stores whole seconds.
 func (o *options) validateLeaderElection() error {
 	switch {
 	case o.retryPeriod < minRetryPeriod:
-		return fmt.Errorf("--leader-election-retry-period=%s: want %s or more", o.retryPeriod, minRetryPeriod)
+		return fmt.Errorf("--leader-election-retry-period=%s: must be at least %s", o.retryPeriod, minRetryPeriod)
 	case o.renewDeadline <= time.Duration(leaderelection.JitterFactor*float64(o.retryPeriod)):
-		return fmt.Errorf("--leader-election-renew-deadline=%s: want more than %g times --leader-election-retry-period, which is %s", o.renewDeadline, leaderelection.JitterFactor, o.retryPeriod)
+		return fmt.Errorf("--leader-election-renew-deadline=%s: must be more than %g times --leader-election-retry-period, which is %s", o.renewDeadline, leaderelection.JitterFactor, o.retryPeriod)
 	case o.leaseDuration <= o.renewDeadline:
-		return fmt.Errorf("--leader-election-lease-duration=%s: want more than --leader-election-renew-deadline, which is %s", o.leaseDuration, o.renewDeadline)
+		return fmt.Errorf("--leader-election-lease-duration=%s: must be more than --leader-election-renew-deadline, which is %s", o.leaseDuration, o.renewDeadline)
 	case o.leaseDuration%time.Second != 0:
-		return fmt.Errorf("--leader-election-lease-duration=%s: want whole seconds", o.leaseDuration)
+		return fmt.Errorf("--leader-election-lease-duration=%s: must be in whole seconds", o.leaseDuration)
 	}
 	return nil
 }
@@ -155,12 +154,12 @@ func (o *options) validateNames() error {
 
 func validateNamespace(flag, value string) error {
 	if problems := validation.IsDNS1123Label(value); len(problems) > 0 {
-		return fmt.Errorf("--%s=%q: not the name of a namespace: %s", flag, value, strings.Join(problems, "; "))
+		return fmt.Errorf("--%s=%q: must be the name of a namespace: %s", flag, value, strings.Join(problems, "; "))
 	}
 	return nil
 }
 
-// noAddress turns a server off.
+// noAddress disables a server.
 const noAddress = "0"
 
 func validateAddress(flag, value string) error {
@@ -168,7 +167,7 @@ func validateAddress(flag, value string) error {
 		return nil
 	}
 	if _, _, err := net.SplitHostPort(value); err != nil {
-		return fmt.Errorf("--%s=%q: want HOST:PORT, :PORT, or 0 for none", flag, value)
+		return fmt.Errorf("--%s=%q: must be HOST:PORT, :PORT, or 0 to disable it", flag, value)
 	}
 	return nil
 }

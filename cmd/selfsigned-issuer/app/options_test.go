@@ -15,7 +15,7 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/internal/docgen"
 )
 
-// refusedFlags is a command line with each mistake.
+// refusedFlags has a command line for each rule of validate.
 var refusedFlags = []string{
 	"--kube-api-qps=0",
 	"--kube-api-burst=0",
@@ -30,15 +30,15 @@ var refusedFlags = []string{
 	"--namespaces=",
 	"--namespaces=sandbox --kubernetes-csrs",
 	"--metrics-client-ca-file=ca.crt",
-	// What client-go would refuse is refused with the flag's name.
+	// Rules of client-go.
 	"--leader-election-retry-period=0s",
 	"--leader-election-retry-period=10s",
 	"--leader-election-renew-deadline=15s",
 	"--leader-election-lease-duration=10500ms",
 }
 
-// otherMistakes are refused by libraries or because of what is not there.
-var otherMistakes = []string{
+// otherErrors are errors of libraries, or about missing files.
+var otherErrors = []string{
 	"--no-such-flag",
 	"--concurrency=many",
 	"run",
@@ -47,10 +47,10 @@ var otherMistakes = []string{
 	"--kubeconfig=testdata/kubeconfig",
 }
 
-// TestGeneratedExitErrors compares the last line of the program, word by word.
+// TestGeneratedExitErrors compares the texts of all errors.
 func TestGeneratedExitErrors(t *testing.T) {
 	var text strings.Builder
-	for _, args := range slices.Concat(refusedFlags, otherMistakes) {
+	for _, args := range slices.Concat(refusedFlags, otherErrors) {
 		err := Run(t.Context(), strings.Fields(args), io.Discard, io.Discard)
 		fmt.Fprintf(&text, "%s\n  %v\n", args, err)
 	}

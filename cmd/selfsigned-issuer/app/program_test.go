@@ -26,7 +26,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// startTimeout bounds what takes a moment on an idle machine.
+// startTimeout is long enough for a busy machine.
 const startTimeout = 60 * time.Second
 
 var programDirectory string
@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-// buildProgram builds what is shipped: the race detector would multiply its memory.
+// buildProgram builds without the race detector, which would multiply the memory.
 var buildProgram = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(programDirectory, "selfsigned-issuer")
 	output, err := exec.Command("go", "build", "-race=false", "-o", path, "..").CombinedOutput()

@@ -18,8 +18,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 )
 
-// Every Pod of the cluster may be able to connect. These limits bound the memory of a server:
-// some 40 MiB when a stranger uses all of them.
+// Limits of a server, to which every Pod of the cluster may be able to connect. A client that uses all of
+// them needs about 40 MiB of memory.
 const (
 	maxConnections = 512
 	maxHeaderBytes = 12 << 10 // net/http adds 4 KiB
@@ -28,14 +28,14 @@ const (
 	requestTimeout    = 10 * time.Second
 	idleTimeout       = 2 * time.Minute // longer than the usual interval between scrapes
 
-	// serverStopTimeout bounds how long answers in flight delay the end of the process.
+	// serverStopTimeout limits how long started responses delay the exit.
 	serverStopTimeout = time.Second
 
-	// repeatedLogInterval is how often what a client can cause is logged.
+	// repeatedLogInterval is the interval between log lines that clients can cause.
 	repeatedLogInterval = time.Minute
 )
 
-// newServer returns a server that listens already. It is plain HTTP without a TLS configuration.
+// newServer returns a server that already listens. Without a TLS configuration, it serves HTTP.
 func newServer(ctx context.Context, name, address string, handler http.Handler, secure *tls.Config, logger logr.Logger) (*manager.Server, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
@@ -57,14 +57,14 @@ func newServer(ctx context.Context, name, address string, handler http.Handler, 
 		BaseContext:       func(net.Listener) context.Context { return requests },
 		ErrorLog:          log.New(newRepeatedLog(logger.WithValues("server", name), "A connection failed"), "", 0),
 	}
-	server.Protocols.SetHTTP1(true) // HTTP/2 multiplies what one connection may hold
+	server.Protocols.SetHTTP1(true) // with HTTP/2, one connection would use more memory
 	server.RegisterOnShutdown(cancel)
 	timeout := serverStopTimeout
 	return &manager.Server{Name: name, Server: server, Listener: listener, ShutdownTimeout: &timeout}, nil
 }
 
-// repeatedLog is for a message that clients can cause: it logs the latest error and the number of errors
-// at most once in repeatedLogInterval.
+// repeatedLog logs a message that clients can cause at most once in repeatedLogInterval, with the latest
+// error and the number of errors.
 type repeatedLog struct {
 	logger  logr.Logger
 	message string

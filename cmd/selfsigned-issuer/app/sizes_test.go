@@ -29,9 +29,9 @@ func TestSizeFlags(t *testing.T) {
 	}{
 		{nil, 36500, 13000, ""},
 		{[]string{"--max-certificate-size=100000", "--max-private-key-size=20000"}, 100000, 20000, ""},
-		{[]string{"--max-certificate-size=0"}, 0, 0, "--max-certificate-size=0: want 1 to 1048576"},
-		{[]string{"--max-private-key-size=-1"}, 0, 0, "--max-private-key-size=-1: want 1 to 1048576"},
-		{[]string{"--max-certificate-size=1048577"}, 0, 0, "--max-certificate-size=1048577: want 1 to 1048576"},
+		{[]string{"--max-certificate-size=0"}, 0, 0, "--max-certificate-size=0: must be from 1 to 1048576"},
+		{[]string{"--max-private-key-size=-1"}, 0, 0, "--max-private-key-size=-1: must be from 1 to 1048576"},
+		{[]string{"--max-certificate-size=1048577"}, 0, 0, "--max-certificate-size=1048577: must be from 1 to 1048576"},
 	} {
 		o, err := parse(test.args...)
 		if test.err != "" {

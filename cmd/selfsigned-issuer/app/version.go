@@ -10,17 +10,16 @@ import (
 	"runtime/debug"
 )
 
-// version is the module's version, the Go version, and whether cryptography is restricted.
+// version returns the versions of the module, Go and the FIPS 140-3 module, if enabled.
 func version() string {
-	var restricted string
+	var fips string
 	if fips140.Enabled() {
-		restricted = ", FIPS 140-3 module " + fips140.Version()
+		fips = ", FIPS 140-3 module " + fips140.Version()
 	}
-	return fmt.Sprintf("%s (%s%s)", moduleVersion(), runtime.Version(), restricted)
+	return fmt.Sprintf("%s (%s%s)", moduleVersion(), runtime.Version(), fips)
 }
 
-// moduleVersion returns what the Go toolchain recorded when it built the binary, made from
-// the git tag or commit.
+// moduleVersion returns the version that the Go toolchain has derived from the git tag or commit.
 func moduleVersion() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

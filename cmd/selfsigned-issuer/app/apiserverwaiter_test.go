@@ -41,9 +41,9 @@ func fail(err error) roundTripper {
 	return func() (*http.Response, error) { return nil, err }
 }
 
-// TestContactWaits: no failure of the API server at the start ends the process, and each is
-// reported where an operator looks.
-func TestContactWaits(t *testing.T) {
+// TestWaitsForAPIServer: a failure of the API server at the start does not end the process. The log and the
+// readiness check have the reason.
+func TestWaitsForAPIServer(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		failure roundTripper
@@ -72,16 +72,16 @@ func TestContactWaits(t *testing.T) {
 				log := &logBuffer{}
 				probes := newProbes()
 				config := &rest.Config{Host: "https://api.example.com", Transport: roundTripper(answers)}
-				contact, err := newContact(config, probes, newLogger(log, formatText, 0))
+				waiter, err := newAPIServerWaiter(config, probes, newLogger(log, formatText, 0))
 				if err != nil {
 					t.Fatal(err)
 				}
 				done := make(chan struct{})
 				go func() {
 					defer close(done)
-					contact.await(t.Context())
+					waiter.wait(t.Context())
 				}()
-				time.Sleep(10 * contactPeriod) //nolint:forbidigo // of synctest
+				time.Sleep(10 * discoveryInterval) //nolint:forbidigo // of synctest
 				synctest.Wait()
 				if err := probes.checkReadiness(nil); err == nil || !strings.Contains(err.Error(), "waiting for the API server: ") || !strings.Contains(err.Error(), test.reason) {
 					t.Errorf("not ready because %v, want that it waits for the API server because %s", err, test.reason)
@@ -90,7 +90,7 @@ func TestContactWaits(t *testing.T) {
 					t.Errorf("logged %s, want one line about %s", lines, test.reason)
 				}
 				available.Store(true)
-				time.Sleep(contactPeriod) //nolint:forbidigo // of synctest
+				time.Sleep(discoveryInterval) //nolint:forbidigo // of synctest
 				synctest.Wait()
 				select {
 				case <-done:
@@ -105,8 +105,8 @@ func TestContactWaits(t *testing.T) {
 	}
 }
 
-// TestContactNamesProxy: a proxy in the environment is a frequent cause.
-func TestContactNamesProxy(t *testing.T) {
+// TestReasonNamesProxy: a proxy in the environment is a frequent cause.
+func TestReasonNamesProxy(t *testing.T) {
 	t.Parallel()
 	probes := newProbes()
 	config := &rest.Config{
@@ -115,18 +115,18 @@ func TestContactNamesProxy(t *testing.T) {
 			return url.Parse("http://user:password@proxy.example.com:3128")
 		},
 	}
-	contact, err := newContact(config, probes, newLogger(io.Discard, formatText, 0))
+	waiter, err := newAPIServerWaiter(config, probes, newLogger(io.Discard, formatText, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
-	contact.report(errors.New("Forbidden"))
+	waiter.report(errors.New("Forbidden"))
 	const want = "waiting for the API server: Forbidden; connections go through the proxy http://user:xxxxx@proxy.example.com:3128: to connect directly, add 10.96.0.1 to NO_PROXY"
 	if err := probes.checkReadiness(nil); err == nil || err.Error() != want {
 		t.Errorf("not ready because %v\nwant %s", err, want)
 	}
 }
 
-// TestWrongKubeconfigEnds: what only the operator can correct ends the process at once.
+// TestWrongKubeconfigEnds: errors that only the operator can correct end the process at once.
 func TestWrongKubeconfigEnds(t *testing.T) {
 	t.Parallel()
 	malformed := filepath.Join(t.TempDir(), "malformed")
