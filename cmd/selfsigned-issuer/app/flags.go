@@ -47,7 +47,7 @@ func (o *options) addSigningFlags(flags *pflag.FlagSet) {
 }
 
 func (o *options) addConnectionFlags(flags *pflag.FlagSet) {
-	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "Path of a kubeconfig. If empty, use the ServiceAccount of the Pod.")
+	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "Path of a kubeconfig. If empty, use the environment variable KUBECONFIG, the ServiceAccount of the Pod, or ~/.kube/config, in this order.")
 	flags.Float32Var(&o.kubeAPIQPS, "kube-api-qps", -1, "Maximum requests to the API server per second. -1 means no limit: the API server's flow control applies.")
 	flags.IntVar(&o.kubeAPIBurst, "kube-api-burst", 100, "Maximum burst of requests above --kube-api-qps, if that is set.")
 }

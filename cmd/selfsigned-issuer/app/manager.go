@@ -5,6 +5,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -118,15 +119,19 @@ func controllerOptions(o options) controllers.Options {
 	}
 }
 
-// restConfig uses --kubeconfig or the ServiceAccount of the Pod.
+// restConfig uses --kubeconfig, KUBECONFIG, the Pod or the home directory, in this order, as
+// controller-runtime does. controller-runtime's own flag is a global variable, so it is not used.
 func restConfig(o options) (*rest.Config, error) {
-	load := rest.InClusterConfig
+	load := ctrl.GetConfig
 	if o.kubeconfig != "" {
 		load = func() (*rest.Config, error) { return clientcmd.BuildConfigFromFlags("", o.kubeconfig) }
 	}
 	config, err := load()
-	if err != nil {
-		return nil, fmt.Errorf("no access to an API server: %w; set --kubeconfig, or run in a Pod", err)
+	switch {
+	case clientcmd.IsEmptyConfig(err):
+		return nil, errors.New("no access to an API server: no kubeconfig found; set --kubeconfig or KUBECONFIG, or run in a Pod")
+	case err != nil:
+		return nil, fmt.Errorf("no access to an API server: %w", err)
 	}
 	config.QPS, config.Burst = o.kubeAPIQPS, o.kubeAPIBurst
 	return config, nil
