@@ -40,7 +40,7 @@ func (s property) typeName() string {
 	return s.Type
 }
 
-// messages returns what the API server says when it rejects a value.
+// messages returns the messages for rejected values.
 func (s property) messages() []string {
 	var messages []string
 	for _, rule := range s.Rules {
@@ -68,7 +68,7 @@ func readSchema(t *testing.T) property {
 	return crd.Spec.Versions[0].Schema.OpenAPIV3Schema.Properties["spec"]
 }
 
-// option is what the reference says about a field of the spec.
+// option is the section of the reference about a field of the spec.
 type option struct {
 	Name, Anchor, Type, Summary, Text string
 	Enum, Messages                    []string
@@ -81,8 +81,8 @@ type example struct {
 	Manifest, Certificate string
 }
 
-// TestGeneratedIssuerPage writes the reference of the issuers. Each option has one example: the only
-// one with an issuer that sets nothing else.
+// TestGeneratedIssuerPage writes the reference of the issuers. The example of an option is the only one whose
+// issuer sets only this option.
 func TestGeneratedIssuerPage(t *testing.T) {
 	properties, examples := readSchema(t).Properties, readExamples(t)
 	var fields []option

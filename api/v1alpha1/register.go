@@ -10,7 +10,7 @@ import (
 )
 
 // GroupName is the API group of both issuer kinds. It is also what a
-// Certificate's spec.issuerRef.group must say.
+// Certificate's spec.issuerRef.group must be.
 const GroupName = "selfsigned.cert-manager.io"
 
 var (

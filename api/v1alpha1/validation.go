@@ -51,10 +51,9 @@ var (
 	printableASCII          = regexp.MustCompile(`^[!-~]*$`)
 )
 
-// Validate applies the rules of the CRD's schema once more. The API server
-// applies them when an object is written; an object that was written under an
-// older schema, or while the CRD was not the one of this version, can break
-// them. The errors name the field and what to do about it.
+// Validate applies the rules of the CRD's schema again, because an object that
+// was written with another version of the CRD can violate them. An error names
+// the field and the valid values.
 func (s *SelfSignedIssuerSpec) Validate() field.ErrorList {
 	path := field.NewPath("spec")
 	errs := validateDistributionPoints(path.Child("crlDistributionPoints"), s.CRLDistributionPoints)
@@ -62,7 +61,7 @@ func (s *SelfSignedIssuerSpec) Validate() field.ErrorList {
 	errs = append(errs, validateEnum(path.Child("signatureAlgorithm"), s.SignatureAlgorithm, signatureAlgorithms)...)
 	errs = append(errs, validateEnum(path.Child("subjectKeyIdentifier"), s.SubjectKeyIdentifier, subjectKeyIdentifierMethods)...)
 	if s.MaxPathLength != nil && *s.MaxPathLength < 0 {
-		errs = append(errs, field.Invalid(path.Child("maxPathLength"), *s.MaxPathLength, "write 0 or more, or leave it out for no limit"))
+		errs = append(errs, field.Invalid(path.Child("maxPathLength"), *s.MaxPathLength, "write 0 or more, or omit it for no limit"))
 	}
 	if s.Backdate != nil && (s.Backdate.Duration < 0 || s.Backdate.Duration > maxBackdate) {
 		errs = append(errs, field.Invalid(path.Child("backdate"), s.Backdate.Duration.String(), "write 0s to 24h, such as 5m or 1h30m"))
@@ -88,8 +87,8 @@ func validateDistributionPoints(path *field.Path, uris []string) field.ErrorList
 	return errs
 }
 
-// distributionPointRemedy returns what to do about a distribution point, or
-// nothing when it is as it should be.
+// distributionPointRemedy returns how to correct a distribution point. It is
+// empty if the distribution point is valid.
 func distributionPointRemedy(uri string) string {
 	if !distributionPointScheme.MatchString(uri) {
 		return "write an absolute URI that starts with http://, https://, ldap:// or ldaps://, such as http://crl.example.com/root.crl"
@@ -104,8 +103,8 @@ func distributionPointRemedy(uri string) string {
 	return ""
 }
 
-// isLDAP tells the URIs that need no host: RFC 5280 section 4.2.1.13 leaves it
-// out where the client knows its directory.
+// isLDAP returns whether a URI needs no host: RFC 5280 section 4.2.1.13 allows
+// this if the client has a default LDAP server.
 func isLDAP(uri *url.URL) bool {
 	return uri.Scheme == "ldap" || uri.Scheme == "ldaps"
 }

@@ -1,9 +1,8 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package docgen keeps generated files in step with the code. Each of them is rendered by a test
-// in the package that has its facts: `make generate` runs these tests with -update, which writes
-// the files, and every other run compares them.
+// Package docgen compares generated files with the code. A test in the package of the facts renders each
+// file. `make generate` runs these tests with -update, which writes the files.
 package docgen
 
 import (
@@ -16,7 +15,7 @@ import (
 
 var update = flag.Bool("update", false, "write generated files instead of comparing them")
 
-// File compares a generated file with what the code says.
+// File compares a generated file with the wanted content, or writes it with -update.
 func File(t *testing.T, path, want string) {
 	t.Helper()
 	content, err := os.ReadFile(path)
@@ -61,9 +60,8 @@ func Section(t *testing.T, path, name string) {
 	}
 }
 
-// Quotes compares the quotes on a page whose names begin with the prefix. texts has them by the
-// rest of the name. A quote that begins a line is a block, such as a block quotation; another one is
-// inline code.
+// Quotes compares the quotes on a page whose names begin with the prefix. The keys of texts are the rest of
+// the names. A quote at the beginning of a line is a block. Another one is inline code.
 func Quotes(t *testing.T, path, prefix string, texts map[string]string) (quoted map[string]bool) {
 	t.Helper()
 	content, err := os.ReadFile(path)

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// TestQuotesAreWritten: blocks and inline quotes are replaced, and nothing else is.
+// TestQuotesAreWritten: only blocks and inline quotes are replaced.
 func TestQuotesAreWritten(t *testing.T) {
 	const (
 		page = `# Page

@@ -23,15 +23,14 @@ const (
 )
 
 var (
-	// lineTable is a table of what the program itself writes. The captured part are the rows.
+	// lineTable matches a table of lines of the log, with its rows.
 	lineTable = regexp.MustCompile(`(?m)^\| (?:Line|Line in the log|The message contains) \|.*\n\| ---.*\n((?:\|.*\n)+)`)
 	cell      = regexp.MustCompile(`^\| (.*?[^\\]) \|`)
 	code      = regexp.MustCompile("`([^`]+)`")
 	verb      = regexp.MustCompile(`%[+#]?[a-zA-Z]`)
 )
 
-// TestLinesExist finds lines of the log and of the program's end on the page about them that the
-// code does not write any more. What is filled in is written as …, as on the page.
+// TestLinesExist finds lines on the page that the code does not write. … stands for a variable part.
 func TestLinesExist(t *testing.T) {
 	content, err := os.ReadFile(page)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// TestGeneratedVersions writes the versions that are tested, from where they are pinned.
+// TestGeneratedVersions writes the tested versions, which are pinned in go.mod files.
 func TestGeneratedVersions(t *testing.T) {
 	older, err := filepath.Glob(root + "/e2e/modules/certmanager/v*.mod")
 	if err != nil || len(older) != 1 {

@@ -351,7 +351,7 @@ func TestLostLeaseIsGivenUp(t *testing.T) {
 }
 
 // TestFrozenLeaderOutlivesOutage: a process that was stopped for longer than the lease duration
-// continues during an outage. Nobody else has acquired the Lease.
+// continues during an outage. No other replica has acquired the Lease.
 func TestFrozenLeaderOutlivesOutage(t *testing.T) {
 	t.Parallel()
 	for name, failure := range unavailabilities {
@@ -438,7 +438,7 @@ func TestOwnWriteWithLostAnswer(t *testing.T) {
 	})
 }
 
-// TestDeletedLease: somebody deletes the Lease, and creating it again fails for a while.
+// TestDeletedLease: the Lease is deleted, and creating it again fails for a while.
 func TestDeletedLease(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

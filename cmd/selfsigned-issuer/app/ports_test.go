@@ -176,8 +176,8 @@ func begin(attackers *sync.WaitGroup, clients int, client func(begun func())) {
 	starting.Wait()
 }
 
-// TestPortsUnderAttack: whoever reaches a port without a credential keeps no other client
-// out, and takes neither much memory nor much of the log.
+// TestPortsUnderAttack: a client without credentials cannot exclude other clients, exhaust the memory or
+// fill the log.
 func TestPortsUnderAttack(t *testing.T) {
 	metrics := func(address, scheme string) *target {
 		return &target{url: scheme + "://" + address + "/metrics", address: address}
@@ -250,8 +250,8 @@ func TestPortsUnderAttack(t *testing.T) {
 	}
 }
 
-// TestMetricsAccess: only clients that the API server allows read the metrics, and each
-// other one gets the right status.
+// TestMetricsAccess: only clients that the API server allows can read the metrics. Others get the correct
+// status.
 func TestMetricsAccess(t *testing.T) {
 	process := startProgram(t, startReviewServer(t), "--metrics-secure")
 	url := "https://" + process.address("metrics") + "/metrics"
@@ -320,7 +320,7 @@ func TestMetricsReviewFails(t *testing.T) {
 	}
 	clients.Wait()
 	if added := process.log.lines() - lines; added != 1 || !strings.Contains(process.log.String(), "the API server did not answer: 503 Service Unavailable") {
-		t.Errorf("%d lines in the log, want 1 that says why:\n%s", added, process.log)
+		t.Errorf("%d lines in the log, want 1 with the reason:\n%s", added, process.log)
 	}
 	if status, _, err := ask(t.Context(), newTransport(), url, goodToken); err != nil || status != http.StatusOK {
 		t.Errorf("a token that was reviewed: %d %v, want 200", status, err)

@@ -231,7 +231,7 @@ func startReviewServer(t *testing.T) string {
 	return server.URL
 }
 
-// freeAddress returns an address where nobody listens.
+// freeAddress returns an unused address.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")

@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// TestSizeFlags holds the flags to cert-manager's names and defaults, and to the
-// options of the controllers.
+// TestSizeFlags compares names and defaults with cert-manager's, and checks that
+// the values reach the controllers.
 func TestSizeFlags(t *testing.T) {
 	parse := func(args ...string) (options, error) {
 		var o options
