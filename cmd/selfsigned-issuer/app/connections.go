@@ -6,9 +6,11 @@ package app
 import (
 	"container/list"
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 )
 
 // connections limits the number of connections of a server. A new connection is always accepted, so that no
@@ -46,6 +48,9 @@ func (c *connections) changed(conn net.Conn, state http.ConnState) {
 	case http.StateActive, http.StateIdle:
 		if entry, ok := c.entries[conn]; ok {
 			c.order.MoveToBack(entry)
+		}
+		if bounded, ok := conn.(*boundedConn); ok {
+			bounded.received.Store(0)
 		}
 	case http.StateClosed, http.StateHijacked:
 		c.remove(conn)
@@ -92,4 +97,36 @@ func (c *connections) stalest() net.Conn {
 		}
 	}
 	return stalest.Conn
+}
+
+// boundedConn fails after maxReceivedBytes without a change of its state, such as the end of a
+// request's header. crypto/tls buffers 256 KiB of a client's certificates before it verifies them.
+type boundedConn struct {
+	net.Conn
+	received atomic.Int64
+}
+
+var errTooManyBytes = errors.New("the client sends more than a handshake and a request need")
+
+// Read implements net.Conn.
+func (c *boundedConn) Read(buffer []byte) (int, error) {
+	left := maxReceivedBytes - c.received.Load()
+	if left <= 0 {
+		return 0, errTooManyBytes
+	}
+	n, err := c.Conn.Read(buffer[:min(int64(len(buffer)), left)])
+	c.received.Add(int64(n))
+	return n, err
+}
+
+// boundedListener bounds what its connections receive.
+type boundedListener struct{ net.Listener }
+
+// Accept implements net.Listener.
+func (l boundedListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &boundedConn{Conn: conn}, nil
 }

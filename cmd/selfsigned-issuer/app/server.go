@@ -24,6 +24,10 @@ const (
 	maxConnections = 512
 	maxHeaderBytes = 12 << 10 // net/http adds 4 KiB
 
+	// maxReceivedBytes is for a TLS handshake, in which a client may send a chain of certificates,
+	// and the header of the first request.
+	maxReceivedBytes = 32 << 10
+
 	readHeaderTimeout = 3 * time.Second // also for the TLS handshake
 	requestTimeout    = 10 * time.Second
 	idleTimeout       = 2 * time.Minute // longer than the usual interval between scrapes
@@ -42,7 +46,7 @@ func newServer(ctx context.Context, name, address string, handler http.Handler, 
 		return nil, err
 	}
 	if secure != nil {
-		listener = tls.NewListener(listener, secure)
+		listener = tls.NewListener(boundedListener{listener}, secure)
 	}
 	requests, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	server := &http.Server{
