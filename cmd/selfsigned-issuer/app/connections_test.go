@@ -70,7 +70,7 @@ func TestConnections(t *testing.T) {
 // handshake. What a right client sends is not limited in total.
 func TestHandshakeIsBounded(t *testing.T) {
 	t.Parallel()
-	certificate, err := makeUpCertificate()
+	certificate, err := generateCertificate()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,11 +18,11 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
 	"k8s.io/client-go/rest"
-	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 )
@@ -54,20 +54,20 @@ func addMetrics(ctx context.Context, mgr manager.Manager, o options) error {
 	if o.metricsAddress == noAddress {
 		return nil
 	}
-	server, err := newMetricsServer(ctx, o, mgr.GetConfig(), mgr.GetLogger(), mgr.Add)
+	server, err := newMetricsServer(ctx, o, mgr.GetConfig(), mgr.GetLogger())
 	if err != nil {
 		return err
 	}
 	return mgr.Add(server)
 }
 
-// newMetricsServer returns a server that already listens. It calls add for the watcher of its certificate.
-func newMetricsServer(ctx context.Context, o options, config *rest.Config, logger logr.Logger, add func(manager.Runnable) error) (*manager.Server, error) {
+// newMetricsServer returns a server that already listens.
+func newMetricsServer(ctx context.Context, o options, config *rest.Config, logger logr.Logger) (*manager.Server, error) {
 	var metrics http.Handler = newMetricsPages(ctrlmetrics.Registry)
 	var secure *tls.Config
 	var err error
 	if o.metricsSecure {
-		if secure, err = metricsTLS(o, add); err != nil {
+		if secure, err = metricsTLS(o); err != nil {
 			return nil, err
 		}
 	}
@@ -81,8 +81,8 @@ func newMetricsServer(ctx context.Context, o options, config *rest.Config, logge
 	return newServer(ctx, "metrics", o.metricsAddress, mux, secure, logger)
 }
 
-// metricsTLS uses the certificate in --metrics-cert-dir, and reloads it when it changes.
-func metricsTLS(o options, add func(manager.Runnable) error) (*tls.Config, error) {
+// metricsTLS uses the certificate in --metrics-cert-dir, or a generated one.
+func metricsTLS(o options) (*tls.Config, error) {
 	secure := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}
 	if o.metricsClientCA != "" {
 		requireClientCertificate(secure, o.metricsClientCA)
@@ -92,12 +92,42 @@ func metricsTLS(o options, add func(manager.Runnable) error) (*tls.Config, error
 		secure.Certificates = []tls.Certificate{certificate}
 		return secure, err
 	}
-	watcher, err := certwatcher.New(filepath.Join(o.metricsCertDir, "tls.crt"), filepath.Join(o.metricsCertDir, "tls.key"))
-	if err != nil {
-		return nil, err
+	files := &certificateFiles{dir: o.metricsCertDir}
+	secure.GetCertificate = files.certificate
+	return secure, files.read()
+}
+
+// certificateMaxAge is how long a certificate is used before its files are read again.
+const certificateMaxAge = time.Second
+
+// certificateFiles reads a certificate again when it is needed. It uses no inotify, which other
+// Pods with the same user ID can exhaust on a node: signing does not depend on the metrics.
+type certificateFiles struct {
+	dir string
+
+	mu      sync.Mutex
+	current *tls.Certificate
+	readAt  time.Time
+}
+
+// certificate returns the current one, and the former one while the files cannot be used.
+func (f *certificateFiles) certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if time.Since(f.readAt) < certificateMaxAge {
+		return f.current, nil
 	}
-	secure.GetCertificate = watcher.GetCertificate
-	return secure, add(watcher)
+	_ = f.read() // they are being replaced
+	return f.current, nil
+}
+
+func (f *certificateFiles) read() error {
+	f.readAt = time.Now()
+	certificate, err := tls.LoadX509KeyPair(filepath.Join(f.dir, "tls.crt"), filepath.Join(f.dir, "tls.key"))
+	if err == nil {
+		f.current = &certificate
+	}
+	return err
 }
 
 // generateCertificate returns a self-signed certificate, which clients cannot verify. controller-runtime
