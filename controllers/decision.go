@@ -6,6 +6,8 @@ package controllers
 import (
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/cert-manager/selfsigned-issuer/signer"
 )
 
@@ -22,6 +24,9 @@ type decision struct {
 	// requeueAfter is when a wait ends by itself. Zero: only a change of the object that is
 	// waited for wakes the request.
 	requeueAfter time.Duration
+
+	// secret is the Secret whose key does not match. Another one of the same name has another UID.
+	secret types.UID
 
 	// certificate is set when the reason is ReasonIssued.
 	certificate signer.Result

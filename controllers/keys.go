@@ -30,36 +30,61 @@ var fromWatchCache = &client.GetOptions{Raw: &metav1.GetOptions{ResourceVersion:
 
 // read returns the private key of the request, or the decision that follows from the state
 // of the Secret. A key that fits the request is right however old the answer is; every
-// other answer is only believed when it comes from a quorum read.
-func (k keyReader) read(ctx context.Context, secret types.NamespacedName, candidate *signer.ParsedRequest) (crypto.Signer, *decision) {
-	// Whatever somebody wrote into an annotation. No Secret has such a name, and asking for it
-	// would look like a failure of the API server.
-	if problems := apimachineryvalidation.NameIsDNSSubdomain(secret.Name, false); len(problems) > 0 {
+// other answer is only believed when it comes from a quorum read. A request that polls its Secret
+// reads it once, because the usual answer is that nothing has changed.
+func (k keyReader) read(ctx context.Context, secret types.NamespacedName, candidate *signer.ParsedRequest, polled bool) (crypto.Signer, *decision) {
+	if !possible(secret) {
 		return nil, &decision{reason: ReasonSecretNotFound}
 	}
-	if key, v := k.readOnce(ctx, secret, candidate, fromWatchCache); v == nil {
-		return key, nil
+	if !polled {
+		if key, v := k.readOnce(ctx, secret, candidate, fromWatchCache); v == nil {
+			return key, nil
+		}
 	}
 	return k.readOnce(ctx, secret, candidate, &client.GetOptions{})
 }
 
+// check returns the decision on a request whose Secret has no usable key; nil if there is one.
+func (k keyReader) check(ctx context.Context, secret types.NamespacedName) *decision {
+	if !possible(secret) {
+		return &decision{reason: ReasonSecretNotFound}
+	}
+	_, _, v := k.get(ctx, secret, &client.GetOptions{})
+	return v
+}
+
+// possible is false for a name that no Secret has, whatever somebody wrote into an annotation.
+// Asking for it would look like a failure of the API server.
+func possible(secret types.NamespacedName) bool {
+	return len(apimachineryvalidation.NameIsDNSSubdomain(secret.Name, false)) == 0
+}
+
 func (k keyReader) readOnce(ctx context.Context, name types.NamespacedName, candidate *signer.ParsedRequest, options *client.GetOptions) (crypto.Signer, *decision) {
+	key, uid, v := k.get(ctx, name, options)
+	if v == nil && !candidate.HasKey(key.Public()) {
+		v = &decision{reason: ReasonWaitingForMatchingKey, secret: uid}
+	}
+	if v != nil {
+		return nil, v
+	}
+	return key, nil
+}
+
+// get returns the usable key in a Secret, and the Secret's UID.
+func (k keyReader) get(ctx context.Context, name types.NamespacedName, options *client.GetOptions) (crypto.Signer, types.UID, *decision) {
 	var secret corev1.Secret
 	if err := k.live.Get(ctx, name, &secret, options); err != nil {
-		return nil, readFailure(err)
+		return nil, "", readFailure(err)
 	}
 	data := secret.Data[corev1.TLSPrivateKeyKey]
 	if len(data) == 0 {
-		return nil, &decision{reason: ReasonMissingPrivateKey}
+		return nil, "", &decision{reason: ReasonMissingPrivateKey}
 	}
 	key, err := signer.ParsePrivateKey(data, k.limits)
 	if err != nil {
-		return nil, &decision{reason: ReasonInvalidPrivateKey, detail: err.Error()}
+		return nil, "", &decision{reason: ReasonInvalidPrivateKey, detail: err.Error()}
 	}
-	if !candidate.HasKey(key.Public()) {
-		return nil, &decision{reason: ReasonWaitingForMatchingKey}
-	}
-	return key, nil
+	return key, secret.UID, nil
 }
 
 // readFailure: a Secret that is not there is an expected wait, everything else a failure

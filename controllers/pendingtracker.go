@@ -16,8 +16,9 @@ import (
 // nothing about finished requests, and what a restart loses only lengthens a grace period or
 // repeats an event.
 type pendingTracker struct {
-	mu   sync.Mutex
-	byID map[types.NamespacedName]*pendingState
+	mu    sync.Mutex
+	byID  map[types.NamespacedName]*pendingState
+	polls map[string]int // how many of them poll their Secrets, by namespace
 }
 
 type pendingState struct {
@@ -26,6 +27,7 @@ type pendingState struct {
 	message      string        // the last message that was to be written to the object
 	mismatched   time.Time     // when the Secret was first seen to hold another key
 	mismatchAt   time.Time     // when it was last seen
+	mismatchIn   types.UID     // the Secret in which it was last seen
 	pollDelay    time.Duration // how long it waited before it looked at its Secret again
 	changed      time.Time     // when message last changed from one message to another
 	wokenAt      time.Time     // when what it waits for last led to a wake
@@ -34,7 +36,7 @@ type pendingState struct {
 }
 
 func newPendingTracker() *pendingTracker {
-	return &pendingTracker{byID: map[types.NamespacedName]*pendingState{}}
+	return &pendingTracker{byID: map[types.NamespacedName]*pendingState{}, polls: map[string]int{}}
 }
 
 // markReported returns whether s is news for the user of the request, and takes it for reported.
@@ -97,16 +99,17 @@ func (w *pendingTracker) untilWrite(key types.NamespacedName, uid types.UID, mes
 }
 
 // mismatchedFor returns how long the request's Secret has been seen to hold another key: zero
-// the first time, and when it has not been looked at for longer than gap.
-func (w *pendingTracker) mismatchedFor(key types.NamespacedName, uid types.UID, clock clock.PassiveClock, gap time.Duration) time.Duration {
+// the first time, when the Secret is another one, and when it has not been looked at for longer
+// than gap.
+func (w *pendingTracker) mismatchedFor(key types.NamespacedName, uid, secret types.UID, clock clock.PassiveClock, gap time.Duration) time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	entry := w.entry(key, uid)
 	now := clock.Now()
-	if entry.mismatched.IsZero() || clock.Since(entry.mismatchAt) > gap {
+	if entry.mismatched.IsZero() || entry.mismatchIn != secret || clock.Since(entry.mismatchAt) > gap {
 		entry.mismatched = now
 	}
-	entry.mismatchAt = now
+	entry.mismatchAt, entry.mismatchIn = now, secret
 	return clock.Since(entry.mismatched)
 }
 
@@ -121,10 +124,12 @@ func (w *pendingTracker) endMismatch(key types.NamespacedName) {
 
 // A Secret that is not watched is looked at again after pollBaseDelay, then after twice as long
 // each time, up to retryMaxDelay. Each time is shortened by a random part, at most pollJitter of it,
-// so that requests that were created together are not looked at together.
+// so that requests that were created together are not looked at together. All requests of a
+// namespace together read about pollRate Secrets a second, however many requests there are.
 const (
 	pollBaseDelay = time.Second
 	pollJitter    = 0.2
+	pollRate      = 50
 )
 
 // nextPoll returns how long a request waits before it looks at its Secret again.
@@ -132,8 +137,20 @@ func (w *pendingTracker) nextPoll(key types.NamespacedName, uid types.UID) time.
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	entry := w.entry(key, uid)
+	if entry.pollDelay == 0 {
+		w.polls[key.Namespace]++
+	}
 	entry.pollDelay = min(max(2*entry.pollDelay, pollBaseDelay), retryMaxDelay)
-	return wait.Jitter(time.Duration((1-pollJitter)*float64(entry.pollDelay)), pollJitter/(1-pollJitter))
+	delay := max(entry.pollDelay, time.Duration(w.polls[key.Namespace])*time.Second/pollRate)
+	return wait.Jitter(time.Duration((1-pollJitter)*float64(delay)), pollJitter/(1-pollJitter))
+}
+
+// isPolled returns whether a request has read its Secret before and no watch reports its changes.
+func (w *pendingTracker) isPolled(key types.NamespacedName, uid types.UID) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	entry := w.byID[key]
+	return entry != nil && entry.uid == uid && entry.pollDelay > 0
 }
 
 const (
@@ -172,6 +189,15 @@ func (w *pendingTracker) nextWake(key types.NamespacedName, uid types.UID, clock
 func (w *pendingTracker) forget(key types.NamespacedName) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.drop(key)
+}
+
+func (w *pendingTracker) drop(key types.NamespacedName) {
+	if entry := w.byID[key]; entry != nil && entry.pollDelay > 0 {
+		if w.polls[key.Namespace]--; w.polls[key.Namespace] == 0 {
+			delete(w.polls, key.Namespace)
+		}
+	}
 	delete(w.byID, key)
 }
 
@@ -180,6 +206,7 @@ func (w *pendingTracker) entry(key types.NamespacedName, uid types.UID) *pending
 	if entry := w.byID[key]; entry != nil && entry.uid == uid {
 		return entry
 	}
+	w.drop(key)
 	entry := &pendingState{uid: uid}
 	w.byID[key] = entry
 	return entry

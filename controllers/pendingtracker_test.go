@@ -5,6 +5,7 @@ package controllers
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 )
@@ -28,6 +30,42 @@ func TestNextLook(t *testing.T) {
 	}
 	for _, seconds := range []float64{1, 2} {
 		checkLook(t, w.nextPoll(requestKey, "successor"), seconds)
+	}
+}
+
+// TestPollRate: all requests of a namespace together read about as many Secrets a second, however
+// many they are, and do not delay those of another namespace.
+func TestPollRate(t *testing.T) {
+	t.Parallel()
+	const requests = 10000
+	w := newPendingTracker()
+	key := func(i int) types.NamespacedName {
+		return types.NamespacedName{Namespace: "crowd", Name: fmt.Sprint(i)}
+	}
+	for range 2 {
+		for i := range requests {
+			w.nextPoll(key(i), "uid")
+		}
+	}
+	checkLook(t, w.nextPoll(key(0), "uid"), requests/pollRate)
+	checkLook(t, w.nextPoll(requestKey, "uid"), 1)
+	for i := range requests {
+		w.forget(key(i))
+	}
+	checkLook(t, w.nextPoll(key(0), "successor"), 1)
+}
+
+// TestPolledSecretIsReadOnce: the first look reads the API server's memory and then etcd, and each
+// later one only etcd.
+func TestPolledSecretIsReadOnce(t *testing.T) {
+	t.Parallel()
+	reads := 0
+	f := newFixture(t, interceptor.Funcs{Get: countSecretReads(&reads)})
+	f.setSecret(t, nil)
+	for _, want := range []int{2, 3, 4} {
+		if _, err := f.reconcile(); err != nil || reads != want {
+			t.Fatalf("%d reads, %v; want %d", reads, err, want)
+		}
 	}
 }
 
@@ -53,7 +91,7 @@ func TestSecretPolls(t *testing.T) {
 		"without the label":              {secret: &corev1.Secret{}, seconds: []float64{1, 2, 4}},
 		"with the label":                 {secret: &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Labels: label}}, seconds: []float64{0, 0}},
 		"with the label, without watch":  {secret: &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Labels: label}}, pollSecrets: true, seconds: []float64{1, 2}},
-		"restored request, no Secret":    {restored: true, seconds: []float64{0, 0}},
+		"restored request, no Secret":    {restored: true, seconds: []float64{1, 2}},
 		"restored request, and a Secret": {restored: true, secret: &corev1.Secret{}, seconds: []float64{1, 2}},
 	} {
 		t.Run(name, func(t *testing.T) {

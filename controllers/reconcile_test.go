@@ -445,17 +445,19 @@ func TestWaitsForgetsAndStartsAnew(t *testing.T) {
 	t.Parallel()
 	w, start := newPendingTracker(), time.Now()
 	for _, look := range []struct {
-		uid       types.UID
-		at, since time.Duration // from the start
+		uid, secret types.UID
+		at, since   time.Duration // from the start
 	}{
-		{"one", 0, 0},
-		{"one", time.Hour, 0},
-		{"one", 3 * time.Hour, 3 * time.Hour}, // after a pause of two hours
-		{"one", 4 * time.Hour, 3 * time.Hour},
-		{"two", 4 * time.Hour, 4 * time.Hour}, // a successor of the same name
+		{"one", "a", 0, 0},
+		{"one", "a", time.Hour, 0},
+		{"one", "a", 3 * time.Hour, 3 * time.Hour}, // after a pause of two hours
+		{"one", "a", 4 * time.Hour, 3 * time.Hour},
+		{"one", "b", 5 * time.Hour, 5 * time.Hour}, // the Secret was created again
+		{"one", "b", 6 * time.Hour, 5 * time.Hour},
+		{"two", "b", 6 * time.Hour, 6 * time.Hour}, // a successor of the same name
 	} {
 		clock := clocktesting.NewFakePassiveClock(start.Add(look.at))
-		if got, want := w.mismatchedFor(requestKey, look.uid, clock, time.Hour), look.at-look.since; got != want {
+		if got, want := w.mismatchedFor(requestKey, look.uid, look.secret, clock, time.Hour), look.at-look.since; got != want {
 			t.Errorf("%s after %s: a mismatch for %s, want %s", look.uid, look.at, got, want)
 		}
 	}
@@ -510,6 +512,43 @@ func TestMismatchMustLast(t *testing.T) {
 				t.Errorf("after a mismatch of a minute: %s: %s", got.Reason, got.Message)
 			}
 		})
+	}
+}
+
+// TestMismatchInAnotherSecret: a Secret that is created again was missing in between, however
+// short that was.
+func TestMismatchInAnotherSecret(t *testing.T) {
+	t.Parallel()
+	other, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := newFixture(t, interceptor.Funcs{})
+	start := time.Now()
+	for _, look := range []struct {
+		after  time.Duration
+		secret types.UID
+		want   string
+	}{
+		{0, "first", cmapi.CertificateRequestReasonPending},
+		{30 * time.Second, "first", cmapi.CertificateRequestReasonPending},
+		{60 * time.Second, "second", cmapi.CertificateRequestReasonPending},
+		{119 * time.Second, "second", cmapi.CertificateRequestReasonPending},
+		{120 * time.Second, "second", cmapi.CertificateRequestReasonFailed},
+	} {
+		f.reconciler.clock = clocktesting.NewFakePassiveClock(start.Add(look.after))
+		f.setSecret(t, nil)
+		secret := secretWith(t, other)
+		secret.UID = look.secret
+		if err := f.client.Create(t.Context(), secret); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.reconcile(); err != nil {
+			t.Fatal(err)
+		}
+		if got := f.ready(t); got.Reason != look.want {
+			t.Fatalf("after %s: %s: %s, want %s", look.after, got.Reason, got.Message, look.want)
+		}
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -136,5 +137,36 @@ func TestUnapprovedRequestsAreNotRead(t *testing.T) {
 	}
 	if result, err := f.reconcile(); err != nil || result.RequeueAfter != 0 || f.ready(t).Reason != "" {
 		t.Errorf("%+v, %v, %s", result, err, f.ready(t).Reason)
+	}
+}
+
+// TestLargeRequestWaitsUnread: a large request that waits for its key is not read again each time
+// that its Secret is, and is signed when the key is there.
+func TestLargeRequestWaitsUnread(t *testing.T) {
+	t.Parallel()
+	reads := 0
+	f := newLargeFixture(t, func(*cmapi.CertificateRequestList) error {
+		reads++
+		return nil
+	})
+	var secret corev1.Secret
+	if err := f.client.Get(t.Context(), types.NamespacedName{Namespace: requestKey.Namespace, Name: "key"}, &secret); err != nil {
+		t.Fatal(err)
+	}
+	for _, data := range []map[string][]byte{nil, nil, {"other": nil}, {"tls.key": []byte("junk")}} {
+		f.setSecret(t, data)
+		if _, err := f.reconcile(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if reads != 1 {
+		t.Errorf("%d reads of the request while it waits, want 1", reads)
+	}
+	f.setSecret(t, secret.Data)
+	if _, err := f.reconcile(); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.ready(t); got.Reason != cmapi.CertificateRequestReasonIssued || reads != 2 {
+		t.Errorf("%s: %s after %d reads, want Issued after two", got.Reason, got.Message, reads)
 	}
 }

@@ -21,6 +21,11 @@ func (a *attempt) trySign(ctx context.Context, object libsigner.CertificateReque
 	if err := specOf(issuer).Validate().ToAggregate(); err != nil {
 		return &decision{reason: ReasonIssuerNotReady, detail: err.Error()}
 	}
+	if a.request.partial() && a.waitedForKey() {
+		if v := a.keys.check(ctx, a.request.keySecret()); v != nil {
+			return a.waitForKey(ctx, v)
+		}
+	}
 	if v := a.completeRequest(ctx); v != nil {
 		return v
 	}
@@ -39,12 +44,9 @@ func (a *attempt) trySign(ctx context.Context, object libsigner.CertificateReque
 	if err != nil {
 		return &decision{reason: ReasonInvalidRequest, detail: err.Error()}
 	}
-	key, v := a.keys.read(ctx, a.request.keySecret(), candidate)
+	key, v := a.keys.read(ctx, a.request.keySecret(), candidate, a.isPolled())
 	if v != nil {
-		if v.reason == ReasonSecretNotFound && lostOwner(a.request.object()) {
-			v.reason = ReasonMissingOwner
-		}
-		return a.pollSecret(ctx, a.limitGrace(v))
+		return a.waitForKey(ctx, v)
 	}
 	certificate, err := signer.SelfSign(candidate, key, signerOptions(specOf(issuer)), a.clock.Now())
 	if err != nil {
@@ -53,19 +55,40 @@ func (a *attempt) trySign(ctx context.Context, object libsigner.CertificateReque
 	return &decision{reason: ReasonIssued, certificate: certificate}
 }
 
+// waitedForKey reports whether this process has found nothing wrong with the request before, whose
+// spec cannot change. A large one is not read again for a Secret without a key.
+func (a *attempt) waitedForKey() bool {
+	object := a.request.object()
+	switch a.tracker.lastReported(client.ObjectKeyFromObject(object), object.GetUID()) {
+	case ReasonSecretNotFound, ReasonMissingOwner, ReasonMissingPrivateKey, ReasonInvalidPrivateKey, ReasonWaitingForMatchingKey:
+		return true
+	default:
+		return false
+	}
+}
+
+// waitForKey completes the decision on a request whose Secret does not have its key.
+func (a *attempt) waitForKey(ctx context.Context, v *decision) *decision {
+	if v.reason == ReasonSecretNotFound && lostOwner(a.request.object()) {
+		v.reason = ReasonMissingOwner
+	}
+	return a.pollSecret(ctx, a.limitGrace(v))
+}
+
 // limitGrace ends the wait for a matching key. A mismatch is mostly cert-manager replacing
 // the key at this moment: failing at once would leave the Certificate in its backoff of an
 // hour and more (cert-manager issues 6331 and 9097). Only a mismatch that each reconcile has
-// found since it began counts. Every change of a watched Secret starts a reconcile, within
-// wakeMaxDelay where it changes all the time, and another Secret is polled, so that a matching
-// key is missed only if it is replaced before that. After a pause of the process, in which it
-// could not see any change, the grace period starts over.
+// found since it began counts, and only in one Secret: one that is created again was missing in
+// between. Every change of a watched Secret starts a reconcile, within wakeMaxDelay where it
+// changes all the time, and another Secret is polled, so that a matching key is missed only if it
+// is replaced before that. After a pause of the process, in which it could not see any change, the
+// grace period starts over.
 func (a *attempt) limitGrace(v *decision) *decision {
 	if v.reason != ReasonWaitingForMatchingKey {
 		return v
 	}
 	object := a.request.object()
-	waited := a.tracker.mismatchedFor(client.ObjectKeyFromObject(object), object.GetUID(), a.clock, a.gracePeriod+retryMaxDelay)
+	waited := a.tracker.mismatchedFor(client.ObjectKeyFromObject(object), object.GetUID(), v.secret, a.clock, a.gracePeriod+retryMaxDelay)
 	if waited >= a.gracePeriod {
 		return &decision{reason: ReasonKeyMismatch}
 	}
@@ -75,15 +98,20 @@ func (a *attempt) limitGrace(v *decision) *decision {
 }
 
 // pollSecret makes a pending request read its Secret again unless the watch reports each change
-// of it. A failure of the API server is retried anyway, and nobody needs a request without its
-// owner.
+// of it. A failure of the API server is retried anyway.
 func (a *attempt) pollSecret(ctx context.Context, v *decision) *decision {
-	if v.state() != pending || v.err != nil || v.reason == ReasonMissingOwner || a.secretWatched(ctx) {
+	if v.state() != pending || v.err != nil || a.secretWatched(ctx) {
 		return v
 	}
 	object := a.request.object()
 	v.requeueWithin(a.tracker.nextPoll(client.ObjectKeyFromObject(object), object.GetUID()))
 	return v
+}
+
+// isPolled reports whether the request has read its Secret before and polls it.
+func (a *attempt) isPolled() bool {
+	object := a.request.object()
+	return a.tracker.isPolled(client.ObjectKeyFromObject(object), object.GetUID())
 }
 
 // secretWatched reports whether the cache has the metadata of the Secret, see ownSecrets.

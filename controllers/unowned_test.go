@@ -78,8 +78,8 @@ func TestRestoredRequest(t *testing.T) {
 	}
 	message := messageArgs{"secret": "sandbox/key", "kind": "CertificateRequest"}.message(ReasonMissingOwner)
 	for range 2 {
-		if result, err := f.reconcile(); err != nil || result.RequeueAfter != 0 {
-			t.Fatalf("got %+v, %v: want a wait for the Secret", result, err)
+		if result, err := f.reconcile(); err != nil || result.RequeueAfter == 0 {
+			t.Fatalf("got %+v, %v: want another read of the Secret", result, err)
 		}
 	}
 	if got := f.ready(t); got.Reason != cmapi.CertificateRequestReasonPending || got.Message != message {
