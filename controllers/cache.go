@@ -27,6 +27,10 @@ const (
 	// at the moment of signing, see requestReader.
 	maxCachedSpec = 4 << 10
 
+	// maxCachedDistributionPoints is the largest size in bytes of an issuer's distribution points
+	// that the cache holds. Larger ones are read from the API server, see issuerReader.complete.
+	maxCachedDistributionPoints = 1 << 10
+
 	// maxCachedMessage is more than any message of ours has: a longer one stays different.
 	maxCachedMessage = 4 << 10
 )
@@ -141,13 +145,35 @@ func stripCSRConditions(conditions []certificatesv1.CertificateSigningRequestCon
 	return nil
 }
 
-// stripIssuer keeps spec and status, whose sizes the CRD limits.
+// stripIssuer keeps spec and status, apart from large distribution points.
 func stripIssuer(o libapi.Issuer) {
+	spec, partial := specOf(o), isPartial(o)
 	o.SetManagedFields(nil)
 	o.SetLabels(nil)
 	o.SetAnnotations(nil)
 	o.SetOwnerReferences(nil)
 	o.SetFinalizers(nil)
+	if partial || distributionPointsSize(spec) > maxCachedDistributionPoints {
+		spec.CRLDistributionPoints = nil
+		o.SetAnnotations(partialAnnotations)
+	}
+}
+
+// distributionPointsSize counts a distribution point with its string header.
+func distributionPointsSize(spec *selfsigned.SelfSignedIssuerSpec) int {
+	size := 0
+	for _, uri := range spec.CRLDistributionPoints {
+		size += len(uri) + 16
+	}
+	return size
+}
+
+// partialAnnotation marks issuers in the cache without their distribution points.
+const partialAnnotation = selfsigned.GroupName + "/partial"
+
+func isPartial(o libapi.Issuer) bool {
+	_, partial := o.GetAnnotations()[partialAnnotation]
+	return partial
 }
 
 func unfinishedMeta(o client.Object, keyAnnotation string) metav1.ObjectMeta {
@@ -184,6 +210,9 @@ func intern[T ~string](value T) T { return unique.Make(value).Value() }
 var (
 	// certificatePlaceholder stands for whatever makes a request finished.
 	certificatePlaceholder = []byte("left out")
+
+	// partialAnnotations are those of all partial issuers.
+	partialAnnotations = map[string]string{partialAnnotation: ""}
 
 	// ownerPlaceholder stands for owner references: that there are some is all that is read.
 	ownerPlaceholder = []metav1.OwnerReference{{}}

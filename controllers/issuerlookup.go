@@ -5,14 +5,17 @@ package controllers
 
 import (
 	"context"
+	"errors"
 
+	libapi "github.com/cert-manager/issuer-lib/api/v1alpha1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	apimachineryvalidation "k8s.io/apimachinery/pkg/api/validation"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// issuerReader asks the API server itself for an issuer that the cache lacks: an issuer and
+// issuerReader asks the API server itself for what the cache lacks of an issuer: an issuer and
 // its first request are mostly made at once, and the cache may know the request first. No
 // request reports a missing issuer because of that.
 type issuerReader struct {
@@ -37,6 +40,29 @@ func (i issuerReader) diagnoseMissingIssuer(ctx context.Context, ref issuerRef) 
 	default: // its arrival in the cache wakes the request
 		return &decision{reason: ReasonIssuerNotChecked}
 	}
+}
+
+// complete reads the spec of an issuer of which the cache has left something out. The spec may be
+// newer than what else the cache has of the issuer.
+func (i issuerReader) complete(ctx context.Context, issuer libapi.Issuer) error {
+	if !isPartial(issuer) {
+		return nil
+	}
+	list := refOf(issuer).newList()
+	if err := listByName(ctx, i.live, list, client.ObjectKeyFromObject(issuer)); err != nil {
+		return err
+	}
+	found := false
+	err := apimeta.EachListItem(list, func(item runtime.Object) error {
+		if whole := item.(libapi.Issuer); whole.GetUID() == issuer.GetUID() {
+			*specOf(issuer), found = *specOf(whole), true
+		}
+		return nil
+	})
+	if err == nil && !found {
+		err = errors.New("it has been deleted")
+	}
+	return err
 }
 
 // listByName reads the object with this key, if there is one, into a list: selfsigned-issuer is

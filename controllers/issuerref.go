@@ -51,6 +51,15 @@ func (r issuerRef) String() string {
 	return r.kind + " " + r.key.String()
 }
 
+// refOf returns the reference to an issuer.
+func refOf(issuer libapi.Issuer) issuerRef {
+	kind := issuerKind
+	if _, cluster := issuer.(*selfsigned.ClusterSelfSignedIssuer); cluster {
+		kind = clusterIssuerKind
+	}
+	return issuerRef{kind, client.ObjectKeyFromObject(issuer)}
+}
+
 // specOf returns the spec that both kinds of issuer share.
 func specOf(issuer libapi.Issuer) *selfsigned.SelfSignedIssuerSpec {
 	if cluster, ok := issuer.(*selfsigned.ClusterSelfSignedIssuer); ok {

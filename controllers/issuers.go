@@ -61,7 +61,7 @@ func (o Options) setupIssuers(mgr ctrl.Manager, issuer libapi.Issuer) error {
 			Check:         check,
 			EventRecorder: o.events,
 			Clock:         o.Clock,
-		}))
+		}, issuerReader{live: mgr.GetAPIReader()}))
 }
 
 // readyChanged matches updates of an issuer's Ready condition. A former leader, an older
@@ -89,12 +89,13 @@ func sameReady(a, b *metav1.Condition) bool {
 // that is announced once it has succeeded.
 type issuerReconciler struct {
 	library     libcontrollers.IssuerReconciler
+	issuers     issuerReader
 	conflicts   *conflicts
 	unconfirmed unconfirmed[*metav1.Condition]
 }
 
-func newIssuerReconciler(library libcontrollers.IssuerReconciler) *issuerReconciler {
-	return &issuerReconciler{library: library, conflicts: newConflicts(), unconfirmed: newUnconfirmed[*metav1.Condition]()}
+func newIssuerReconciler(library libcontrollers.IssuerReconciler, issuers issuerReader) *issuerReconciler {
+	return &issuerReconciler{library: library, issuers: issuers, conflicts: newConflicts(), unconfirmed: newUnconfirmed[*metav1.Condition]()}
 }
 
 // Reconcile keeps the Ready condition of one issuer.
@@ -120,14 +121,17 @@ type issuerAttempt struct {
 }
 
 // begin is issuer-lib's hook that gets the issuer as it was read; true ends the attempt.
-func (a *issuerAttempt) begin(_ context.Context, issuer libapi.Issuer) (bool, error) {
+func (a *issuerAttempt) begin(ctx context.Context, issuer libapi.Issuer) (bool, error) {
 	a.issuer, a.pause = issuer.DeepCopyObject().(libapi.Issuer), a.conflicts.pause(issuer)
 	// The library does not check an issuer again that is Failed for its present spec, whoever
 	// wrote that: another client, or a version with stricter rules.
 	if ready := readyOf(issuer); ready != nil && ready.Reason == libapi.IssuerConditionReasonFailed {
 		ready.Reason = libapi.IssuerConditionReasonPending
 	}
-	return a.pause > 0, nil
+	if a.pause > 0 {
+		return true, nil
+	}
+	return false, a.issuers.complete(ctx, issuer)
 }
 
 // write sends issuer-lib's patch for the object and version that was read, if it changes

@@ -73,7 +73,7 @@ func newIssuerFixture(t *testing.T, issuer *selfsigned.SelfSignedIssuer, answer 
 		Check:         check,
 		EventRecorder: f.recorder,
 		Clock:         clock.RealClock{},
-	})
+	}, issuerReader{f.client})
 	f.reconciler.conflicts.clock = f.clock
 	return f
 }

@@ -17,6 +17,9 @@ import (
 // trySign looks at the request before it reads the Secret: a request that can never be
 // signed costs no read and learns nothing about Secrets.
 func (a *attempt) trySign(ctx context.Context, object libsigner.CertificateRequestObject, issuer libapi.Issuer) *decision {
+	if err := a.issuers.complete(ctx, issuer); err != nil {
+		return &decision{reason: ReasonIssuerReadError, detail: stableErrorText(err), err: err}
+	}
 	// The Ready condition may have been written by a version with other rules.
 	if err := specOf(issuer).Validate().ToAggregate(); err != nil {
 		return &decision{reason: ReasonIssuerNotReady, detail: err.Error()}
