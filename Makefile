@@ -1,17 +1,17 @@
 # Copyright The selfsigned-issuer Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-# Requires Go, git, make, and a C compiler for the race detector. e2e/modules pins all other tools,
+# Requires Go, git, make, and a C compiler for the race detector. e2e/versions pins all other tools,
 # which are built on first use and kept in Go's build cache.
 
 # Ignore go.work files in parent directories.
 export GOWORK := off
 
 # The Go modules with code of this project.
-MODULES := . e2e e2e/modules/certmanager e2e/modules/sigstore
+MODULES := . e2e e2e/versions/certmanager e2e/versions/sigstore
 
-# $(call tool,MODULE) runs a tool at the version in e2e/modules/MODULE.
-tool = go tool -modfile=$(CURDIR)/e2e/modules/$(1)/go.mod
+# $(call tool,MODULE) runs a tool at the version in e2e/versions/MODULE.
+tool = go tool -modfile=$(CURDIR)/e2e/versions/$(1)/go.mod
 
 .PHONY: help
 help: ## List the targets.
@@ -23,24 +23,24 @@ help: ## List the targets.
 .PHONY: demo
 demo: ## Run a step-by-step demo on a real control plane (the first run builds it: 11 minutes).
 	@echo "building the demo (about two minutes on 2 cores the first time)"
-	@cd e2e && go build -o $(CURDIR)/bin/ ./cmd/demo && exec $(CURDIR)/bin/demo
+	@cd e2e && go build -o $(CURDIR)/bin/ ./tools/demo && exec $(CURDIR)/bin/demo
 
 .PHONY: playground
 playground: ## Start the same control plane for your kubectl, until Ctrl-C.
 	@echo "building the playground (about two minutes on 2 cores the first time)"
-	@cd e2e && go build -o $(CURDIR)/bin/ ./cmd/playground && exec $(CURDIR)/bin/playground
+	@cd e2e && go build -o $(CURDIR)/bin/ ./tools/playground && exec $(CURDIR)/bin/playground
 
 # Options of the benchmark, such as `-n 200 -rounds 1 -only online,backlog`. `-help` lists them.
 BENCH ?=
 
 .PHONY: bench
 bench: ## Run the benchmark against the in-tree issuer with the options $$BENCH: see docs/benchmark.md.
-	cd e2e && go run ./cmd/bench $(BENCH)
+	cd e2e && go run ./tools/bench $(BENCH)
 
 ##### Development #####
 
 CONTROLLER_GEN = $(call tool,tools) controller-gen paths=./api/... \
-	object:headerFile=e2e/modules/tools/header.go.txt crd:headerFile=e2e/modules/tools/header.yaml.txt
+	object:headerFile=e2e/versions/tools/header.go.txt crd:headerFile=e2e/versions/tools/header.yaml.txt
 
 # The tests that render generated files: see internal/docgen. -p=1, because some write the same page.
 DOCGEN = go test -p=1 -count=1 -run='^TestGenerated' ./api/v1alpha1 ./cmd/selfsigned-issuer/app ./controllers ./internal/docgen ./signer
@@ -71,7 +71,7 @@ verify: ## Fail if generated files are outdated.
 
 .PHONY: demo-svg
 demo-svg: ## Record the demo for the README.
-	cd e2e && go run ./cmd/record -prompt="make demo" -output=../docs/demo.svg go run ./cmd/demo
+	cd e2e && go run ./tools/record -prompt="make demo" -output=../docs/demo.svg go run ./tools/demo
 
 .PHONY: lint
 lint: ## Run the linters on the code, go.mod and the workflows.
@@ -79,10 +79,10 @@ lint: ## Run the linters on the code, go.mod and the workflows.
 		echo "linting $$module"; \
 		(cd $$module && $(call tool,lint) golangci-lint-kube-api-linter run --allow-parallel-runners && go mod tidy -diff) || exit 1; \
 	done
-	@echo "linting e2e/modules/trustmanager" # with its build flags, to use the build cache
-	@linter=$$($(call tool,lint) -n golangci-lint-kube-api-linter) && cd e2e/modules/trustmanager && go mod tidy -diff && \
+	@echo "linting e2e/versions/trustmanager" # with its build flags, to use the build cache
+	@linter=$$($(call tool,lint) -n golangci-lint-kube-api-linter) && cd e2e/versions/trustmanager && go mod tidy -diff && \
 		CGO_ENABLED=0 GOFLAGS=-trimpath $$linter run --allow-parallel-runners
-	cd e2e/modules/lint && go test -count=1 ./...
+	cd e2e/versions/lint && go test -count=1 ./...
 	$(call tool,tools) actionlint
 
 ##### Tests #####
@@ -91,10 +91,10 @@ lint: ## Run the linters on the code, go.mod and the workflows.
 TEST_FORMAT ?= testname
 
 # -count=1, because Go's test cache ignores manifests and programs. CERT_MANAGER=MINOR selects the
-# previous minor version: see e2e/modules/certmanager.
+# previous minor version: see e2e/versions/certmanager.
 .PHONY: test
 test: ## Run all unit and end-to-end tests.
-	@echo "preparing the test environment"; cd e2e && go run ./cmd/prepare
+	@echo "preparing the test environment"; cd e2e && go run ./tools/prepare
 	@failed=; for module in $(MODULES); do \
 		echo "testing $$module"; \
 		(cd $$module && $(call tool,tools) gotestsum --format=$(TEST_FORMAT) -- -race -count=1 -timeout=30m ./...) \
@@ -104,21 +104,21 @@ test: ## Run all unit and end-to-end tests.
 	@echo "testing memory limits, without the race detector"; go test -count=1 -run='^TestSecretReadsMemory$$' ./controllers
 
 # The previous minor version of cert-manager, and its tests: Certificates, outcomes and approval.
-PREVIOUS_CERT_MANAGER = $(basename $(notdir $(wildcard e2e/modules/certmanager/v*.mod)))
+PREVIOUS_CERT_MANAGER = $(basename $(notdir $(wildcard e2e/versions/certmanager/v*.mod)))
 PREVIOUS_TESTS = ^Test(Certificate(Life|Fields|Extras)|SwitchOfIssuer|KeySwapped|EmptySubject|Outcomes|Approval|Denied)
 
 .PHONY: test-previous
 test-previous: ## Run the core end-to-end tests with the previous minor version of cert-manager.
 	@echo "preparing cert-manager $(PREVIOUS_CERT_MANAGER)"; \
-		cd e2e && CERT_MANAGER=$(PREVIOUS_CERT_MANAGER) go run ./cmd/prepare
+		cd e2e && CERT_MANAGER=$(PREVIOUS_CERT_MANAGER) go run ./tools/prepare
 	cd e2e && CERT_MANAGER=$(PREVIOUS_CERT_MANAGER) $(call tool,tools) gotestsum --format=$(TEST_FORMAT) -- \
-		-race -count=1 -run='$(PREVIOUS_TESTS)' .
+		-race -count=1 -run='$(PREVIOUS_TESTS)' ./suites/issuance
 
 .PHONY: test-fips
 test-fips: ## Test the binary and the image with Go's validated FIPS 140-3 module.
 	GOFIPS140=v1.0.0 $(MAKE) build BIN=bin/fips
-	cd e2e && go test -count=1 -run='^TestFIPS$$' . -fips-binary=$(CURDIR)/bin/fips/selfsigned-issuer
-	cd e2e && go test -count=1 -run='^TestFIPSImage$$' ./imagetest -fips
+	cd e2e && go test -count=1 -run='^TestFIPS$$' ./suites/issuance -fips-binary=$(CURDIR)/bin/fips/selfsigned-issuer
+	cd e2e && go test -count=1 -run='^TestFIPSImage$$' ./suites/image -fips
 
 # Requests and rounds of `make test-faults`, and the duration of `make soak`.
 FAULT_REQUESTS ?= 500
@@ -128,11 +128,11 @@ SOAK ?= 30m
 .PHONY: test-faults
 test-faults: ## Run the fault-injection tests with $$FAULT_REQUESTS requests, $$FAULT_ROUNDS times (45 minutes).
 	go test ./cmd/selfsigned-issuer/app -v -count=1 -run='^TestPortsUnderAttack$$'
-	cd e2e && go test ./faulttest -v -count=1 -timeout=0 -requests=$(FAULT_REQUESTS) -rounds=$(FAULT_ROUNDS)
+	cd e2e && go test ./suites/faults -v -count=1 -timeout=0 -requests=$(FAULT_REQUESTS) -rounds=$(FAULT_ROUNDS)
 
 .PHONY: soak
 soak: ## Inject faults into one replica for $$SOAK, and check its memory.
-	cd e2e && go test ./faulttest -v -count=1 -timeout=0 -run='TestSoak$$' -requests=100 -soak=$(SOAK)
+	cd e2e && go test ./suites/faults -v -count=1 -timeout=0 -run='TestSoak$$' -requests=100 -soak=$(SOAK)
 
 FUZZ_TIME ?= 10m
 
@@ -153,14 +153,14 @@ LICENSES = Apache-2.0,BSD-3-Clause,ISC,MIT
 licenses: ## Write docs/licenses.md, and fail if a license is not allowed.
 	$(call tool,audit) go-licenses check ./cmd/selfsigned-issuer --allowed_licenses=$(LICENSES)
 	$(call tool,audit) go-licenses report ./cmd/selfsigned-issuer --ignore github.com/cert-manager/selfsigned-issuer \
-		--template e2e/modules/audit/licenses.tpl 2>/dev/null >docs/licenses.md
+		--template e2e/versions/audit/licenses.tpl 2>/dev/null >docs/licenses.md
 
 .PHONY: audit
 audit: vulncheck licenses ## Run vulncheck and licenses.
 
 .PHONY: test-cluster
 test-cluster: ## Install, test and remove the image $$IMAGE on the cluster of KUBECONFIG.
-	cd e2e && IMAGE=$(IMAGE) go test -tags=clustertest -count=1 -v -timeout=30m ./clustertest
+	cd e2e && IMAGE=$(IMAGE) go test -tags=clustertest -count=1 -v -timeout=30m ./suites/cluster
 
 ##### Build and release #####
 
@@ -246,7 +246,7 @@ release-artifacts: ## Write the release assets to $$DIST: manifests, chart, SBOM
 	$(call asset,install-admin.yaml,namespace admin)
 	$(call asset,install-namespaced.yaml,overlays/namespaced overlays/namespaced/namespaces/sandbox)
 	$(call asset,crds.yaml,crds)
-	cd e2e && SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) go run ./cmd/release -output=$(abspath $(DIST)) package
+	cd e2e && SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) go run ./tools/release -output=$(abspath $(DIST)) package
 	$(MAKE) sbom && cp $(BIN)/selfsigned-issuer.cdx.json $(DIST)/
 	cd $(DIST) && sha256sum -- * >checksums.txt
 
@@ -263,15 +263,15 @@ CHART_FLAGS ?=
 
 .PHONY: release-chart
 release-chart: ## Push the chart in $$DIST and print its digest.
-	cd e2e && SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) go run ./cmd/release -registry=$(REGISTRY) $(CHART_FLAGS) \
+	cd e2e && SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) go run ./tools/release -registry=$(REGISTRY) $(CHART_FLAGS) \
 		push $(abspath $(wildcard $(DIST)/selfsigned-issuer-*.tgz))
 
 .PHONY: release-rehearsal
 release-rehearsal: ## Rehearse a release of the committed state with an in-memory registry.
-	cd e2e && go test -count=1 -v -timeout=30m -run='^TestRehearsal$$' ./releasetest -rehearse
+	cd e2e && go test -count=1 -v -timeout=30m -run='^TestRehearsal$$' ./suites/release -rehearse
 
 # VERSION is a new version, such as v0.1.0.
 .PHONY: release-prepare
 release-prepare: ## Write $$VERSION and $$REGISTRY to the manifests, the chart, the docs and the changelog.
-	cd e2e && go run ./cmd/release -version=$(VERSION) -registry=$(REGISTRY) prepare
+	cd e2e && go run ./tools/release -version=$(VERSION) -registry=$(REGISTRY) prepare
 	$(call chart-files,$(CHART))

@@ -13,7 +13,7 @@ import (
 )
 
 // That Validate agrees with the schema is shown against a real API server, in
-// e2e/crdtest.
+// e2e/suites/api.
 
 func TestValidateAccepts(t *testing.T) {
 	for name, spec := range map[string]SelfSignedIssuerSpec{

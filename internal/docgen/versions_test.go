@@ -13,14 +13,14 @@ import (
 
 // TestGeneratedVersions writes the tested versions, which are pinned in go.mod files.
 func TestGeneratedVersions(t *testing.T) {
-	older, err := filepath.Glob(root + "/e2e/modules/certmanager/v*.mod")
+	older, err := filepath.Glob(root + "/e2e/versions/certmanager/v*.mod")
 	if err != nil || len(older) != 1 {
 		t.Fatalf("go.mod files of older versions of cert-manager: %q, %v; want one", older, err)
 	}
-	certManager := pinned(t, "e2e/modules/certmanager/go.mod", "github.com/cert-manager/cert-manager ")
-	previous := pinned(t, "e2e/modules/certmanager/"+filepath.Base(older[0]), "github.com/cert-manager/cert-manager ")
-	kubernetes := pinned(t, "e2e/modules/kubernetes/go.mod", "k8s.io/kubernetes ")
-	trustManager := pinned(t, "e2e/modules/trustmanager/go.mod", "github.com/cert-manager/trust-manager ")
+	certManager := pinned(t, "e2e/versions/certmanager/go.mod", "github.com/cert-manager/cert-manager ")
+	previous := pinned(t, "e2e/versions/certmanager/"+filepath.Base(older[0]), "github.com/cert-manager/cert-manager ")
+	kubernetes := pinned(t, "e2e/versions/kubernetes/go.mod", "k8s.io/kubernetes ")
+	trustManager := pinned(t, "e2e/versions/trustmanager/go.mod", "github.com/cert-manager/trust-manager ")
 	goVersion := minor(pinned(t, "go.mod", "\ngo "))
 	Quotes(t, root+"/docs/compatibility.md", "versions: ", map[string]string{"table": fmt.Sprintf(`| | Version | Tested by |
 | --- | --- | --- |

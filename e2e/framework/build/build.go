@@ -1,0 +1,174 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package build
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+)
+
+// Build returns the file of a program that is ready to run, and builds it first when
+// that is needed. The file stays as it is, whatever is built later. Several processes may
+// build the same program at the same time: one does, the others wait for it.
+func Build(ctx context.Context, p Program, report Reporter) (string, error) {
+	path, err := installed(p)
+	if path != "" || err != nil {
+		return path, err
+	}
+	b, err := newBuild(p, report)
+	if err != nil {
+		return "", err
+	}
+	return b.build(ctx)
+}
+
+func (b *build) build(ctx context.Context) (path string, err error) {
+	if b.workingTree {
+		path, err = b.fromWorkingTree(ctx)
+	} else {
+		path, err = b.fromPinnedModule(ctx)
+	}
+	if err != nil {
+		return "", fmt.Errorf("cannot build %s: %w", b.Name, err)
+	}
+	return path, nil
+}
+
+// installed returns the file of a program that need not be built, or nothing.
+func installed(p Program) (string, error) {
+	if assets := os.Getenv("KUBEBUILDER_ASSETS"); assets != "" && p.envtest {
+		path, err := filepath.Abs(filepath.Join(assets, p.Name))
+		if err == nil && !executable(path) {
+			err = fmt.Errorf("KUBEBUILDER_ASSETS is set, but there is no program %s", path)
+		}
+		return path, err
+	}
+	if p.fromPath {
+		// Not being found is no error: it gets built.
+		if path, err := exec.LookPath(p.Name); err == nil {
+			return filepath.Abs(path)
+		}
+	}
+	return "", nil
+}
+
+func executable(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o111 != 0
+}
+
+// build is one call of Build.
+type build struct {
+	Program
+	root   string // of the repository
+	cache  string
+	report Reporter
+	// how often it says that it is still at it
+	heartbeat time.Duration
+}
+
+func newBuild(p Program, report Reporter) (*build, error) {
+	if _, err := exec.LookPath("go"); err != nil {
+		return nil, fmt.Errorf("%s is built from source, which needs Go (https://go.dev/dl): %w", p.Name, err)
+	}
+	root, err := Root()
+	if err != nil {
+		return nil, err
+	}
+	cache, err := cacheFolder(report)
+	if err != nil {
+		return nil, err
+	}
+	return &build{Program: p, root: root, cache: cache, report: report, heartbeat: heartbeat}, nil
+}
+
+// fromPinnedModule builds a program whose sources are all known by their hash, so that a
+// build can be found again without asking `go build`, which would link anew.
+func (b *build) fromPinnedModule(ctx context.Context) (string, error) {
+	version, err := b.version(ctx)
+	if err != nil {
+		return "", err
+	}
+	flags := b.flags(version)
+	goEnv, err := b.goEnv(ctx)
+	if err != nil {
+		return "", err
+	}
+	key, err := moduleKey(b.moduleFolder(), append(flags, goEnv)...)
+	if err != nil {
+		return "", err
+	}
+	target := filepath.Join(entry(b.cache, b.Name, key), b.Name)
+	if executable(target) {
+		markUsed(filepath.Dir(target))
+		return target, nil
+	}
+	unlock, err := b.lock(ctx, filepath.Dir(target))
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if executable(target) { // another process built it meanwhile
+		return target, nil
+	}
+	b.report.Say("building %s %s from source: happens once, about %s on 2 cores", b.Name, version, b.coldBuild)
+	if err := b.compile(ctx, target, flags); err != nil {
+		return "", err
+	}
+	return target, prune(b.cache, b.Name, time.Now())
+}
+
+// fromWorkingTree lets `go build` find out what changed. The result is then filed under
+// its own hash: a test that restarts its program must get the same one again, although
+// the sources were edited and built by somebody else meanwhile.
+func (b *build) fromWorkingTree(ctx context.Context) (string, error) {
+	flags := b.flags("")
+	treeKey := shortHash(fmt.Sprintf("%q", append(flags, b.root)))
+	latest := filepath.Join(entry(b.cache, b.Name, treeKey), b.Name)
+	unlock, err := b.lock(ctx, filepath.Dir(latest))
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	b.report.Say("building %s from this working tree: minutes the first time, seconds after that", b.Name)
+	if err := b.compile(ctx, latest, flags); err != nil {
+		return "", err
+	}
+	key, err := fileKey(latest)
+	if err != nil {
+		return "", err
+	}
+	target := filepath.Join(entry(b.cache, b.Name, key), b.Name)
+	if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {
+		return "", err
+	}
+	// A link, not a copy: `go build` replaces its output and never writes into it.
+	if err := os.Link(latest, target); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", err
+	}
+	markUsed(filepath.Dir(latest))
+	markUsed(filepath.Dir(target))
+	return target, prune(b.cache, b.Name, time.Now())
+}
+
+func (b *build) lock(ctx context.Context, entry string) (unlock func(), err error) {
+	return lock(ctx, entry, func() {
+		b.report.Say("another process is building %s: waiting for it", b.Name)
+	})
+}
+
+func (b *build) moduleFolder() string { return filepath.Join(b.root, b.folder) }
+
+func shortHash(s string) string {
+	sum := sha256.New()
+	sum.Write([]byte(s))
+	return shorten(sum)
+}

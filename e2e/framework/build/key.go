@@ -1,0 +1,62 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package build
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// moduleKey identifies what a pinned module builds: its files (go.mod and go.sum pin the
+// rest of the sources), and whatever else the caller says the result depends on.
+func moduleKey(folder string, also ...string) (string, error) {
+	sum := sha256.New()
+	for _, s := range also {
+		fmt.Fprintf(sum, "%q\n", s)
+	}
+	// WalkDir goes in lexical order: the same files give the same key.
+	err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		name, err := filepath.Rel(folder, path)
+		if err != nil {
+			return err
+		}
+		return hashFile(sum, name, path)
+	})
+	return shorten(sum), err
+}
+
+// fileKey identifies a file by its content.
+func fileKey(path string) (string, error) {
+	sum := sha256.New()
+	err := hashFile(sum, "", path)
+	return shorten(sum), err
+}
+
+func hashFile(sum hash.Hash, name, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	// The length keeps a file's end from passing for the next one's beginning.
+	fmt.Fprintf(sum, "%q %d\n", name, info.Size())
+	_, err = io.Copy(sum, f)
+	return err
+}
+
+func shorten(sum hash.Hash) string { return hex.EncodeToString(sum.Sum(nil))[:16] }

@@ -1,0 +1,151 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package build
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// Program is something that can be built.
+type Program struct {
+	// Name is the name of the program's file.
+	Name string
+	// directory of its module, below the repository's root
+	folder string
+	// Go package to build, as seen from the module
+	pkg string
+	// module whose version is the program's, and the linker variables it is stamped
+	// into: what the project's own release build does with -X
+	versionModule string
+	versionVars   []string
+	// another file than go.mod, and the build tags that go with it
+	modfile, tags string
+	// how long a first build takes on 2 cores, without the downloads
+	coldBuild string
+	// made from files outside its module's directory and the module cache
+	workingTree bool
+	// built with the race detector
+	race bool
+	// part of what setup-envtest provides
+	envtest bool
+	// an installed program of this name will do
+	fromPath bool
+}
+
+const kubernetesFolder = "e2e/versions/kubernetes"
+
+const (
+	// certManagerEnv names a minor version of cert-manager, such as v1.20. Each but the newest
+	// has a file of that name with the suffix .mod in e2e/versions/certmanager.
+	certManagerEnv    = "CERT_MANAGER"
+	certManagerModule = "github.com/cert-manager/cert-manager"
+)
+
+var kubernetesVersionVars = []string{
+	"k8s.io/component-base/version.gitVersion",
+	"k8s.io/client-go/pkg/version.gitVersion",
+}
+
+// Etcd is the store of the control plane.
+func Etcd() Program {
+	return Program{
+		Name: "etcd", folder: kubernetesFolder, pkg: "go.etcd.io/etcd/server/v3",
+		versionModule: "go.etcd.io/etcd/server/v3",
+		coldBuild:     "a minute", envtest: true,
+	}
+}
+
+// KubeAPIServer is the Kubernetes API server.
+func KubeAPIServer() Program {
+	return kubernetes("kube-apiserver", "4 minutes", Program{envtest: true})
+}
+
+// KubeControllerManager runs the controllers of Kubernetes itself.
+func KubeControllerManager() Program {
+	return kubernetes("kube-controller-manager", "a minute", Program{})
+}
+
+// Kubectl is taken from the PATH when it is there.
+func Kubectl() Program {
+	return kubernetes("kubectl", "half a minute", Program{envtest: true, fromPath: true})
+}
+
+func kubernetes(name, coldBuild string, p Program) Program {
+	p.Name, p.coldBuild = name, coldBuild
+	p.folder, p.pkg = kubernetesFolder, "k8s.io/kubernetes/cmd/"+name
+	p.versionModule, p.versionVars = "k8s.io/kubernetes", kubernetesVersionVars
+	return p
+}
+
+// CertManager is cert-manager's real core, its controllers and its webhook, as one program:
+// of the newest minor version that is supported, or of the one that CERT_MANAGER names.
+func CertManager() Program {
+	p := Program{
+		Name: "cert-manager", folder: "e2e/versions/certmanager", pkg: ".",
+		versionModule: certManagerModule,
+		versionVars:   []string{certManagerModule + "/pkg/util.AppVersion"},
+		coldBuild:     "a minute",
+	}
+	if minor := os.Getenv(certManagerEnv); minor != "" && minor != CertManagerMinors()[0] {
+		p.modfile, p.tags = minor+".mod", "certmanager_"+strings.ReplaceAll(minor, ".", "_")
+		p.coldBuild = "2 minutes" // little of what it is made from is in the other programs too
+	}
+	return p
+}
+
+// CertManagerMinors returns the minor versions of cert-manager that are pinned, the newest first.
+func CertManagerMinors() []string {
+	minors := []string{""}
+	root, err := Root()
+	if err != nil {
+		return minors
+	}
+	directory := filepath.Join(root, "e2e", "versions", "certmanager")
+	if content, err := os.ReadFile(filepath.Join(directory, "go.mod")); err == nil {
+		if found := regexp.MustCompile(certManagerModule + ` (v\d+\.\d+)`).FindSubmatch(content); found != nil {
+			minors[0] = string(found[1])
+		}
+	}
+	older, _ := filepath.Glob(filepath.Join(directory, "v*.mod")) // the pattern is valid
+	for _, file := range older {
+		minors = append(minors, strings.TrimSuffix(filepath.Base(file), ".mod"))
+	}
+	return minors
+}
+
+// ModfileFlags are for go commands in the program's module, where it has more than one go.mod.
+func (p Program) ModfileFlags() []string {
+	if p.modfile == "" {
+		return nil
+	}
+	return []string{"-modfile=" + p.modfile}
+}
+
+// TrustManager is trust-manager, its controllers and its webhook.
+func TrustManager() Program {
+	return Program{
+		Name: "trust-manager", folder: "e2e/versions/trustmanager", pkg: ".",
+		versionModule: "github.com/cert-manager/trust-manager",
+		coldBuild:     "3 minutes",
+	}
+}
+
+// Issuer is this project's own program, stamped with the version that git knows.
+func Issuer() Program {
+	return Program{
+		Name: "selfsigned-issuer", folder: ".", pkg: "./cmd/selfsigned-issuer",
+		workingTree: true,
+	}
+}
+
+// IssuerRace is this project's own program with the race detector, which needs a C
+// compiler.
+func IssuerRace() Program {
+	p := Issuer()
+	p.race = true
+	return p
+}

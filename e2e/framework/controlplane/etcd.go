@@ -1,0 +1,79 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controlplane
+
+import (
+	"context"
+	"net"
+	"net/http"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/process"
+)
+
+// etcdURL is a socket in the cluster's directory: only its owner gets at the data, and there
+// is no port to collide on. It is relative because a socket's path may have no more than
+// about a hundred characters; etcd and kube-apiserver have the directory as working directory.
+const etcdURL = "unix://" + etcdSocket
+
+func (c *ControlPlane) startEtcd(ctx context.Context) error {
+	const peerURL = "unix://" + etcdPeerSocket
+	args := []string{
+		"--name=default",
+		"--data-dir=" + etcdData,
+		"--listen-client-urls=" + etcdURL,
+		"--advertise-client-urls=" + etcdURL,
+		"--listen-peer-urls=" + peerURL,
+		"--initial-advertise-peer-urls=" + peerURL,
+		"--initial-cluster=default=" + peerURL,
+		// A crash of a process loses nothing without fsync, only one of the machine does.
+		"--unsafe-no-fsync",
+	}
+	etcd, err := c.start("etcd", c.programs.etcd, append(args, c.opts.EtcdArgs...)...)
+	if err != nil {
+		return err
+	}
+	c.setEtcd(etcd)
+	return await(ctx, etcd, c.etcdHealthy)
+}
+
+func (c *ControlPlane) etcdHealthy(ctx context.Context) error {
+	client := c.EtcdClient()
+	defer client.CloseIdleConnections()
+	_, err := get(ctx, client, "http://etcd/readyz")
+	return err
+}
+
+// EtcdClient returns an HTTP client that connects to etcd whatever host a URL names.
+func (c *ControlPlane) EtcdClient() *http.Client {
+	return &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", c.path(etcdSocket))
+		},
+	}}
+}
+
+// Etcd returns the running, or last run, etcd.
+func (c *ControlPlane) Etcd() *process.Process {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.etcd
+}
+
+func (c *ControlPlane) setEtcd(p *process.Process) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.etcd = p
+}
+
+// RestartEtcd kills etcd, unless it has ended already, and starts it on the same data. It
+// returns when the API server is ready again.
+func (c *ControlPlane) RestartEtcd(ctx context.Context) error {
+	if err := c.Etcd().Kill(); err != nil {
+		return err
+	}
+	if err := c.startEtcd(ctx); err != nil {
+		return err
+	}
+	return await(ctx, c.APIServer(), c.apiServerReady)
+}

@@ -1,0 +1,128 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package issuer
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/controlplane"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/process"
+)
+
+// Replica is a running plugin process, one replica of the Deployment.
+type Replica struct {
+	*process.Process
+	// HealthURL and MetricsURL are the addresses of its endpoints, without a path.
+	HealthURL, MetricsURL string
+}
+
+// ReadyPath is where the readiness probe of the Deployment asks.
+const ReadyPath = "/readyz/controllers"
+
+// poll is how often an endpoint is asked while a state is awaited. The benchmark measures starts
+// with it.
+const poll = 10 * time.Millisecond
+
+// Start runs binary as a replica called name. Arguments are added to the Deployment's own
+// and win over them.
+func (i *Installation) Start(ctx context.Context, binary, name string, args ...string) (*Replica, error) {
+	kubeconfig, err := i.kubeconfig(ctx)
+	if err != nil {
+		return nil, err
+	}
+	health, err := controlplane.FreePort()
+	if err != nil {
+		return nil, err
+	}
+	metrics, err := controlplane.FreePort()
+	if err != nil {
+		return nil, err
+	}
+	p := &Replica{
+		HealthURL:  fmt.Sprintf("http://127.0.0.1:%d", health),
+		MetricsURL: fmt.Sprintf("http://127.0.0.1:%d", metrics),
+	}
+	arguments := append(i.arguments(),
+		"--kubeconfig="+kubeconfig,
+		fmt.Sprintf("--health-probe-bind-address=127.0.0.1:%d", health),
+		fmt.Sprintf("--metrics-bind-address=127.0.0.1:%d", metrics))
+	environment, err := i.environment()
+	if err != nil {
+		return nil, err
+	}
+	p.Process, err = process.Start(process.Options{
+		Name:    name,
+		Env:     environment,
+		Path:    binary,
+		Args:    append(arguments, args...),
+		LogFile: filepath.Join(i.cluster.LogDir(), name+".log"),
+	})
+	return p, err
+}
+
+// kubeconfig returns the path of one for the ServiceAccount of the Deployment.
+func (i *Installation) kubeconfig(ctx context.Context) (string, error) {
+	if i.Kubeconfig != "" {
+		return i.Kubeconfig, nil
+	}
+	path, err := i.cluster.ServiceAccountKubeconfig(ctx, i.Deployment.Namespace, i.Deployment.Spec.Template.Spec.ServiceAccountName)
+	if err != nil || i.Proxy == nil {
+		return path, err
+	}
+	return i.Proxy.Kubeconfig(path)
+}
+
+// arguments returns the container's arguments as the kubelet would expand them.
+func (i *Installation) arguments() []string {
+	expand := strings.NewReplacer("$(POD_NAMESPACE)", i.Deployment.Namespace)
+	var arguments []string
+	for _, argument := range i.Deployment.Spec.Template.Spec.Containers[0].Args {
+		arguments = append(arguments, expand.Replace(argument))
+	}
+	return arguments
+}
+
+// AwaitReady returns when the readiness probe succeeds, or with an error when the process
+// or ctx ends before.
+func (p *Replica) AwaitReady(ctx context.Context) error {
+	var last string
+	err := wait.PollUntilContextCancel(ctx, poll, true, func(ctx context.Context) (bool, error) {
+		if err := p.Err(); err != nil {
+			return false, err
+		}
+		status, body := Get(ctx, p.HealthURL+ReadyPath)
+		last = body
+		return status == http.StatusOK, nil
+	})
+	if err != nil {
+		return fmt.Errorf("%s did not become ready: %w\n%s\n%s", p.Name(), err, last, p.Tail(20))
+	}
+	return nil
+}
+
+// Get returns the status and body of a URL; status 0 and the error where there is no answer.
+func Get(ctx context.Context, url string) (int, string) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return 0, err.Error()
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return 0, err.Error()
+	}
+	return response.StatusCode, string(body)
+}

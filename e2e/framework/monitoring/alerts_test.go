@@ -1,0 +1,99 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package monitoring
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/build"
+)
+
+const unitTests = "testdata/alerts.yaml"
+
+// TestAlerts runs promtool's unit tests of the alerts as the overlay renders them.
+func TestAlerts(t *testing.T) {
+	promtool, err := exec.LookPath("promtool")
+	if err != nil {
+		t.Skipf("the alerts cannot be tested without promtool, which Debian has in its package prometheus: %v", err)
+	}
+	dir := t.TempDir()
+	if err := writeRules(dir); err != nil {
+		t.Fatal(err)
+	}
+	tests, err := os.ReadFile(unitTests)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "alerts.yaml")
+	if err := os.WriteFile(path, tests, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"check", "rules", filepath.Join(dir, "rules.yaml")}, {"test", "rules", path}} {
+		if output, err := exec.CommandContext(t.Context(), promtool, args...).CombinedOutput(); err != nil {
+			t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, output)
+		}
+	}
+}
+
+// TestEveryAlertIsTested: one case in which it fires, and one in which it does not.
+func TestEveryAlertIsTested(t *testing.T) {
+	tests, err := os.ReadFile(unitTests)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, alert := range mustAlerts(t) {
+		fires := regexp.MustCompile(`alertname: ` + alert.Alert + `\n\s+eval_time: \d+m\n\s+exp_alerts:\n`)
+		if !fires.Match(tests) {
+			t.Errorf("%s has no case in which %s fires", unitTests, alert.Alert)
+		}
+		silent := regexp.MustCompile(`alertname: ` + alert.Alert + `, eval_time: \d+m, exp_alerts: \[\]`)
+		if !silent.Match(tests) {
+			t.Errorf("%s has no case in which %s is silent", unitTests, alert.Alert)
+		}
+	}
+}
+
+// TestRunbook: each alert leads to an entry of its own, and each entry is an alert's.
+func TestRunbook(t *testing.T) {
+	root, err := build.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile(filepath.Join(root, "docs/monitoring.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got, want []string
+	for _, heading := range regexp.MustCompile(`(?m)^### (Selfsigned\w+)$`).FindAllSubmatch(page, -1) {
+		got = append(got, string(heading[1]))
+	}
+	for _, alert := range mustAlerts(t) {
+		want = append(want, alert.Alert)
+		_, anchor, _ := strings.Cut(alert.Annotations["runbook_url"], "/docs/monitoring.md#")
+		if anchor != strings.ToLower(alert.Alert) {
+			t.Errorf("%s has the runbook %s", alert.Alert, alert.Annotations["runbook_url"])
+		}
+		if alert.Annotations["summary"] == "" || alert.Annotations["description"] == "" {
+			t.Errorf("%s says nothing", alert.Alert)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("docs/monitoring.md has entries for\n %q\nwant\n %q", got, want)
+	}
+}
+
+func mustAlerts(t *testing.T) []Alert {
+	t.Helper()
+	alerts, err := Alerts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return alerts
+}

@@ -1,0 +1,94 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package page
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func readText(t *testing.T, text string) (*Page, error) {
+	t.Helper()
+	root := t.TempDir()
+	if err := os.WriteFile(filepath.Join(root, "page.md"), []byte(strings.ReplaceAll(text, "'''", "```")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return Read(root, "page.md")
+}
+
+func TestBlocksThatAreRefused(t *testing.T) {
+	for text, want := range map[string]string{
+		"# A\n\n    echo indented\n":                         "page.md:3: an indented block does not say what it is: fence it",
+		"'''\necho\n'''\n":                                   `page.md:2: a block opened by "" is none of those that package page knows`,
+		"'''bash\necho\n'''\n":                               `page.md:2: a block opened by "bash" is none of those that package page knows`,
+		"'''sh not-run=\"\"\necho\n'''\n":                    `page.md:2: a block opened by "sh not-run=\"\"" is none of those that package page knows`,
+		"'''text\nwords\n'''\n":                              `page.md:2: "text": it is either "output" or has a not-run reason`,
+		"'''sh\ntrue\n'''\n\n- a list\n\n  '''sh x\n  '''\n": `page.md:0: a block opened by "sh x" is none of those that package page knows`,
+	} {
+		if _, err := readText(t, text); err == nil || err.Error() != want {
+			t.Errorf("%q\n got %v\nwant %s", text, err, want)
+		}
+	}
+}
+
+// A page is one program: variables last, files are saved, and what is printed is compared.
+func TestPageIsFollowed(t *testing.T) {
+	const text = `
+'''sh
+name=world
+'''
+'''yaml file="folder/file.yaml"
+key: value
+'''
+'''sh not-run="it would fail"
+false
+'''
+'''sh
+echo "hello   $name at $RANDOM"; cat folder/file.yaml
+'''
+'''text output
+hello world at …
+key: value
+'''
+`
+	page, outputs, err := follows(t, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if difference := page.Compare(outputs); difference != "" {
+		t.Error(difference)
+	}
+	page, outputs, err = follows(t, strings.ReplaceAll(text, "hello world", "good bye"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if difference := page.Compare(outputs); !strings.HasPrefix(difference, "page.md:12 does not print what follows it, but:\nhello   world at ") {
+		t.Errorf("another output is taken for the same: %q", difference)
+	}
+}
+
+func TestPageStopsAtTheFirstFailure(t *testing.T) {
+	page, outputs, err := follows(t, "'''sh\necho before\nfalse | true\n'''\n\n'''sh\necho after\n'''\n")
+	if err == nil {
+		t.Fatal("a failed command went unnoticed")
+	}
+	if got, want := page.StoppedAt(outputs), "in the block at page.md:2, which printed:\nbefore\n"; got != want {
+		t.Errorf("\n got %q\nwant %q", got, want)
+	}
+}
+
+func follows(t *testing.T, text string) (page *Page, outputs string, err error) {
+	t.Helper()
+	page, err = readText(t, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	outputs = t.TempDir()
+	bash := exec.CommandContext(t.Context(), "bash", "-c", page.Script(outputs))
+	bash.Dir = t.TempDir()
+	return page, outputs, bash.Run()
+}

@@ -1,0 +1,177 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package trustmanager installs the real trust-manager into a test cluster and runs it there:
+// the program of e2e/versions/trustmanager, with the kinds, rights, webhook and arguments of
+// trust-manager's Helm chart.
+package trustmanager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/build"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/chart"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/controlplane"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/manifest"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/process"
+)
+
+const (
+	name = "trust-manager"
+	// namespace is where it runs and where its sources are, as its documentation does it.
+	namespace = "cert-manager"
+	host      = "127.0.0.1"
+
+	// startTimeout bounds how long it may take to get ready, once it is built.
+	startTimeout = 2 * time.Minute
+	pollEvery    = 50 * time.Millisecond
+	stopGrace    = 10 * time.Second
+)
+
+// TrustManager is a running trust-manager.
+type TrustManager struct {
+	process *process.Process
+	cluster *controlplane.ControlPlane
+	objects []*unstructured.Unstructured // of the chart
+
+	webhookPort, healthPort int
+}
+
+// Install installs and starts it, and returns when it is ready. The caller stops it.
+func Install(ctx context.Context, c *controlplane.ControlPlane, report build.Reporter) (*TrustManager, error) {
+	binary, err := build.Build(ctx, build.TrustManager(), report)
+	if err != nil {
+		return nil, err
+	}
+	m := &TrustManager{cluster: c}
+	for _, step := range []func(context.Context) error{m.choosePorts, m.render, m.apply} {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if err := m.start(ctx, binary); err != nil {
+		return nil, err
+	}
+	if err := m.awaitReady(ctx); err != nil {
+		return nil, errors.Join(err, m.Stop())
+	}
+	return m, nil
+}
+
+func (m *TrustManager) choosePorts(context.Context) (err error) {
+	if m.webhookPort, err = controlplane.FreePort(); err != nil {
+		return err
+	}
+	m.healthPort, err = controlplane.FreePort()
+	return err
+}
+
+func (m *TrustManager) render(ctx context.Context) error {
+	module, err := build.FindModule(ctx, "trustmanager", "github.com/cert-manager/trust-manager")
+	if err != nil {
+		return err
+	}
+	m.objects, err = chart.Release{Name: name, Namespace: namespace, Values: map[string]any{
+		// The publicly trusted CAs come from an image.
+		"defaultPackage": map[string]any{"enabled": false},
+		"app": map[string]any{
+			"readinessProbe": map[string]any{"port": m.healthPort},
+			"webhook":        map[string]any{"host": host, "port": m.webhookPort},
+		},
+	}}.Render(module)
+	return err
+}
+
+func (m *TrustManager) folder() string { return filepath.Join(m.cluster.Dir(), name) }
+
+// apply applies what of the chart's objects a program needs that is no Pod.
+func (m *TrustManager) apply(ctx context.Context) error {
+	config := m.cluster.AdminConfig()
+	if err := manifest.ApplyCRDs(ctx, config, chart.OfKind(m.objects, "CustomResourceDefinition")...); err != nil {
+		return err
+	}
+	if err := manifest.Apply(ctx, config, chart.RBAC(namespace, m.objects)...); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(m.folder(), 0o700); err != nil {
+		return err
+	}
+	address := net.JoinHostPort(host, strconv.Itoa(m.webhookPort))
+	serving := chart.ServingFiles{Cert: filepath.Join(m.folder(), "tls.crt"), Key: filepath.Join(m.folder(), "tls.key")}
+	caBundle, err := serving.Write(address)
+	if err != nil {
+		return err
+	}
+	configurations := chart.OfKind(m.objects, "ValidatingWebhookConfiguration")
+	for _, configuration := range configurations {
+		if err := errors.Join(chart.Redirect(configuration, address), chart.SetCABundle(configuration, caBundle)); err != nil {
+			return err
+		}
+	}
+	return manifest.Apply(ctx, config, configurations...)
+}
+
+// start runs the program with the arguments of the chart's Deployment.
+func (m *TrustManager) start(ctx context.Context, binary string) error {
+	args, err := m.arguments()
+	if err != nil {
+		return err
+	}
+	kubeconfig, err := m.cluster.ServiceAccountKubeconfig(ctx, namespace, name)
+	if err != nil {
+		return err
+	}
+	m.process, err = process.Start(process.Options{
+		Name: name, Path: binary,
+		Args:    append(args, "--kubeconfig="+kubeconfig, "--webhook-certificate-dir="+m.folder()),
+		LogFile: filepath.Join(m.cluster.LogDir(), name+".log"),
+	})
+	return err
+}
+
+func (m *TrustManager) arguments() ([]string, error) {
+	for _, deployment := range chart.OfKind(m.objects, "Deployment") {
+		containers, _, err := unstructured.NestedSlice(deployment.Object, "spec", "template", "spec", "containers")
+		if err != nil {
+			return nil, err
+		}
+		for _, container := range containers {
+			if fields, ok := container.(map[string]any); ok {
+				args, _, err := unstructured.NestedStringSlice(fields, "args")
+				return args, err
+			}
+		}
+	}
+	return nil, errors.New("the chart has no Deployment with a container")
+}
+
+func (m *TrustManager) awaitReady(ctx context.Context) error {
+	last := ""
+	err := wait.PollUntilContextTimeout(ctx, pollEvery, startTimeout, true, func(ctx context.Context) (bool, error) {
+		if err := m.process.Err(); err != nil {
+			return false, err
+		}
+		var status int
+		status, last = issuer.Get(ctx, fmt.Sprintf("http://%s/readyz", net.JoinHostPort(host, strconv.Itoa(m.healthPort))))
+		return status == http.StatusOK, nil
+	})
+	if err != nil {
+		return fmt.Errorf("%s is not ready: %w: %s\n%s", name, err, last, m.process.Tail(20))
+	}
+	return nil
+}
+
+// Stop ends the process and leaves the installed objects in the cluster.
+func (m *TrustManager) Stop() error { return m.process.Stop(stopGrace) }

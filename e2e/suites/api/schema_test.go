@@ -1,0 +1,214 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"strings"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+)
+
+// kinds are both issuer kinds, with the namespace of their objects.
+var kinds = map[string]string{"SelfSignedIssuer": "default", "ClusterSelfSignedIssuer": ""}
+
+// fullSpec is a valid spec that sets every field. Each case replaces one.
+var fullSpec = map[string]any{
+	"crlDistributionPoints": []any{"http://crl.example.com/root.crl", "ldap:///CN=root?certificateRevocationList"},
+	"emptySubject":          "Fill",
+	"signatureAlgorithm":    "SHA256WithRSAPSS",
+	"maxPathLength":         int64(0),
+	"backdate":              "5m",
+	"subjectKeyIdentifier":  "SHA1",
+}
+
+func TestAccepted(t *testing.T) {
+	for _, test := range []struct {
+		field string
+		value any
+	}{
+		{"crlDistributionPoints", []any{}},
+		{"crlDistributionPoints", []any{"https://crl.example.com:8443/a%20b.crl?x=y#z"}},
+		{"crlDistributionPoints", []any{"http://[2001:db8::1]/root.crl", "http://192.0.2.1", "ldaps://ldap.example.com/CN=a", "ldap:///CN=a"}},
+		{"crlDistributionPoints", []any{"http://xn--zrich-kva.example/root.crl"}},
+		{"crlDistributionPoints", distributionPoints(16)},
+		{"crlDistributionPoints", []any{"http://a/" + strings.Repeat("x", 2048-len("http://a/"))}},
+		{"emptySubject", "Warn"}, {"emptySubject", "Reject"}, {"emptySubject", "Fill"},
+		{"signatureAlgorithm", "FromKey"}, {"signatureAlgorithm", "FromRequest"},
+		{"signatureAlgorithm", "SHA256WithRSA"}, {"signatureAlgorithm", "SHA384WithRSA"}, {"signatureAlgorithm", "SHA512WithRSA"},
+		{"signatureAlgorithm", "SHA256WithRSAPSS"}, {"signatureAlgorithm", "SHA384WithRSAPSS"}, {"signatureAlgorithm", "SHA512WithRSAPSS"},
+		{"signatureAlgorithm", "ECDSAWithSHA256"}, {"signatureAlgorithm", "ECDSAWithSHA384"}, {"signatureAlgorithm", "ECDSAWithSHA512"},
+		{"signatureAlgorithm", "PureEd25519"},
+		{"maxPathLength", int64(0)}, {"maxPathLength", int64(1)}, {"maxPathLength", int64(1<<31 - 1)},
+		{"backdate", "0s"}, {"backdate", "24h"}, {"backdate", "1h30m"}, {"backdate", "23h59m60s"}, {"backdate", "86400s"},
+		{"subjectKeyIdentifier", "SHA256"}, {"subjectKeyIdentifier", "SHA1"},
+	} {
+		t.Run(fmt.Sprintf("%s %.60v", test.field, test.value), func(t *testing.T) {
+			spec := with(test.field, test.value)
+			for kind := range kinds {
+				if err := dryRun(t, kind, spec); err != nil {
+					t.Errorf("%s: %v", kind, err)
+				}
+			}
+			if errs := decode(t, spec).Validate(); len(errs) != 0 {
+				t.Errorf("the API server accepts it, Validate does not: %v", errs)
+			}
+		})
+	}
+}
+
+func TestRefused(t *testing.T) {
+	const (
+		scheme     = "write an absolute URI that starts with http://, https://, ldap:// or ldaps://"
+		ascii      = "use ASCII without spaces; percent-encode other characters"
+		wellFormed = "write a well-formed URI, with a host name after http:// or https://"
+		backdate   = "write 0s to 24h as whole hours (h), minutes (m) and seconds (s)"
+	)
+	for _, test := range []struct {
+		field string
+		value any
+		want  string
+	}{
+		{"crlDistributionPoints", []any{""}, scheme},
+		{"crlDistributionPoints", []any{"crl.example.com/root.crl"}, scheme},
+		{"crlDistributionPoints", []any{"/root.crl"}, scheme},
+		{"crlDistributionPoints", []any{"ftp://crl.example.com/root.crl"}, scheme},
+		{"crlDistributionPoints", []any{"HTTP://crl.example.com/root.crl"}, scheme},
+		{"crlDistributionPoints", []any{"http:crl.example.com"}, scheme},
+		{"crlDistributionPoints", []any{"http://a", "file:///root.crl"}, "crlDistributionPoints[1]"},
+		{"crlDistributionPoints", []any{"http://crl.example.com/root crl"}, ascii},
+		{"crlDistributionPoints", []any{"http://crl.example.com/\troot.crl"}, ascii},
+		{"crlDistributionPoints", []any{"http://zürich.example/root.crl"}, ascii},
+		{"crlDistributionPoints", []any{"http:///root.crl"}, wellFormed},
+		{"crlDistributionPoints", []any{"https://:443/root.crl"}, wellFormed},
+		{"crlDistributionPoints", []any{"http://crl.example.com/%zz"}, wellFormed},
+		{"crlDistributionPoints", []any{"http://[::1/root.crl"}, wellFormed},
+		{"crlDistributionPoints", []any{"http://a/" + strings.Repeat("x", 2048)}, "may not be more than 2048 bytes"},
+		{"crlDistributionPoints", distributionPoints(17), "must have at most 16 items"},
+		{"crlDistributionPoints", []any{"http://a", "http://b", "http://a"}, "name each URI once; remove the duplicate"},
+		{"emptySubject", "Ignore", `supported values: "Warn", "Reject", "Fill"`},
+		{"emptySubject", "warn", `supported values: "Warn", "Reject", "Fill"`},
+		{"signatureAlgorithm", "SHA1WithRSA", `supported values: "FromKey", "FromRequest", "SHA256WithRSA"`},
+		{"maxPathLength", int64(-1), "should be greater than or equal to 0"},
+		{"maxPathLength", int64(1 << 31), "spec.maxPathLength"},
+		{"backdate", "", backdate},
+		{"backdate", "5", backdate},
+		{"backdate", "-5m", backdate},
+		{"backdate", "1.5h", backdate},
+		{"backdate", "24h1s", backdate},
+		{"backdate", "99999h", backdate},
+		{"backdate", "1d", backdate},
+		{"backdate", "999999h", backdate},
+		{"backdate", "one hour before now", "may not be more than 18 bytes"},
+		{"subjectKeyIdentifier", "MD5", `supported values: "SHA256", "SHA1"`},
+		{"crlDistributionPoint", []any{}, "unknown field"},
+	} {
+		t.Run(fmt.Sprintf("%s %.60v", test.field, test.value), func(t *testing.T) {
+			spec := with(test.field, test.value)
+			for kind := range kinds {
+				err := dryRun(t, kind, spec)
+				if err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), test.field) {
+					t.Errorf("%s: got error %v, want it to name %s and contain %q", kind, err, test.field, test.want)
+				}
+			}
+			checkValidateRefuses(t, spec, test.field)
+		})
+	}
+}
+
+// onlyInSchema is what the issuer cannot tell from a valid spec once it has
+// decoded it, and why.
+var onlyInSchema = map[string]string{
+	"crlDistributionPoint: []": "unknown fields are dropped",
+	"backdate: 1.5h":           "it is a duration in the allowed range",
+}
+
+// checkValidateRefuses holds Validate against the schema, as far as an object
+// gets there: what cannot be decoded, no version of the schema has let pass.
+func checkValidateRefuses(t *testing.T, spec map[string]any, field string) {
+	t.Helper()
+	data, err := json.Marshal(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var typed selfsigned.SelfSignedIssuerSpec
+	if err := json.Unmarshal(data, &typed); err != nil {
+		return
+	}
+	if _, listed := onlyInSchema[fmt.Sprintf("%s: %v", field, spec[field])]; listed {
+		return
+	}
+	if errs := typed.Validate(); !strings.Contains(fmt.Sprint(errs), "spec."+field) {
+		t.Errorf("the API server refuses it, Validate says: %v", errs)
+	}
+}
+
+// TestNothingIsRequired: the shortest issuer is the in-tree one's, and no default
+// is written into it.
+func TestNothingIsRequired(t *testing.T) {
+	for kind := range kinds {
+		for _, spec := range []map[string]any{nil, {}} {
+			object := issuer(kind, spec)
+			if err := admin.Create(t.Context(), object, client.DryRunAll); err != nil {
+				t.Errorf("%s with spec %v: %v", kind, spec, err)
+			}
+			if got, _, _ := unstructured.NestedMap(object.Object, "spec"); len(got) != 0 {
+				t.Errorf("%s: got spec %v, want nothing in it", kind, got)
+			}
+		}
+	}
+}
+
+func with(field string, value any) map[string]any {
+	spec := maps.Clone(fullSpec)
+	spec[field] = value
+	return spec
+}
+
+func distributionPoints(count int) []any {
+	var uris []any
+	for i := range count {
+		// As long as they may be, so that the rules are as costly as they can be.
+		uri := fmt.Sprintf("http://crl.example.com/%02d/", i)
+		uris = append(uris, uri+strings.Repeat("x", 2048-len(uri)))
+	}
+	return uris
+}
+
+func issuer(kind string, spec map[string]any) *unstructured.Unstructured {
+	object := &unstructured.Unstructured{}
+	object.SetGroupVersionKind(selfsigned.GroupVersion.WithKind(kind))
+	object.SetNamespace(kinds[kind])
+	object.SetName("issuer")
+	if spec != nil {
+		object.Object["spec"] = spec
+	}
+	return object
+}
+
+func dryRun(t *testing.T, kind string, spec map[string]any) error {
+	t.Helper()
+	strict := client.WithFieldValidation(admin, metav1.FieldValidationStrict)
+	return strict.Create(t.Context(), issuer(kind, spec), client.DryRunAll)
+}
+
+func decode(t *testing.T, spec map[string]any) *selfsigned.SelfSignedIssuerSpec {
+	t.Helper()
+	data, err := json.Marshal(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var typed selfsigned.SelfSignedIssuerSpec
+	if err := json.Unmarshal(data, &typed); err != nil {
+		t.Fatalf("the API server accepts what the issuer cannot read: %v", err)
+	}
+	return &typed
+}

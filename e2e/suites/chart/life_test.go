@@ -1,0 +1,207 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package chart
+
+import (
+	"bytes"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	v2 "helm.sh/helm/v4/pkg/chart/v2"
+	"helm.sh/helm/v4/pkg/chart/v2/loader"
+	appsv1 "k8s.io/api/apps/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/environment"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/helm"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/lifecycle"
+)
+
+// life is a release of the chart in an environment.
+type life struct {
+	*lifecycle.Environment
+	helm    *helm.Client
+	objects []*unstructured.Unstructured
+}
+
+// TestLife goes through the life of a release, from an installation by kustomize to removal.
+func TestLife(t *testing.T) {
+	l := &life{Environment: lifecycle.Start(t, environment.Options{Race: true})}
+	var err error
+	if l.helm, err = helm.NewClient(l.ControlPlane.AdminKubeconfig(), name, namespace); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		name string
+		run  func(*testing.T)
+	}{
+		{"adopt an installation by kustomize", l.adopt},
+		{"uninstall and keep the issuers", l.uninstallAndKeep},
+		{"install the chart before", l.installBefore},
+		{"upgrade", l.upgrade},
+		{"uninstall with the issuers", l.uninstallAll},
+	} {
+		if !t.Run(step.name, step.run) {
+			return
+		}
+	}
+}
+
+func (l *life) adopt(t *testing.T) {
+	installed, err := issuer.Install(t.Context(), l.ControlPlane, issuer.DefaultOverlay)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Run(t, installed)
+	l.Issue(t)
+	l.End(t)
+	before := l.deployment(t)
+	if l.objects, err = l.helm.Install(t.Context(), current(t), nil, false); err == nil || !strings.Contains(err.Error(), "cannot be imported into the current release") {
+		t.Fatalf("without adopting: error %v", err)
+	}
+	if l.objects, err = l.helm.Install(t.Context(), current(t), nil, true); err != nil {
+		t.Fatal(err)
+	}
+	after := l.deployment(t)
+	if after.UID != before.UID || after.Labels["app.kubernetes.io/managed-by"] != "Helm" {
+		t.Errorf("the Deployment was not adopted: %v, then %v", before.ObjectMeta, after.ObjectMeta)
+	}
+	l.sign(t)
+	// Nothing of the installation by kustomize is left outside of the release.
+	released := index(t, l.objects)
+	for id := range index(t, kustomized(t, issuer.DefaultOverlay)) {
+		if released[id] == nil {
+			t.Errorf("%s is not in the release", id)
+		}
+	}
+}
+
+// sign runs the program of the release and has a new certificate signed.
+func (l *life) sign(t *testing.T) {
+	t.Helper()
+	installed, err := issuer.Installed(l.ControlPlane, l.objects)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Run(t, installed)
+	l.Issue(t)
+	l.End(t)
+}
+
+func (l *life) uninstallAndKeep(t *testing.T) {
+	if err := l.helm.Uninstall(); err != nil {
+		t.Fatal(err)
+	}
+	for _, object := range l.objects {
+		err := l.Client.Get(t.Context(), client.ObjectKeyFromObject(object), object.DeepCopy())
+		if object.GetKind() == "CustomResourceDefinition" {
+			if err != nil {
+				t.Errorf("%s should have stayed: %v", object.GetName(), err)
+			}
+		} else if !apierrors.IsNotFound(err) {
+			t.Errorf("%s %s is still there: %v", object.GetKind(), object.GetName(), err)
+		}
+	}
+	l.ExpectIssuer(t)
+}
+
+func (l *life) installBefore(t *testing.T) {
+	chart := before(t)
+	var err error
+	// The CRDs that are still there have fields that kubectl applied.
+	if l.objects, err = l.helm.Install(t.Context(), chart, nil, true); err != nil {
+		t.Fatal(err)
+	}
+	l.ExpectIssuer(t)
+	l.sign(t)
+}
+
+func (l *life) upgrade(t *testing.T) {
+	var err error
+	if l.objects, err = l.helm.Upgrade(t.Context(), current(t), map[string]any{"replicaCount": 2, "crds": map[string]any{"keep": false}}); err != nil {
+		t.Fatal(err)
+	}
+	if got := *l.deployment(t).Spec.Replicas; got != 2 {
+		t.Errorf("%d replicas, want 2", got)
+	}
+	l.ExpectIssuer(t)
+	l.sign(t)
+}
+
+// uninstallAll removes the issuers too, as the release does not keep the CRDs.
+func (l *life) uninstallAll(t *testing.T) {
+	if err := l.helm.Uninstall(); err != nil {
+		t.Fatal(err)
+	}
+	l.Await(t, "the end of the CRDs", func() string {
+		for _, object := range l.objects {
+			if err := l.Client.Get(t.Context(), client.ObjectKeyFromObject(object), object.DeepCopy()); !apierrors.IsNotFound(err) {
+				return fmt.Sprintf("%s %s is still there: %v", object.GetKind(), object.GetName(), err)
+			}
+		}
+		return ""
+	})
+	if err := l.Client.List(t.Context(), &selfsigned.SelfSignedIssuerList{}); !apierrors.IsNotFound(err) {
+		t.Errorf("SelfSignedIssuers are still served: %v", err)
+	}
+}
+
+func (l *life) deployment(t *testing.T) *appsv1.Deployment {
+	t.Helper()
+	found := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+	expect.There(t, l.Client, found)
+	return found
+}
+
+func current(t *testing.T) *v2.Chart {
+	t.Helper()
+	chart, err := loader.LoadDir(filepath.Join(root(t), directory))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return chart
+}
+
+// before returns the chart as it was before its last change.
+func before(t *testing.T) *v2.Chart {
+	t.Helper()
+	commits := strings.Fields(git(t, "log", "--format=%H", "--", directory))
+	if len(commits) == 0 {
+		t.Log("the chart has not been committed: there is no one before")
+		return current(t)
+	}
+	commit := commits[0]
+	if git(t, "status", "--porcelain", "--", directory) == "" && len(commits) > 1 {
+		commit = commits[1]
+	}
+	t.Logf("from the chart of commit %s", commit)
+	archive := git(t, "archive", "--format=tar.gz", "--prefix="+name+"/", commit+":"+directory)
+	chart, err := loader.LoadArchive(strings.NewReader(archive))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return chart
+}
+
+func git(t *testing.T, args ...string) string {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), "git", args...)
+	command.Dir = root(t)
+	var stderr bytes.Buffer
+	command.Stderr = &stderr
+	output, err := command.Output()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", command, err, &stderr)
+	}
+	return string(output)
+}

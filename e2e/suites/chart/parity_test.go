@@ -1,0 +1,161 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package chart compares the Helm chart with the kustomize overlays, and installs it.
+package chart
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/build"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/chart"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
+)
+
+const (
+	name      = "selfsigned-issuer"
+	namespace = "selfsigned-issuer-system"
+	directory = "deploy/charts/selfsigned-issuer"
+)
+
+// overlays are the kustomizations that each values file of the chart stands for.
+var overlays = map[string]string{
+	"default":         issuer.DefaultOverlay,
+	"production":      issuer.ProductionOverlay,
+	"namespaced":      issuer.NamespacedOverlay,
+	"kubernetes-csrs": "deploy/examples/kubernetes-csr",
+	"metrics-tls":     "e2e/suites/testdata/metrics-tls",
+}
+
+// TestParity compares object by object: the chart adds Helm's own labels and nothing else.
+func TestParity(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(root(t), directory, "values", "*.yaml"))
+	if err != nil || len(files) != 4 {
+		t.Fatalf("values files %q, want 4 (%v)", files, err)
+	}
+	for values, overlay := range overlays {
+		t.Run(values, func(t *testing.T) {
+			want, got := index(t, kustomized(t, overlay)), index(t, render(t, valuesOf(t, values)))
+			for _, object := range got {
+				removeHelm(t, object)
+			}
+			if diff := cmp.Diff(slices.Sorted(maps.Keys(want)), slices.Sorted(maps.Keys(got))); diff != "" {
+				t.Fatalf("objects (-overlay +chart):\n%s", diff)
+			}
+			for id := range want {
+				if diff := cmp.Diff(want[id].Object, got[id].Object); diff != "" {
+					t.Errorf("%s (-overlay +chart):\n%s", id, diff)
+				}
+			}
+		})
+	}
+}
+
+// valuesOf returns a values file of the chart, or what a user would write for metrics-tls.
+func valuesOf(t *testing.T, name string) map[string]any {
+	t.Helper()
+	if name == "metrics-tls" {
+		return parse(t, "metrics: {tls: {enabled: true, clients: token}, serviceMonitor: {enabled: true}, prometheusRule: {enabled: true}, dashboard: {enabled: true}}")
+	}
+	return readYAML(t, filepath.Join(directory, "values", name+".yaml"))
+}
+
+func readYAML(t *testing.T, path string) map[string]any {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(root(t), path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := map[string]any{}
+	if err := yaml.Unmarshal(content, &values); err != nil {
+		t.Fatal(err)
+	}
+	return values
+}
+
+// kustomized returns the objects of all steps of an overlay but the namespace, which a release
+// of Helm does not contain either.
+func kustomized(t *testing.T, overlay string) []*unstructured.Unstructured {
+	t.Helper()
+	steps, err := issuer.Steps(overlay)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var objects []*unstructured.Unstructured
+	for _, step := range steps {
+		if step == issuer.NamespaceStep {
+			continue
+		}
+		rendered, err := issuer.Render(step)
+		if err != nil {
+			t.Fatal(err)
+		}
+		objects = append(objects, rendered...)
+	}
+	return objects
+}
+
+// render returns what a release of the chart contains.
+func render(t *testing.T, values map[string]any) []*unstructured.Unstructured {
+	t.Helper()
+	objects, err := tryRender(t, values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return objects
+}
+
+func tryRender(t *testing.T, values map[string]any) ([]*unstructured.Unstructured, error) {
+	t.Helper()
+	return chart.Release{Name: name, Namespace: namespace, Values: values}.Render(build.Module{Dir: root(t)})
+}
+
+func index(t *testing.T, objects []*unstructured.Unstructured) map[string]*unstructured.Unstructured {
+	t.Helper()
+	byID := map[string]*unstructured.Unstructured{}
+	for _, object := range objects {
+		id := object.GetAPIVersion() + " " + object.GetKind() + " " + object.GetNamespace() + "/" + object.GetName()
+		if byID[id] != nil {
+			t.Errorf("%s is rendered twice", id)
+		}
+		byID[id] = object
+	}
+	return byID
+}
+
+// removeHelm removes what only Helm's objects have.
+func removeHelm(t *testing.T, object *unstructured.Unstructured) {
+	t.Helper()
+	labels := object.GetLabels()
+	for _, label := range []string{"helm.sh/chart", "app.kubernetes.io/instance", "app.kubernetes.io/version", "app.kubernetes.io/managed-by"} {
+		if labels[label] == "" {
+			t.Errorf("%s %s has no label %s", object.GetKind(), object.GetName(), label)
+		}
+		delete(labels, label)
+	}
+	object.SetLabels(labels)
+	annotations := object.GetAnnotations()
+	_, kept := annotations["helm.sh/resource-policy"]
+	if kept != (object.GetKind() == "CustomResourceDefinition") {
+		t.Errorf("%s %s is kept: %t", object.GetKind(), object.GetName(), kept)
+	}
+	delete(annotations, "helm.sh/resource-policy")
+	object.SetAnnotations(annotations)
+}
+
+func root(t *testing.T) string {
+	t.Helper()
+	folder, err := build.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return folder
+}

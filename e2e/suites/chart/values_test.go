@@ -1,0 +1,209 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package chart
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"helm.sh/helm/v4/pkg/action"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/release"
+)
+
+// TestLint does what `helm lint --strict` does.
+func TestLint(t *testing.T) {
+	lint := action.NewLint()
+	lint.Strict, lint.Namespace = true, namespace
+	for values := range overlays {
+		result := lint.Run([]string{filepath.Join(root(t), directory)}, valuesOf(t, values))
+		if result.TotalChartsLinted != 1 || action.HasWarningsOrErrors(result) {
+			t.Errorf("%s: %v %v", values, result.Messages, result.Errors)
+		}
+	}
+}
+
+func TestVersion(t *testing.T) {
+	committed, err := release.Committed(root(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	metadata := readYAML(t, directory+"/Chart.yaml")
+	if metadata["version"] != strings.TrimPrefix(committed.Version, "v") || metadata["appVersion"] != committed.Version {
+		t.Errorf("the chart has the versions %v and %v, the overlays %s", metadata["version"], metadata["appVersion"], committed.Version)
+	}
+}
+
+// TestSchema refuses what is no value, wherever it is, and takes what a parent chart sets.
+func TestSchema(t *testing.T) {
+	for _, test := range []struct{ values, want string }{
+		{`{"global": {"anything": {"at": "all"}}, "enabled": true}`, ""},
+		{`{"replicas": 2}`, "'replicas' not allowed"},
+		{`{"image": {"name": "x"}}`, "'name' not allowed"},
+		{`{"app": {"concurency": 1}}`, "'concurency' not allowed"},
+		{`{"metrics": {"tls": {"enable": true}}}`, "'enable' not allowed"},
+		{`{"image": {"digest": "latest"}}`, "does not match pattern"},
+		{`{"app": {"namespaces": ["*"]}}`, "does not match pattern"},
+		{`{"app": {"logLevel": 9}}`, "maximum"},
+		{`{"app": {"keyMismatchGrace": 60}}`, "want string"},
+		{`{"extraArgs": ["kubeconfig"]}`, "does not match pattern"},
+		{`{"metrics": {"tls": {"clients": "none"}}}`, "value must be one of 'certificate', 'token'"},
+		{`{"app": {"namespaces": ["a"]}, "kubernetesCSRs": {"enabled": true}}`, "cannot be signed for app.namespaces"},
+	} {
+		var values map[string]any
+		if err := json.Unmarshal([]byte(test.values), &values); err != nil {
+			t.Fatal(err)
+		}
+		_, err := tryRender(t, values)
+		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+			t.Errorf("%s: error %v, want %q", test.values, err, test.want)
+		}
+	}
+}
+
+// TestSchemaIsComplete: each value is in the schema, and the schema has no other.
+func TestSchemaIsComplete(t *testing.T) {
+	content, err := os.ReadFile(filepath.Join(root(t), directory, "values.schema.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var schema map[string]any
+	if err := json.Unmarshal(content, &schema); err != nil {
+		t.Fatal(err)
+	}
+	got := properties(schema, "")
+	want := append(keys(readYAML(t, directory+"/values.yaml"), schema, ""), "enabled", "global")
+	slices.Sort(got)
+	slices.Sort(want)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("values (-values.yaml +values.schema.json):\n%s", diff)
+	}
+}
+
+// properties returns the paths of all properties that a schema names.
+func properties(schema map[string]any, path string) []string {
+	var paths []string
+	named, _ := schema["properties"].(map[string]any)
+	for key, property := range named {
+		if below := properties(property.(map[string]any), path+key+"."); below != nil {
+			paths = append(paths, below...)
+		} else {
+			paths = append(paths, path+key)
+		}
+	}
+	return paths
+}
+
+// keys returns the paths of all values, as deep as the schema names them.
+func keys(values, schema map[string]any, path string) []string {
+	var paths []string
+	named, _ := schema["properties"].(map[string]any)
+	for key, value := range values {
+		property, _ := named[key].(map[string]any)
+		if below, ok := value.(map[string]any); ok && property["properties"] != nil {
+			paths = append(paths, keys(below, property, path+key+".")...)
+		} else {
+			paths = append(paths, path+key)
+		}
+	}
+	return paths
+}
+
+var flagRow = regexp.MustCompile("(?m)^\\| `--([a-z-]+)` \\| (\\S+) \\| (?:`([^`]*)`|empty) \\|")
+
+// notInApp are the flags that other values set, or that a Deployment has no use for.
+var notInApp = []string{
+	"health-probe-bind-address", "help", "kubeconfig", "kubernetes-csrs", "leader-elect", "leader-election-namespace",
+	"metrics-bind-address", "metrics-cert-dir", "metrics-client-ca-file", "metrics-secure", "namespaces", "version",
+}
+
+// TestFlags sets each flag of the program by its value, whose default is that of the flag.
+func TestFlags(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join(root(t), "docs/flags.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defaults := readYAML(t, directory+"/values.yaml")["app"].(map[string]any)
+	delete(defaults, "namespaces")
+	for _, row := range flagRow.FindAllStringSubmatch(string(page), -1) {
+		flag, kind, value := row[1], row[2], row[3]
+		if slices.Contains(notInApp, flag) {
+			continue
+		}
+		key := camelCase(flag)
+		if got, there := defaults[key]; !there || fmt.Sprint(got) != value {
+			t.Errorf("app.%s is %v by default, but --%s is %q", key, got, flag, value)
+		}
+		delete(defaults, key)
+		set, want := another(t, kind, value)
+		objects := render(t, map[string]any{"app": map[string]any{key: set}})
+		if argument := "--" + flag + "=" + want; !slices.Contains(container(t, objects).Args, argument) {
+			t.Errorf("app.%s: %v renders %q, want %s", key, set, container(t, objects).Args, argument)
+		}
+	}
+	if len(defaults) > 0 {
+		t.Errorf("these values are no flags: %q", slices.Sorted(maps.Keys(defaults)))
+	}
+}
+
+// another returns a value that is not the default, and how a flag has it.
+func another(t *testing.T, kind, value string) (set any, text string) {
+	t.Helper()
+	switch {
+	case kind == "bool":
+		return value != "true", fmt.Sprint(value != "true")
+	case kind == "duration":
+		return "1h30m", "1h30m"
+	case value == "text":
+		return "json", "json"
+	case kind == "string":
+		return "other", "other"
+	case kind == "float32":
+		return 0.5, "0.5"
+	case value == "0":
+		return float64(7), "7"
+	default:
+		return float64(2000000), "2000000" // as YAML is decoded; not 2e+06
+	}
+}
+
+func camelCase(flag string) string {
+	words := strings.Split(flag, "-")
+	for i, word := range words[1:] {
+		words[i+1] = strings.ToUpper(word[:1]) + word[1:]
+	}
+	return strings.Join(words, "")
+}
+
+func container(t *testing.T, objects []*unstructured.Unstructured) corev1.Container {
+	t.Helper()
+	return deployment(t, objects).Spec.Template.Spec.Containers[0]
+}
+
+func deployment(t *testing.T, objects []*unstructured.Unstructured) *appsv1.Deployment {
+	t.Helper()
+	found := &appsv1.Deployment{}
+	for _, object := range objects {
+		if object.GetKind() == "Deployment" {
+			if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, found); err != nil {
+				t.Fatal(err)
+			}
+			return found
+		}
+	}
+	t.Fatal("no Deployment")
+	return nil
+}

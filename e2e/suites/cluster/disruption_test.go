@@ -1,0 +1,74 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build clustertest
+
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+)
+
+// testKilled takes all Pods away at once, without waiting for them to end.
+func (i *installation) testKilled(t *testing.T) {
+	victims := i.pods(t)
+	args := []string{"delete", "pods", "-n", i.deployment.Namespace, "--grace-period=0", "--force"}
+	killed := map[string]bool{}
+	for _, pod := range victims {
+		args = append(args, pod.Name)
+		killed[pod.Name] = true
+	}
+	start := time.Now()
+	run(t, args...)
+	r := newRequests(t, i.namespace)
+	if err := r.create(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.awaitSigned(t)
+	t.Logf("a request was signed %.1f s after all Pods were killed", time.Since(start).Seconds())
+	for _, pod := range i.pods(t) {
+		if killed[pod.Name] {
+			t.Errorf("Pod %s is still there", pod.Name)
+		}
+	}
+	i.testAvailable(t)
+}
+
+// testRollingUpdate replaces all Pods while requests keep coming.
+func (i *installation) testRollingUpdate(t *testing.T) {
+	r := newRequests(t, i.namespace)
+	load, stop := context.WithCancel(t.Context())
+	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- r.createUntil(load) }()
+
+	start := time.Now()
+	deployment := "deployment/" + i.deployment.Name
+	run(t, "rollout", "restart", "-n", i.deployment.Namespace, deployment)
+	run(t, "rollout", "status", "-n", i.deployment.Namespace, deployment, "--timeout="+timeout.String())
+	rolled := time.Since(start)
+
+	// Until the old Pods are gone the new ones need not have taken over.
+	await(t, "Pods", func() string {
+		if n := len(i.pods(t)); n != i.replicas {
+			return fmt.Sprintf("%d are there, want %d", n, i.replicas)
+		}
+		return ""
+	})
+	stop()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	slowest := r.awaitSigned(t)
+	t.Logf("%d requests came during the update of %.1f s; all are signed, the slowest after about %.0f s", r.made, rolled.Seconds(), slowest.Seconds())
+	for _, pod := range i.pods(t) {
+		for _, container := range pod.Status.ContainerStatuses {
+			if container.RestartCount > 0 {
+				t.Errorf("Pod %s was restarted %d times", pod.Name, container.RestartCount)
+			}
+		}
+	}
+}

@@ -1,0 +1,155 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build clustertest
+
+package cluster
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/build"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
+)
+
+// installation is an overlay in the cluster.
+type installation struct {
+	overlay
+	// folder of a kustomization that is the overlay with the image under test
+	folder string
+	// whether testRemoval has come to its end
+	removed    bool
+	deployment appsv1.Deployment
+	// a namespace whose requests it serves
+	namespace string
+}
+
+// install does what the overlay's own comment says, with the image under test. Whatever is
+// left of it when the test ends is removed.
+func install(t *testing.T, o overlay) *installation {
+	t.Helper()
+	path := "deploy/overlays/" + o.name
+	i := &installation{overlay: o, namespace: "clustertest"}
+	objects, err := issuer.Render(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, object := range objects {
+		if object.GetKind() != "Deployment" {
+			continue
+		}
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &i.deployment); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if o.apart {
+		i.namespace = "sandbox" // which the overlay serves
+	}
+	i.folder = withImage(t, path, i.deployment.Spec.Template.Spec.Containers[0].Image)
+	t.Cleanup(func() { i.cleanUp(t) })
+	create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: i.namespace}})
+	for _, step := range i.steps() {
+		run(t, "apply", "--server-side", "-k", step)
+	}
+	return i
+}
+
+// steps returns the kustomizations of the installation, in the order of deploy/README.md.
+func (i *installation) steps() []string {
+	if !i.apart {
+		return []string{issuer.NamespaceStep, i.folder}
+	}
+	return []string{issuer.NamespaceStep, issuer.AdminStep, i.folder, i.served()}
+}
+
+// served is the step for the namespace that is served.
+func (i *installation) served() string {
+	return "deploy/overlays/" + i.name + "/namespaces/" + i.namespace
+}
+
+// withImage writes a kustomization that replaces the overlay's image.
+func withImage(t *testing.T, path, old string) string {
+	t.Helper()
+	root, err := build.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	base, err := filepath.Rel(folder, filepath.Join(root, path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	oldName, _ := nameAndTag(old)
+	name, tag := nameAndTag(image)
+	content := fmt.Sprintf("resources: [%q]\nimages:\n- {name: %q, newName: %q, newTag: %q}\n", base, oldName, name, tag)
+	if err := os.WriteFile(filepath.Join(folder, "kustomization.yaml"), []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return folder
+}
+
+func nameAndTag(image string) (name, tag string) {
+	colon := strings.LastIndex(image, ":")
+	if colon < strings.LastIndex(image, "/") || colon < 0 { // that of a registry's port
+		return image, "latest"
+	}
+	return image[:colon], image[colon+1:]
+}
+
+func (i *installation) cleanUp(t *testing.T) {
+	if t.Failed() {
+		show(t, "get", "all,events", "-n", i.deployment.Namespace, "-o", "wide")
+		show(t, "logs", "-n", i.deployment.Namespace, "--prefix", "--tail=40", "-l", "app.kubernetes.io/name=selfsigned-issuer")
+	}
+	show(t, "delete", "namespace", i.namespace, "--ignore-not-found")
+	if i.removed {
+		return
+	}
+	for _, step := range slices.Backward(i.steps()) {
+		show(t, "delete", "-k", step, "--ignore-not-found")
+	}
+}
+
+// testAvailable expects all replicas, under the strictest Pod security profile.
+func (i *installation) testAvailable(t *testing.T) {
+	await(t, "Deployment", func() string {
+		get(t, &i.deployment)
+		s := i.deployment.Status
+		if s.ObservedGeneration == i.deployment.Generation && int(s.UpdatedReplicas) == i.replicas && int(s.AvailableReplicas) == i.replicas {
+			return ""
+		}
+		return fmt.Sprintf("want %d replicas available: %+v", i.replicas, s)
+	})
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: i.deployment.Namespace}}
+	get(t, namespace)
+	if got := namespace.Labels["pod-security.kubernetes.io/enforce"]; got != "restricted" {
+		t.Errorf("the namespace enforces Pod security %q, want restricted", got)
+	}
+	for _, pod := range i.pods(t) {
+		if got := pod.Spec.Containers[0].Image; got != image {
+			t.Errorf("Pod %s runs %s, want %s", pod.Name, got, image)
+		}
+	}
+}
+
+// pods returns the Pods of the Deployment, those that are about to end included.
+func (i *installation) pods(t *testing.T) []corev1.Pod {
+	t.Helper()
+	var list corev1.PodList
+	if err := env.Client.List(t.Context(), &list, client.InNamespace(i.deployment.Namespace),
+		client.MatchingLabels(i.deployment.Spec.Selector.MatchLabels)); err != nil {
+		t.Fatal(err)
+	}
+	return list.Items
+}

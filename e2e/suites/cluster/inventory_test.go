@@ -1,0 +1,72 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build clustertest
+
+package cluster
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/rest"
+)
+
+// inventory lists all objects of the cluster that have to do with the plugin: those of any
+// kind whose name, namespace, kind, label or annotation says so. Events are left out, which
+// Kubernetes removes by itself.
+func inventory(t *testing.T) []string {
+	t.Helper()
+	config := rest.CopyConfig(env.ControlPlane.AdminConfig())
+	config.QPS = -1
+	config.WarningHandler = rest.NoWarnings{} // of kinds that are deprecated
+	kinds, err := discovery.NewDiscoveryClientForConfigOrDie(config).ServerPreferredResources()
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := metadata.NewForConfigOrDie(config)
+	var found []string
+	for _, group := range kinds {
+		version, err := schema.ParseGroupVersion(group.GroupVersion)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, kind := range group.APIResources {
+			if kind.Name == "events" || !slices.Contains(kind.Verbs, "list") {
+				continue
+			}
+			resource := version.WithResource(kind.Name)
+			list, err := client.Resource(resource).List(t.Context(), metav1.ListOptions{})
+			if err != nil {
+				t.Fatalf("listing %s: %v", resource, err)
+			}
+			for _, object := range list.Items {
+				if name := entry(resource, object.Namespace, object.Name); isOurs(t, name, object) {
+					found = append(found, name)
+				}
+			}
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
+func entry(resource schema.GroupVersionResource, namespace, name string) string {
+	return resource.GroupResource().String() + " " + namespace + "/" + name
+}
+
+func isOurs(t *testing.T, name string, object metav1.PartialObjectMetadata) bool {
+	t.Helper()
+	object.ManagedFields = nil
+	text, err := json.Marshal(object.ObjectMeta)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Contains(name+string(text), "selfsigned")
+}

@@ -1,0 +1,159 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build clustertest
+
+package cluster
+
+import (
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net/http"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/process"
+)
+
+// metrics is how an overlay serves them.
+type metrics int
+
+const (
+	none metrics = iota
+	open
+	authenticated
+)
+
+// aMetric is one that every replica has.
+const aMetric = "\nselfsigned_issuer_build_info{"
+
+func (i *installation) testMetrics(t *testing.T) {
+	service := i.metricsService(t)
+	if i.metrics == none {
+		if service != nil {
+			t.Errorf("Service %s serves metrics, want none", service.Name)
+		}
+		return
+	}
+	if service == nil {
+		t.Fatal("no Service has a port for metrics")
+	}
+	address := forward(t, service)
+	if i.metrics == open {
+		expectMetrics(t, "http://"+address, nil)
+		return
+	}
+	url := "https://" + address
+	if _, err := ask(t, url, nil); err == nil {
+		t.Errorf("%s answers a client without a certificate", url)
+	}
+	certificate := i.clientCertificate(t)
+	expectMetrics(t, url, &certificate)
+}
+
+func (i *installation) metricsService(t *testing.T) *corev1.Service {
+	t.Helper()
+	var list corev1.ServiceList
+	if err := env.Client.List(t.Context(), &list, client.InNamespace(i.deployment.Namespace)); err != nil {
+		t.Fatal(err)
+	}
+	for _, service := range list.Items {
+		for _, port := range service.Spec.Ports {
+			if strings.Contains(port.Name, "metrics") {
+				return &service
+			}
+		}
+	}
+	return nil
+}
+
+// forward opens a way to a Pod behind the Service, from wherever the tests run, and returns
+// the address on this machine.
+func forward(t *testing.T, service *corev1.Service) string {
+	t.Helper()
+	p, err := process.Start(process.Options{
+		Name: "port-forward", Path: kubectl.Path,
+		Args: []string{
+			"--kubeconfig=" + env.ControlPlane.AdminKubeconfig(), "port-forward", "-n", service.Namespace,
+			"service/" + service.Name, fmt.Sprintf(":%d", service.Spec.Ports[0].Port),
+		},
+		LogFile: filepath.Join(t.TempDir(), "port-forward.log"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.Kill(); err != nil {
+			t.Error(err)
+		}
+	})
+	forwarding := regexp.MustCompile(`Forwarding from (127\.0\.0\.1:\d+)`)
+	var found []string
+	await(t, "kubectl port-forward", func() string {
+		found = forwarding.FindStringSubmatch(p.Tail(5))
+		if found == nil {
+			return p.Tail(5)
+		}
+		return ""
+	})
+	return found[1]
+}
+
+// expectMetrics waits for the metrics, which a client may read with a certificate, or without.
+func expectMetrics(t *testing.T, url string, certificate *tls.Certificate) {
+	t.Helper()
+	await(t, "metrics of "+url, func() string {
+		body, err := ask(t, url, certificate)
+		if err != nil {
+			return err.Error()
+		}
+		if !strings.Contains(body, aMetric) {
+			return fmt.Sprintf("no %s in %.200s", aMetric, body)
+		}
+		return ""
+	})
+}
+
+func ask(t *testing.T, url string, certificate *tls.Certificate) (string, error) {
+	t.Helper()
+	// Who serves is not the question here: the forwarded port has another name.
+	config := &tls.Config{InsecureSkipVerify: true}
+	if certificate != nil {
+		config.Certificates = []tls.Certificate{*certificate}
+	}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: config}, Timeout: 30 * time.Second}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/metrics", http.NoBody)
+	if err != nil {
+		return "", err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("status %s", response.Status)
+	}
+	return string(body), err
+}
+
+// clientCertificate returns what the overlay has for Prometheus.
+func (i *installation) clientCertificate(t *testing.T) tls.Certificate {
+	t.Helper()
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: i.deployment.Namespace, Name: "selfsigned-issuer-metrics-client"}}
+	get(t, secret)
+	certificate, err := tls.X509KeyPair(secret.Data[corev1.TLSCertKey], secret.Data[corev1.TLSPrivateKeyKey])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return certificate
+}

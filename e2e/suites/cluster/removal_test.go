@@ -1,0 +1,96 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build clustertest
+
+package cluster
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
+)
+
+// keepIssuers is what docs/upgrade.md adds to the removal, so that the issuers stay.
+const keepIssuers = "!selfsigned.cert-manager.io/crds"
+
+// crds keep the issuers.
+var crds = []string{
+	// Kubernetes makes it for their group.
+	"apiservices.apiregistration.k8s.io /v1alpha1.selfsigned.cert-manager.io",
+	"customresourcedefinitions.apiextensions.k8s.io /clusterselfsignedissuers.selfsigned.cert-manager.io",
+	"customresourcedefinitions.apiextensions.k8s.io /selfsignedissuers.selfsigned.cert-manager.io",
+}
+
+// testRemoval removes the overlay as docs/upgrade.md says: at first without the issuers,
+// which is where most people stop, then with them.
+func (i *installation) testRemoval(t *testing.T, before []string) {
+	// Secrets with certificates are their owners', and remember their issuer.
+	secrets := []string{"secrets " + i.namespace + "/root"}
+	issuers := []string{"selfsignedissuers.selfsigned.cert-manager.io " + i.namespace + "/" + issuerName}
+	if i.clusterKind {
+		secrets = append(secrets, "secrets "+i.namespace+"/cluster-root")
+		issuers = append(issuers, "clusterselfsignedissuers.selfsigned.cert-manager.io /"+issuerName)
+	}
+	remaining := i.folder
+	if i.apart {
+		run(t, "delete", "-k", i.served())
+		run(t, "delete", "-k", i.folder)
+		awaitInventory(t, "after the overlay", before, secrets, issuers, i.ofNamespace(), i.administrators(t))
+		remaining = issuer.AdminStep
+	}
+	run(t, "delete", "-k", remaining, "-l", keepIssuers)
+	awaitInventory(t, "without the issuers", before, secrets, issuers, i.ofNamespace(), crds)
+	run(t, "delete", "-k", remaining, "--ignore-not-found")
+	awaitInventory(t, "with the issuers", before, secrets, i.ofNamespace())
+	run(t, "delete", "-k", issuer.NamespaceStep)
+	awaitInventory(t, "with the namespace", before, secrets)
+	i.removed = true
+}
+
+// ofNamespace lists the namespace and what others than the overlay have created in it.
+func (i *installation) ofNamespace() []string {
+	namespace := i.deployment.Namespace
+	left := []string{
+		"namespaces /" + namespace,
+		"configmaps " + namespace + "/kube-root-ca.crt",
+		"serviceaccounts " + namespace + "/default",
+		"leases.coordination.k8s.io " + namespace + "/selfsigned-issuer.selfsigned.cert-manager.io",
+	}
+	if i.metrics == authenticated {
+		for _, secret := range []string{"ca", "tls", "client"} {
+			left = append(left, "secrets "+namespace+"/selfsigned-issuer-metrics-"+secret)
+		}
+	}
+	return left
+}
+
+// administrators lists what deploy/admin installs.
+func (i *installation) administrators(t *testing.T) []string {
+	t.Helper()
+	left := []string{crds[0]}
+	objects, err := issuer.Render(issuer.AdminStep)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, object := range objects {
+		mapping, err := env.Client.RESTMapper().RESTMapping(object.GroupVersionKind().GroupKind())
+		if err != nil {
+			t.Fatal(err)
+		}
+		left = append(left, entry(mapping.Resource, object.GetNamespace(), object.GetName()))
+	}
+	return left
+}
+
+// awaitInventory waits until the objects that are wanted, and those that were there before,
+// are all that is there.
+func awaitInventory(t *testing.T, when string, before []string, wanted ...[]string) {
+	t.Helper()
+	want := slices.Concat(append(wanted, before)...)
+	slices.Sort(want)
+	await(t, when, func() string { return cmp.Diff(want, inventory(t)) })
+}

@@ -1,0 +1,125 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build clustertest
+
+package cluster
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"testing"
+	"time"
+
+	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+)
+
+// requests are CertificateRequests that differ in nothing but their names, with a key Secret
+// that is there already.
+type requests struct {
+	template cmapi.CertificateRequest
+	made     int
+}
+
+func newRequests(t *testing.T, namespace string) *requests {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	csr, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: "request"}}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, GenerateName: "key-", Labels: map[string]string{cmapi.PartOfCertManagerControllerLabelKey: "true"}},
+		Data:       map[string][]byte{"tls.key": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})},
+	}
+	create(t, secret)
+	return &requests{template: cmapi.CertificateRequest{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: namespace, GenerateName: "request-",
+			// The Secret's name is unique: it tells these requests from all others.
+			Labels:      map[string]string{"key": secret.Name},
+			Annotations: map[string]string{cmapi.CertificateRequestPrivateKeyAnnotationKey: secret.Name},
+		},
+		Spec: cmapi.CertificateRequestSpec{
+			Request:   pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: csr}),
+			IssuerRef: cmmeta.IssuerReference{Group: selfsigned.GroupName, Kind: "SelfSignedIssuer", Name: issuerName},
+		},
+	}}
+}
+
+func (r *requests) create(ctx context.Context) error {
+	r.made++
+	return env.Client.Create(ctx, r.template.DeepCopy())
+}
+
+// createUntil makes a request every 50 ms until the context ends.
+func (r *requests) createUntil(ctx context.Context) error {
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+			// Not with this context: one that is begun is finished.
+			if err := r.create(context.WithoutCancel(ctx)); err != nil {
+				return fmt.Errorf("creating request %d: %w", r.made, err)
+			}
+		}
+	}
+}
+
+// awaitSigned waits until every request has a certificate, fails when one failed, and
+// returns how long the slowest took, in seconds that are as coarse as timestamps are.
+func (r *requests) awaitSigned(t *testing.T) (slowest time.Duration) {
+	t.Helper()
+	await(t, "requests", func() string {
+		var list cmapi.CertificateRequestList
+		if err := env.Client.List(t.Context(), &list, client.InNamespace(r.template.Namespace), client.MatchingLabels(r.template.Labels)); err != nil {
+			return err.Error()
+		}
+		signed := 0
+		for _, request := range list.Items {
+			if request.Status.FailureTime != nil {
+				t.Fatalf("%s failed: %+v", request.Name, request.Status.Conditions)
+			}
+			if at := readySince(&request); at != nil && len(request.Status.Certificate) > 0 {
+				signed++
+				slowest = max(slowest, at.Sub(request.CreationTimestamp.Time))
+			}
+		}
+		if signed < r.made {
+			return fmt.Sprintf("%d of %d are signed", signed, r.made)
+		}
+		return ""
+	})
+	return slowest
+}
+
+func readySince(request *cmapi.CertificateRequest) *metav1.Time {
+	for _, condition := range request.Status.Conditions {
+		if condition.Type == cmapi.CertificateRequestConditionReady && condition.Status == cmmeta.ConditionTrue {
+			return condition.LastTransitionTime
+		}
+	}
+	return nil
+}

@@ -1,0 +1,72 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package docs
+
+import (
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestNamedTestsExist: what a page calls its proof has to be there.
+func TestNamedTestsExist(t *testing.T) {
+	t.Parallel()
+	root := repository(t)
+	there := map[string]bool{}
+	function := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
+	err := filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		source, err := os.ReadFile(path)
+		for _, match := range function.FindAllSubmatch(source, -1) {
+			there[string(match[1])] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`((?:Test|Fuzz)\\w+)`")
+	for _, path := range []string{"docs/reliability.md", "SECURITY.md"} {
+		page, err := os.ReadFile(filepath.Join(root, path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, match := range named.FindAllSubmatch(page, -1) {
+			if name := string(match[1]); !there[name] {
+				t.Errorf("%s names %s, which does not exist", path, name)
+			}
+		}
+	}
+}
+
+// TestLicensesPage finds what is shipped and not on the page of licenses in that version.
+func TestLicensesPage(t *testing.T) {
+	t.Parallel()
+	root := repository(t)
+	page, err := os.ReadFile(filepath.Join(root, "docs", "licenses.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{with .Module}}{{.Path}} {{.Version}}{{end}}", "./cmd/selfsigned-issuer")
+	list.Dir = root
+	modules, err := list.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(modules)) {
+		path, version, dependency := strings.Cut(strings.TrimSpace(line), " ")
+		if !dependency {
+			continue
+		}
+		if !regexp.MustCompile(`(?m)^\| ` + regexp.QuoteMeta(path) + `(/\S*)? \| ` + regexp.QuoteMeta(version) + ` \|`).Match(page) {
+			t.Errorf("docs/licenses.md lacks %s %s: run `make licenses`", path, version)
+		}
+	}
+}

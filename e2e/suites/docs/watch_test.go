@@ -1,0 +1,68 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package docs
+
+import (
+	"context"
+	"crypto/x509"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/certtext"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/environment"
+)
+
+const rotationPage = "docs/guides/rotate-root.md"
+
+// watch is a client that connects all the time while a page is followed, where the page
+// promises that clients do not notice.
+func watch(t *testing.T, path string, env *environment.Environment) (stop func()) {
+	t.Helper()
+	if path != rotationPage {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done, served := make(chan struct{}), map[string]int{}
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil {
+			issuer, problem := handshake(ctx, env.Client)
+			if problem != nil && ctx.Err() == nil {
+				t.Errorf("a client of the service fails while the root is rotated: %v", problem)
+				return
+			}
+			served[issuer]++
+		}
+	}()
+	return func() {
+		cancel()
+		<-done
+		t.Logf("handshakes by issuer of the certificate: %v", served)
+		if served["Example Root 1"] == 0 || served["Example Root 2"] == 0 {
+			t.Errorf("the service did not go from the old root to the new one: %v", served)
+		}
+	}
+}
+
+// handshake verifies what the service presents with what its clients trust, and returns who
+// issued it; nothing while one of the two is not there yet.
+func handshake(ctx context.Context, reader client.Reader) (issuer string, err error) {
+	leaf, trust := &corev1.Secret{}, &corev1.ConfigMap{}
+	if err := reader.Get(ctx, client.ObjectKey{Namespace: "rotation", Name: "service-tls"}, leaf); err != nil {
+		return "", client.IgnoreNotFound(err)
+	}
+	if err := reader.Get(ctx, client.ObjectKey{Namespace: "rotation", Name: "trust"}, trust); err != nil {
+		return "", client.IgnoreNotFound(err)
+	}
+	certificate, err := certtext.Parse(leaf.Data["tls.crt"])
+	if err != nil {
+		return "", err
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM([]byte(trust.Data["ca.crt"]))
+	_, err = certificate.Verify(x509.VerifyOptions{Roots: roots, DNSName: "service.example.com"})
+	return certificate.Issuer.CommonName, err
+}

@@ -1,0 +1,175 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package faults
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime/pprof"
+	"sync"
+	"testing"
+	"time"
+
+	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	"github.com/go-logr/logr"
+	"k8s.io/client-go/tools/clientcmd"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/cert-manager/selfsigned-issuer/controllers"
+)
+
+// shortGrace is how long a wrong key is waited for where the clock jumps.
+const shortGrace = 3 * time.Second
+
+// TestClockJumps sets the clock an hour forward and back while requests are in flight. What is
+// signed is valid by the clock of the moment; waits are neither cut nor drawn out.
+func TestClockJumps(t *testing.T) {
+	eachRound(t, func(t *testing.T) {
+		jumping := &jumpingClock{told: map[time.Time]time.Time{}}
+		runInProcess(t, jumping)
+		for _, offset := range []time.Duration{time.Hour, 0, -time.Hour} {
+			b := newBurst(t, *requests)
+			b.offsets = []time.Duration{time.Hour, -time.Hour}
+			wrong := b.newSigned(t, 1000)
+			wrong.secret.Data["tls.key"] = encodeKey(t, newKey(t))
+			if err := wrong.create(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			awaitReason(t, wrong, "Pending", shortGrace.String())
+			begin := time.Now()
+			b.storm(t, time.Second, func() {
+				pause(t, time.Second/2)
+				jumping.set(offset)
+			})
+			took := b.settle(t)
+			awaitReason(t, wrong, "Failed", "Secret "+b.namespace+"/"+wrong.name)
+			waited := time.Since(begin)
+			t.Logf("%s: settled after %s, a wrong key failed after %s", offset, took, waited)
+			if waited < shortGrace-time.Second {
+				t.Errorf("a wrong key was waited for %s, want %s", waited, shortGrace)
+			}
+		}
+		checkProfiles(t)
+	})
+}
+
+// checkProfiles looks for keys in what a profiler would show of the process that signed.
+func checkProfiles(t *testing.T) {
+	t.Helper()
+	for _, profile := range pprof.Profiles() {
+		for _, debug := range []int{1, 2} {
+			var text bytes.Buffer
+			if err := profile.WriteTo(&text, debug); err != nil {
+				t.Fatal(err)
+			}
+			for _, finding := range env.FindKeys("the profile "+profile.Name(), text.Bytes()) {
+				t.Error(finding)
+			}
+		}
+	}
+}
+
+// runInProcess runs the controllers in this process, under the ServiceAccount's rights.
+func runInProcess(t *testing.T, clock *jumpingClock) {
+	t.Helper()
+	deployment := env.Installation.Deployment
+	kubeconfig, err := env.ControlPlane.ServiceAccountKubeconfig(t.Context(), deployment.Namespace, deployment.Spec.Template.Spec.ServiceAccountName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rest, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rest.QPS = -1
+	log, err := os.Create(filepath.Join(env.ControlPlane.LogDir(), "in-process.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	skip := true
+	mgr, err := ctrl.NewManager(rest, ctrl.Options{
+		Scheme:     controllers.Scheme(),
+		Logger:     logr.FromSlogHandler(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.Level(-7)})),
+		Metrics:    server.Options{BindAddress: "0"},
+		Controller: config.Controller{SkipNameValidation: &skip}, // one manager in each round
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	added, err := controllers.Add(mgr, controllers.Options{
+		ClusterResourceNamespace: "cert-manager", Concurrency: 20, KubernetesCSRs: true, KeyMismatchGrace: shortGrace, Clock: clock,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	stopped := make(chan error, 1)
+	go func() { stopped <- mgr.Start(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-stopped; err != nil {
+			t.Error(err)
+		}
+		added.Flush()
+		_ = log.Close()
+	})
+}
+
+// jumpingClock is as the system's clock is: what it tells jumps, and durations do not.
+type jumpingClock struct {
+	mu     sync.Mutex
+	offset time.Duration
+	told   map[time.Time]time.Time // when that really was
+}
+
+func (c *jumpingClock) set(offset time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.offset = offset
+}
+
+func (c *jumpingClock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	told := now.Add(c.offset).Round(0)
+	c.told[told] = now
+	return told
+}
+
+func (c *jumpingClock) Since(told time.Time) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if then, known := c.told[told]; known {
+		return time.Since(then)
+	}
+	return time.Now().Add(c.offset).Sub(told)
+}
+
+// awaitReason waits for the Ready condition of a CertificateRequest.
+func awaitReason(t *testing.T, r *tracked, reason, mention string) {
+	t.Helper()
+	r.want = outcome{reason, mention}
+	err := insist(t.Context(), func() error {
+		request := &cmapi.CertificateRequest{}
+		if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(r.object), request); err != nil {
+			return err
+		}
+		r.object = request
+		if problem := r.problem(); problem != "" {
+			return fmt.Errorf("%s", problem)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

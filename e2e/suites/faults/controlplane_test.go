@@ -1,0 +1,67 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package faults
+
+import (
+	"testing"
+	"time"
+)
+
+// TestAPIServerRestarted kills kube-apiserver and starts it again.
+func TestAPIServerRestarted(t *testing.T) {
+	underFault(t, 2*time.Second, func(t *testing.T) {
+		if err := env.ControlPlane.RestartAPIServer(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// TestEtcdPaused freezes etcd: the API server is there, and answers nothing.
+func TestEtcdPaused(t *testing.T) {
+	frozen := 5 * time.Second
+	if full() {
+		frozen = 30 * time.Second
+	}
+	underFault(t, 2*time.Second, func(t *testing.T) {
+		t.Logf("etcd is paused for %s", frozen)
+		pauseEtcd(t, frozen)
+	})
+}
+
+func pauseEtcd(t *testing.T, frozen time.Duration) {
+	t.Helper()
+	if err := env.ControlPlane.Etcd().Pause(); err != nil {
+		t.Fatal(err)
+	}
+	pause(t, frozen)
+	if err := env.ControlPlane.Etcd().Resume(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestEtcdRestarted kills etcd and starts it again on its data.
+func TestEtcdRestarted(t *testing.T) {
+	underFault(t, 2*time.Second, func(t *testing.T) {
+		if err := env.ControlPlane.RestartEtcd(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// underFault runs a replica, lets requests come in over a time while the fault happens, and
+// checks what became of them and of the replica, which has to survive.
+func underFault(t *testing.T, spread time.Duration, fault func(t *testing.T)) {
+	t.Helper()
+	p := startReady(t, env.Installation)
+	before := measure(t, p)
+	eachRound(t, func(t *testing.T) {
+		b := newBurst(t, *requests)
+		b.storm(t, spread, func() {
+			pause(t, spread/4)
+			fault(t)
+		})
+		t.Logf("settled after %s", b.settle(t))
+	})
+	checkSteady(t, p, before)
+}

@@ -1,0 +1,274 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package faults
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
+)
+
+// The container's limit is 256 Mi. What stays below maxResident leaves room for what the
+// kernel counts besides.
+const maxResident = 200 << 20
+
+// maxNeighborDelay is how long a neighbor's request may take while a tenant misbehaves. With
+// the race detector and other tests beside it, everybody waits for the processor.
+func maxNeighborDelay() time.Duration {
+	if raceDetector() {
+		return time.Minute
+	}
+	return 2 * time.Second
+}
+
+// sized returns the size of an experiment: whole in `make test-faults`, small in `make test`.
+func sized(whole, small int) int {
+	if full() {
+		return whole
+	}
+	return small
+}
+
+// checkBounded fails when the process has ended or has ever taken too much memory.
+func checkBounded(t *testing.T, p *issuer.Replica) {
+	t.Helper()
+	if err := p.Err(); err != nil {
+		t.Fatal(err)
+	}
+	peak := consumed(t, p).PeakRSS
+	t.Logf("peak resident memory of %s: %d MiB", p.Name(), peak>>20)
+	if limit := int64(maxResident * raceFactor()); peak > limit {
+		t.Errorf("peak resident memory %d MiB, want at most %d MiB", peak>>20, limit>>20)
+	}
+}
+
+// meanwhile runs what a tenant does, and fails when a neighbor's request takes too long
+// beside it or after it.
+func meanwhile(t *testing.T, misbehave func(ctx context.Context) error) {
+	t.Helper()
+	neighbor := watchNeighbour(t)
+	done := make(chan error, 1)
+	go func() { done <- misbehave(t.Context()) }()
+	var delays []time.Duration
+	for over := false; !over; {
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Fatal(err)
+			}
+			over = true
+		default:
+		}
+		neighbor.tracked = []*tracked{neighbor.newSigned(t, len(delays))}
+		if err := neighbor.create(t.Context(), 0); err != nil {
+			t.Fatal(err)
+		}
+		delays = append(delays, neighbor.slowest(t))
+	}
+	slices.Sort(delays)
+	slowest := delays[len(delays)-1]
+	t.Logf("%d requests of a neighbor: median %s, slowest %s", len(delays), delays[len(delays)/2], slowest)
+	if slowest > maxNeighborDelay() {
+		t.Errorf("a neighbor's request took %s, want at most %s", slowest, maxNeighborDelay())
+	}
+}
+
+// TestHugeRequests fills the cache with requests of 1.4 MB each: some that nobody approves, and
+// some that are approved and wait for their Secret.
+func TestHugeRequests(t *testing.T) {
+	for name, labels := range map[string][]string{
+		"unapproved": nil,
+		"approved":   {unvalidated}, // the webhook checks the permission to approve
+	} {
+		t.Run(name, func(t *testing.T) { hugeRequests(t, labels) })
+	}
+}
+
+func hugeRequests(t *testing.T, labels []string) {
+	t.Helper()
+	p := startReady(t, env.Installation)
+	keepClusterIssuersUnapproved(t)
+	b := newNamespace(t, labels...)
+	meanwhile(t, func(ctx context.Context) error {
+		for i := range sized(300, 8) { // one after the other: the API server's work is not the subject
+			r := b.newSigned(t, i)
+			r.secret = nil
+			request := r.object.(*cmapi.CertificateRequest)
+			request.Spec.IssuerRef = cmmeta.IssuerReference{Group: selfsigned.GroupName, Kind: "ClusterSelfSignedIssuer", Name: clusterIssuer}
+			swell(request)
+			if err := r.create(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	checkBounded(t, p)
+
+	// The next start lists them all.
+	kill(t, p)
+	loseLease(t)
+	p = startReady(t, env.Installation)
+	meanwhile(t, func(context.Context) error { return nil })
+	checkBounded(t, p)
+}
+
+// swell makes an object as large as etcd takes it, in the fields that anybody can fill.
+func swell(object client.Object) {
+	object.GetAnnotations()["example.com/padding"] = strings.Repeat("a", 250<<10)
+	labels := map[string]string{}
+	for i := range 3_000 { // as long as labels may be: the API server's work grows with their number
+		labels[fmt.Sprintf("%sexample.com/%063d", strings.Repeat("padding.", 30), i)] = strings.Repeat("b", 63)
+	}
+	object.SetLabels(labels)
+}
+
+// keepClusterIssuersUnapproved takes from cert-manager the permission to approve requests for
+// ClusterSelfSignedIssuers until the test ends.
+func keepClusterIssuersUnapproved(t *testing.T) {
+	t.Helper()
+	set := func(ctx context.Context, names []string) error {
+		return insist(ctx, func() error {
+			role := &rbacv1.ClusterRole{}
+			role.Name = "cert-manager-controller-approve:selfsigned-cert-manager-io"
+			if err := env.Client.Get(ctx, client.ObjectKeyFromObject(role), role); err != nil {
+				return err
+			}
+			role.Rules[0].ResourceNames = names
+			return env.Client.Update(ctx, role)
+		})
+	}
+	namespaced, cluster := "selfsignedissuers."+selfsigned.GroupName+"/*", "clusterselfsignedissuers."+selfsigned.GroupName+"/*"
+	if err := set(t.Context(), []string{namespaced}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := set(context.Background(), []string{namespaced, cluster}); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestLargeSecretWakesMany lets many requests wait for one Secret of 1 MiB that holds another
+// key, and wakes them all at once again and again.
+func TestLargeSecretWakesMany(t *testing.T) {
+	p := startReady(t, env.Installation)
+	b := newNamespace(t)
+	secret := b.shareSecret(t, sized(200, 20))
+	secret.Data["padding"] = make([]byte, 1<<20-8<<10)
+	if err := b.create(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	meanwhile(t, func(ctx context.Context) error {
+		for i := range sized(20, 5) {
+			secret.Annotations = map[string]string{"wake": fmt.Sprint(i)}
+			if err := env.Client.Update(ctx, secret.DeepCopy()); err != nil {
+				return err
+			}
+			sleepUntil(ctx, time.Now().Add(time.Second))
+		}
+		return nil
+	})
+	checkBounded(t, p)
+}
+
+// TestFlappingSecret toggles the Secret of many requests ten times a second.
+func TestFlappingSecret(t *testing.T) {
+	p := startReady(t, env.Installation)
+	b := newNamespace(t)
+	secret := b.shareSecret(t, sized(1000, 50))
+	if err := b.create(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	toggles := 10 * sized(60, 5)
+	meanwhile(t, func(ctx context.Context) error {
+		begin := time.Now()
+		for i := range toggles {
+			secret.Data["tls.key"] = []byte(strings.Repeat("junk", i%2))
+			if err := env.Client.Update(ctx, secret.DeepCopy()); err != nil {
+				return err
+			}
+			sleepUntil(ctx, begin.Add(time.Duration(i)*100*time.Millisecond))
+		}
+		return nil
+	})
+	checkBounded(t, p)
+
+	// No wake is lost: the right key signs all of them.
+	secret.Data["tls.key"] = encodeKey(t, pooledKey(t, 0))
+	if err := env.Client.Update(t.Context(), secret.DeepCopy()); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range b.tracked {
+		r.want = issued
+	}
+	t.Logf("all signed %s after the right key", b.settle(t))
+}
+
+// shareSecret adds requests that all wait for one Secret, which has no usable key yet.
+func (b *burst) shareSecret(t *testing.T, count int) *corev1.Secret {
+	t.Helper()
+	key := pooledKey(t, 0)
+	for i := range count {
+		r := b.newSigned(t, i)
+		r.key, r.secret, r.want = key, nil, waitsForUsableKey
+		request := r.object.(*cmapi.CertificateRequest)
+		request.Annotations[cmapi.CertificateRequestPrivateKeyAnnotationKey] = "shared"
+		request.Spec.Request = encodeCSR(t, key, r.name)
+		b.tracked = append(b.tracked, r)
+	}
+	secret := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: b.namespace, Name: "shared", Labels: watched()},
+		Data:       map[string][]byte{"tls.key": []byte("junk")},
+	}
+	if err := createOnce(t.Context(), secret); err != nil {
+		t.Fatal(err)
+	}
+	return secret
+}
+
+// TestStandbyBesideChurn makes and deletes requests while a replica stands by.
+func TestStandbyBesideChurn(t *testing.T) {
+	startReady(t, env.Installation)
+	standby := startReady(t, env.Installation)
+	b := newNamespace(t, unvalidated) // the API server's work is not the subject
+	template := b.newSigned(t, 0)
+	before := consumed(t, standby)
+	count := sized(100_000, 300)
+	var failed sync.Map
+	meanwhile(t, func(ctx context.Context) error {
+		workqueue.ParallelizeUntil(ctx, creators, count, func(i int) {
+			request := template.object.DeepCopyObject().(*cmapi.CertificateRequest)
+			request.Name = fmt.Sprintf("churn-%06d", i)
+			if err := env.Client.Create(ctx, request); err != nil {
+				failed.Store("create", err)
+				return
+			}
+			if err := env.Client.Delete(ctx, request); err != nil {
+				failed.Store("delete", err)
+			}
+		})
+		failed.Range(func(call, err any) bool {
+			t.Errorf("%v: %v", call, err)
+			return true
+		})
+		return ctx.Err()
+	})
+	t.Logf("resident memory of the standby: %d MiB before, %d MiB at most since", before.RSS>>20, consumed(t, standby).PeakRSS>>20)
+	checkBounded(t, standby)
+}

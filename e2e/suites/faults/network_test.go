@@ -1,0 +1,104 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package faults
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/faultproxy"
+)
+
+// shares are how much of the traffic is disturbed.
+var shares = []float64{0.1, 0.5}
+
+// disturbances are what can go wrong with one request to the API server.
+var disturbances = []struct {
+	name  string
+	fault faultproxy.Fault
+}{
+	{"429 with Retry-After", faultproxy.WithHeader("Retry-After", "1", faultproxy.Status(http.StatusTooManyRequests, "TooManyRequests", "slow down"))},
+	{"500", faultproxy.Status(http.StatusInternalServerError, "InternalError", "etcd is away")},
+	{"503", faultproxy.Status(http.StatusServiceUnavailable, "ServiceUnavailable", "not now")},
+	{"409", faultproxy.Status(http.StatusConflict, "Conflict", "changed")},
+	{"504", faultproxy.Status(http.StatusGatewayTimeout, "Timeout", "too slow")},
+	{"no answer", faultproxy.Silence()},
+	{"connection reset", faultproxy.OneOf(faultproxy.Reset(), faultproxy.LoseAnswer())},
+	{"truncated body", faultproxy.Truncate()},
+	{"slow body", faultproxy.Slow(time.Second)},
+}
+
+// TestFaultyAPIServer lets each disturbance happen to the requests about one namespace, to a
+// tenth and to half of them, all at the same time: while one kind of trouble is retried, the
+// others have to get their turn.
+func TestFaultyAPIServer(t *testing.T) {
+	proxy, proxied := startProxy(t)
+	// A request without an answer occupies a worker: that few are left is not what is tested.
+	p := startReady(t, proxied, "--concurrency=100")
+	before := measure(t, p)
+	eachRound(t, func(t *testing.T) {
+		bursts := map[string]*burst{}
+		var rules []*faultproxy.Rule
+		for _, disturbance := range disturbances {
+			for _, share := range shares {
+				b := newBurst(t, *requests/len(shares))
+				bursts[fmt.Sprintf("%s at %.0f percent", disturbance.name, 100*share)] = b
+				about := faultproxy.On("", ".*/"+b.namespace+"[/-].*")
+				rules = append(rules, proxy.Inject(about, faultproxy.Sometimes(share, disturbance.fault)))
+			}
+		}
+		created := make(chan error, len(bursts))
+		for _, b := range bursts {
+			go func() { created <- b.create(t.Context(), time.Second) }()
+		}
+		for range bursts {
+			if err := <-created; err != nil {
+				t.Fatal(err)
+			}
+		}
+		pause(t, chaos()/4)
+		for _, rule := range rules {
+			rule.Remove()
+			if rule.Hits() == 0 {
+				t.Error("a fault has not happened")
+			}
+		}
+		for name, b := range bursts {
+			if err := b.mend(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("%s: settled after %s", name, b.settle(t))
+		}
+	})
+	checkSteady(t, p, before)
+}
+
+// TestWatchesCut cuts connections all the time, and answers watches with their end or with
+// 410 Gone: what happened in between is found when everything is listed again.
+func TestWatchesCut(t *testing.T) {
+	gone := faultproxy.Status(http.StatusGone, "Expired", "too old resource version")
+	watches := func(r *http.Request) bool { return r.URL.Query().Get("watch") != "" }
+	proxy, proxied := startProxy(t)
+	p := startReady(t, proxied)
+	before := measure(t, p)
+	for _, share := range shares {
+		eachRound(t, func(t *testing.T) {
+			rule := proxy.Inject(watches, faultproxy.Sometimes(share, faultproxy.OneOf(faultproxy.CutAfter(time.Second), gone)))
+			b := newBurst(t, *requests)
+			b.storm(t, chaos()/2, func() {
+				for end := time.Now().Add(chaos() / 2); time.Now().Before(end); pause(t, chaos()/16) {
+					proxy.CutConnections()
+				}
+			})
+			rule.Remove()
+			if rule.Hits() == 0 {
+				t.Error("no watch was disturbed")
+			}
+			t.Logf("%.0f percent: settled after %s", 100*share, b.settle(t))
+		})
+	}
+	checkSteady(t, p, before)
+}

@@ -1,0 +1,225 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package faults
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/certtext"
+)
+
+// chaos is how long objects are deleted and replaced at random.
+func chaos() time.Duration {
+	if full() {
+		return 20 * time.Second
+	}
+	return 4 * time.Second
+}
+
+// TestObjectsReplaced deletes, replaces and re-creates Secrets, the issuer and requests under
+// the same names. When that ends, each request that is there gets what it asks for.
+func TestObjectsReplaced(t *testing.T) {
+	underFault(t, 0, func(t *testing.T) {
+		b := newNamespace(t)
+		for i := range *requests {
+			b.tracked = append(b.tracked, b.newSigned(t, i))
+		}
+		if err := b.create(t.Context(), 0); err != nil {
+			t.Fatal(err)
+		}
+		changes := 0
+		for end := time.Now().Add(chaos()); time.Now().Before(end); changes++ {
+			if err := b.replaceSomething(t, b.tracked[rand.IntN(len(b.tracked))]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := b.restore(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("settled %s after the last of %d changes", b.settle(t), changes)
+	})
+}
+
+// replaceSomething changes one object that the request depends on, or the request itself.
+func (b *burst) replaceSomething(t *testing.T, r *tracked) error {
+	t.Helper()
+	ctx := t.Context()
+	switch rand.IntN(6) {
+	case 0:
+		return client.IgnoreNotFound(env.Client.Delete(ctx, r.secret.DeepCopy()))
+	case 1:
+		return ensureSecret(ctx, r.secret)
+	case 2: // another key, as cert-manager writes one when it rotates
+		other := r.secret.DeepCopy()
+		other.Data["tls.key"] = encodeKey(t, pooledKey(t, r.index+1))
+		return ensureSecret(ctx, other)
+	case 3:
+		return client.IgnoreNotFound(env.Client.Delete(ctx, b.newIssuer()))
+	case 4:
+		return createOnce(ctx, b.newIssuer())
+	default: // a successor of the same name, with a key of its own
+		if err := client.IgnoreNotFound(env.Client.Delete(ctx, r.object)); err != nil {
+			return err
+		}
+		r.key = pooledKey(t, rand.IntN(1000))
+		r.secret.Data["tls.key"] = encodeKey(t, r.key)
+		r.object = b.certificateRequest(t, r)
+		return createOnce(ctx, r.object)
+	}
+}
+
+// restore puts back what the requests that are there need.
+func (b *burst) restore(ctx context.Context) error {
+	for _, r := range b.tracked {
+		if err := ensureSecret(ctx, r.secret); err != nil {
+			return err
+		}
+	}
+	return createOnce(ctx, b.newIssuer())
+}
+
+// ensureSecret creates or replaces a Secret.
+func ensureSecret(ctx context.Context, secret *corev1.Secret) error {
+	wanted := secret.DeepCopy()
+	wanted.ResourceVersion = ""
+	err := env.Client.Update(ctx, wanted)
+	if apierrors.IsNotFound(err) {
+		return createOnce(ctx, secret)
+	}
+	return err
+}
+
+// TestClusterIssuerFlapping changes the spec of a cluster issuer all the time: each
+// certificate follows one version of it as a whole.
+func TestClusterIssuerFlapping(t *testing.T) {
+	underFault(t, 0, func(t *testing.T) {
+		issuer := &selfsigned.ClusterSelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{GenerateName: "flapping-"}}
+		if err := env.Client.Create(t.Context(), issuer); err != nil {
+			t.Fatal(err)
+		}
+		b := newNamespace(t)
+		for i := range *requests {
+			r := b.newSigned(t, i)
+			r.object.(*cmapi.CertificateRequest).Spec.IssuerRef = cmmeta.IssuerReference{Group: selfsigned.GroupName, Kind: "ClusterSelfSignedIssuer", Name: issuer.Name}
+			b.tracked = append(b.tracked, r)
+		}
+		changes := 0
+		b.storm(t, chaos(), func() {
+			for end := time.Now().Add(chaos()); time.Now().Before(end); changes++ {
+				flap(t, issuer, changes)
+			}
+		})
+		t.Logf("settled %s after the last of %d changes", b.settle(t), changes)
+		for _, r := range b.tracked {
+			certificate, err := certtext.Parse(certificateOf(r.object))
+			if err != nil {
+				t.Fatal(err)
+			}
+			points := certificate.CRLDistributionPoints
+			if len(points) != 0 && (len(points) != 2 || points[0]+"/2" != points[1]) {
+				t.Errorf("%s follows no version of the issuer: %q", r.name, points)
+			}
+		}
+	})
+}
+
+func flap(t *testing.T, issuer *selfsigned.ClusterSelfSignedIssuer, change int) {
+	t.Helper()
+	err := insist(t.Context(), func() error {
+		if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(issuer), issuer); err != nil {
+			return err
+		}
+		point := fmt.Sprintf("http://example.com/%d", change)
+		issuer.Spec.CRLDistributionPoints = []string{point, point + "/2"}
+		return env.Client.Update(t.Context(), issuer)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestNamespaceDeleted deletes a namespace with its requests in flight; those of another one
+// do not notice.
+func TestNamespaceDeleted(t *testing.T) {
+	underFault(t, time.Second, func(t *testing.T) {
+		doomed := newBurst(t, *requests)
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { _ = doomed.create(ctx, 0) }() // fails once the namespace is on its way out
+		pause(t, time.Second/4)
+		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: doomed.namespace}}
+		if err := env.Client.Delete(t.Context(), namespace); err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		if err := insist(t.Context(), func() error {
+			err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(namespace), namespace)
+			if apierrors.IsNotFound(err) {
+				return nil
+			}
+			return fmt.Errorf("the namespace is still there: %w", err)
+		}); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// TestRightsRemoved takes all rights away from the running plugin, and gives them back.
+func TestRightsRemoved(t *testing.T) {
+	underFault(t, time.Second, func(t *testing.T) { removeRights(t, chaos()/2) })
+}
+
+func removeRights(t *testing.T, d time.Duration) {
+	t.Helper()
+	bindings := clusterRoleBindings(t)
+	for _, binding := range bindings {
+		if err := env.Client.Delete(t.Context(), binding.DeepCopy()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pause(t, d)
+	for _, binding := range bindings {
+		if err := createOnce(t.Context(), binding); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// clusterRoleBindings returns those that the plugin's ServiceAccount is in.
+func clusterRoleBindings(t *testing.T) []*rbacv1.ClusterRoleBinding {
+	t.Helper()
+	var bindings []*rbacv1.ClusterRoleBinding
+	for _, object := range env.Installation.Objects {
+		if object.GetKind() != "ClusterRoleBinding" {
+			continue
+		}
+		binding := &rbacv1.ClusterRoleBinding{}
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, binding); err != nil {
+			t.Fatal(err)
+		}
+		if slices.ContainsFunc(binding.Subjects, func(s rbacv1.Subject) bool {
+			return s.Namespace == env.Installation.Deployment.Namespace
+		}) {
+			bindings = append(bindings, binding)
+		}
+	}
+	if len(bindings) == 0 {
+		t.Fatal("the overlay binds no ClusterRole to the plugin's ServiceAccount")
+	}
+	return bindings
+}

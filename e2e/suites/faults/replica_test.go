@@ -1,0 +1,183 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package faults
+
+import (
+	"bufio"
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
+)
+
+// startReplica starts one that logs all it can, and stops it when the test ends. Ending by
+// itself, by a panic or a failed race detection for instance, fails the test.
+func startReplica(t *testing.T, installation *issuer.Installation, args ...string) *issuer.Replica {
+	t.Helper()
+	p, err := installation.Start(t.Context(), env.Binary, "selfsigned-issuer", append([]string{"--log-level=7"}, args...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.Err(); err != nil {
+			t.Error(err)
+		}
+		if err := p.Stop(10 * time.Second); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
+
+func startReady(t *testing.T, installation *issuer.Installation, args ...string) *issuer.Replica {
+	t.Helper()
+	p := startReplica(t, installation, args...)
+	awaitReady(t, p)
+	return p
+}
+
+func awaitReady(t *testing.T, p *issuer.Replica) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
+	defer cancel()
+	if err := p.AwaitReady(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// usage is what a replica needs while it has nothing to do.
+type usage struct {
+	goroutines int
+	memory     float64 // in MiB
+}
+
+// memoryMetric is what the process has taken from the system. The race detector takes several
+// times what the program uses, and gives nothing back: with it only the heap tells.
+func memoryMetric() string {
+	if raceDetector() {
+		return "go_memstats_heap_inuse_bytes"
+	}
+	return "process_resident_memory_bytes"
+}
+
+func usageOf(ctx context.Context, p *issuer.Replica) (usage, error) {
+	status, body := issuer.Get(ctx, p.MetricsURL+"/metrics")
+	if status != http.StatusOK {
+		return usage{}, fmt.Errorf("/metrics answers %d: %s", status, body)
+	}
+	var u usage
+	for lines := bufio.NewScanner(strings.NewReader(body)); lines.Scan(); {
+		name, value, _ := strings.Cut(lines.Text(), " ")
+		var number float64
+		if _, err := fmt.Sscanf(value, "%g", &number); err != nil {
+			continue
+		}
+		switch name {
+		case "go_goroutines":
+			u.goroutines = int(number)
+		case memoryMetric():
+			u.memory = number / (1 << 20)
+		}
+	}
+	return u, nil
+}
+
+// measure signs a few requests, so that everything is set up that stays, and returns what
+// the replica needs from then on.
+func measure(t *testing.T, p *issuer.Replica) usage {
+	t.Helper()
+	b := newBurst(t, 10)
+	b.storm(t, 0, func() {})
+	b.settle(t)
+	u, err := usageOf(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+// idleConnections is how many goroutines the connections may keep that are idle after a
+// fault and closed later: client-go keeps 25, with two goroutines each.
+const idleConnections = 50
+
+// memorySlack, in MiB, is what the garbage collector may keep after a burst.
+func memorySlack() float64 { return 48 + float64(*requests)/10 }
+
+// checkSteady waits until a replica needs no more than before, save for what stays by design.
+func checkSteady(t *testing.T, p *issuer.Replica, before usage) {
+	t.Helper()
+	if t.Failed() {
+		return // what hangs is still there
+	}
+	var after usage
+	err := insist(t.Context(), func() (err error) {
+		if after, err = usageOf(t.Context(), p); err != nil {
+			return err
+		}
+		if after.goroutines > before.goroutines+idleConnections || after.memory > before.memory+memorySlack() {
+			return fmt.Errorf("before: %+v, after: %+v", before, after)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Errorf("goroutines or memory have grown: %v", err)
+	}
+	t.Logf("goroutines %d → %d, memory %.0f → %.0f MiB", before.goroutines, after.goroutines, before.memory, after.memory)
+}
+
+// storm creates the requests, over a time, while the fault happens, and then what comes late.
+func (b *burst) storm(t *testing.T, spread time.Duration, fault func()) {
+	t.Helper()
+	created := make(chan error, 1)
+	go func() { created <- b.create(t.Context(), spread) }()
+	fault()
+	if err := <-created; err != nil {
+		t.Fatal(err)
+	}
+	if err := b.mend(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// eachRound runs a test once a round.
+func eachRound(t *testing.T, test func(t *testing.T)) {
+	for round := range *rounds {
+		t.Run(fmt.Sprintf("round %d", round+1), test)
+	}
+}
+
+// The keys of a burst are made once and used by all.
+var pool = struct {
+	sync.Mutex
+	keys []crypto.Signer
+}{}
+
+func pooledKey(t testing.TB, i int) crypto.Signer {
+	t.Helper()
+	pool.Lock()
+	defer pool.Unlock()
+	i %= 1000
+	for len(pool.keys) <= i {
+		pool.keys = append(pool.keys, newKey(t))
+	}
+	return pool.keys[i]
+}
+
+func newKey(t testing.TB) crypto.Signer {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}

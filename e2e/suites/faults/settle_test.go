@@ -1,0 +1,163 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package faults
+
+import (
+	"context"
+	"crypto"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	certificatesv1 "k8s.io/api/certificates/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/certtext"
+)
+
+// outcome is what must have become of a request when all is quiet again: the reason of its
+// Ready condition, and what tells its message from others with the same reason.
+type outcome struct{ reason, mention string }
+
+var (
+	issued                 = outcome{"Issued", "Secret "}
+	waitsForSecret         = outcome{"Pending", "private-key-secret-name"}
+	waitsForUsableKey      = outcome{"Pending", "PEM"}
+	waitsForIssuer         = outcome{"Pending", "issuerRef"}
+	failsWithoutAnnotation = outcome{"Failed", "private-key-secret-name"}
+)
+
+// settle waits until every request is in its right outcome, and returns how long that took.
+// Every certificate is the request's own, valid, and the only one that it ever had.
+func (b *burst) settle(t *testing.T) time.Duration {
+	t.Helper()
+	begin := time.Now()
+	err := insist(t.Context(), func() error { return b.settled(t.Context()) })
+	took := time.Since(begin)
+	if err != nil {
+		t.Fatalf("not in their right outcome: %v", err)
+	}
+	for _, r := range b.tracked {
+		if r.want == issued {
+			r.checkCertificate(t, b.offsets)
+		}
+	}
+	for _, problem := range certificates.problems() {
+		t.Errorf("a certificate was replaced: %s", problem)
+	}
+	b.checkEvents(t)
+	return took
+}
+
+// settled returns an error about the requests that are not in their right outcome.
+func (b *burst) settled(ctx context.Context) error {
+	var list cmapi.CertificateRequestList
+	if err := env.Client.List(ctx, &list, client.InNamespace(b.namespace)); err != nil {
+		return err
+	}
+	var signing certificatesv1.CertificateSigningRequestList
+	if err := env.Client.List(ctx, &signing, client.MatchingLabels{burstLabel: b.namespace}); err != nil {
+		return err
+	}
+	objects := map[string]client.Object{}
+	for i := range list.Items {
+		objects[list.Items[i].Name] = &list.Items[i]
+	}
+	for i := range signing.Items {
+		objects[signing.Items[i].Name] = &signing.Items[i]
+	}
+	wrong := 0
+	var example string
+	for _, r := range b.tracked {
+		if object := objects[r.object.GetName()]; object != nil {
+			r.object = object
+		}
+		if problem := r.problem(); problem != "" {
+			wrong++
+			example = problem
+		}
+	}
+	if wrong > 0 {
+		return fmt.Errorf("%d of %d requests, such as %s", wrong, len(b.tracked), example)
+	}
+	return nil
+}
+
+// problem says what is wrong with a request's outcome.
+func (r *tracked) problem() string {
+	request, ok := r.object.(*cmapi.CertificateRequest)
+	if !ok {
+		csr := r.object.(*certificatesv1.CertificateSigningRequest)
+		if hasCertificate := len(csr.Status.Certificate) > 0; hasCertificate != (r.want == issued) {
+			return fmt.Sprintf("CSR %s with %+v", csr.Name, csr.Status.Conditions)
+		}
+		return ""
+	}
+	for _, condition := range request.Status.Conditions {
+		if condition.Type == cmapi.CertificateRequestConditionReady && condition.Reason == r.want.reason && strings.Contains(condition.Message, r.want.mention) {
+			return ""
+		}
+	}
+	return fmt.Sprintf("%s with %+v, want %s that mentions %s", request.Name, request.Status.Conditions, r.want.reason, r.want.mention)
+}
+
+func (r *tracked) checkCertificate(t *testing.T, offsets []time.Duration) {
+	t.Helper()
+	certificate, err := certtext.Parse(certificateOf(r.object))
+	if err != nil {
+		t.Errorf("%s: %v", r.name, err)
+		return
+	}
+	if err := certificate.CheckSignature(certificate.SignatureAlgorithm, certificate.RawTBSCertificate, certificate.Signature); err != nil {
+		t.Errorf("%s: the certificate is not signed by itself: %v", r.name, err)
+	}
+	public, ok := certificate.PublicKey.(interface{ Equal(crypto.PublicKey) bool })
+	if !ok || !public.Equal(r.key.Public()) {
+		t.Errorf("%s: the certificate is for another key", r.name)
+	}
+	if certificate.Subject.CommonName != r.name {
+		t.Errorf("%s: the certificate is for %s", r.name, certificate.Subject)
+	}
+	valid := func(moment time.Time) bool {
+		return !moment.After(certificate.NotAfter) && !moment.Before(certificate.NotBefore) && moment.Sub(certificate.NotBefore) < timeout
+	}
+	now := time.Now()
+	if !valid(now) && !slices.ContainsFunc(offsets, func(offset time.Duration) bool { return valid(now.Add(offset)) }) {
+		t.Errorf("%s: the certificate is valid from %s to %s", r.name, certificate.NotBefore, certificate.NotAfter)
+	}
+	if certificates.differs(r.object) {
+		t.Errorf("%s: it had another certificate before", r.name)
+	}
+	if request, ok := r.object.(*cmapi.CertificateRequest); ok && string(request.Status.CA) != string(request.Status.Certificate) {
+		t.Errorf("%s: status.ca is not the certificate", r.name)
+	}
+}
+
+// checkEvents finds requests with two events for a certificate.
+func (b *burst) checkEvents(t *testing.T) {
+	t.Helper()
+	var list eventsv1.EventList
+	if err := insist(t.Context(), func() error { return env.Client.List(t.Context(), &list) }); err != nil {
+		t.Fatal(err)
+	}
+	told := map[types.UID]int32{}
+	for _, event := range list.Items {
+		if event.Reason == "CertificateIssued" {
+			told[event.Regarding.UID]++
+			if event.Series != nil {
+				told[event.Regarding.UID] += event.Series.Count
+			}
+		}
+	}
+	for _, r := range b.tracked {
+		if count := told[r.object.GetUID()]; count > 1 {
+			t.Errorf("%s: %d events say that it was signed", r.name, count)
+		}
+	}
+}

@@ -1,0 +1,131 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package faults
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/faultproxy"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
+)
+
+// TestSoak keeps one replica under mixed traffic with one fault after the other, and looks at
+// what it needs each time when all is quiet again.
+func TestSoak(t *testing.T) {
+	if *soak == 0 {
+		t.Skip("TestSoak runs with `make soak`: it takes half an hour")
+	}
+	proxy, proxied := startProxy(t)
+	p := startReady(t, proxied)
+	measure(t, p)
+	trouble := troubles(proxy)
+	var samples []usage
+	signed := 0
+	for end := time.Now().Add(*soak); time.Now().Before(end) && !t.Failed(); {
+		next := trouble[rand.IntN(len(trouble))]
+		t.Run(next.name, func(t *testing.T) {
+			b := newBurst(t, *requests)
+			b.storm(t, 5*time.Second, func() { next.happen(t) })
+			took := b.settle(t)
+			u := quietUsage(t, p)
+			samples = append(samples, u)
+			signed += len(b.tracked)
+			t.Logf("settled after %s, %d goroutines, %.0f MiB", took.Round(time.Millisecond), u.goroutines, u.memory)
+		})
+	}
+	t.Logf("%d faults, %d requests", len(samples), signed)
+	checkFlat(t, samples)
+}
+
+type trouble struct {
+	name   string
+	happen func(t *testing.T)
+}
+
+// troubles are faults that a replica has to survive.
+func troubles(proxy *faultproxy.Proxy) []trouble {
+	during := func(faults ...faultproxy.Fault) func(*testing.T) {
+		return func(t *testing.T) {
+			t.Helper()
+			rule := proxy.Inject(faultproxy.On("", ".*/(namespaces|certificatesigningrequests)/.*"), faultproxy.Sometimes(0.2, faultproxy.OneOf(faults...)))
+			pause(t, 5*time.Second)
+			rule.Remove()
+		}
+	}
+	var network []faultproxy.Fault
+	for _, disturbance := range disturbances {
+		network = append(network, disturbance.fault)
+	}
+	return []trouble{
+		{"nothing", func(*testing.T) {}},
+		{"network", during(network...)},
+		{"connections cut", func(t *testing.T) {
+			for range 5 {
+				pause(t, time.Second)
+				proxy.CutConnections()
+			}
+		}},
+		{"API server restarted", func(t *testing.T) {
+			if err := env.ControlPlane.RestartAPIServer(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"etcd restarted", func(t *testing.T) {
+			if err := env.ControlPlane.RestartEtcd(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"etcd paused", func(t *testing.T) { pauseEtcd(t, 10*time.Second) }},
+		{"rights removed", func(t *testing.T) { removeRights(t, 5*time.Second) }},
+	}
+}
+
+// quietUsage waits until a replica has as few goroutines as it will.
+func quietUsage(t *testing.T, p *issuer.Replica) usage {
+	t.Helper()
+	var last usage
+	err := insist(t.Context(), func() error {
+		u, err := usageOf(t.Context(), p)
+		if err != nil {
+			return err
+		}
+		before := last
+		last = u
+		if u.goroutines != before.goroutines {
+			return fmt.Errorf("%d goroutines, and %d a moment ago", u.goroutines, before.goroutines)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return last
+}
+
+// checkFlat compares the last third of the samples with the middle one: the first is when
+// caches and the heap find their size.
+func checkFlat(t *testing.T, samples []usage) {
+	t.Helper()
+	third := len(samples) / 3
+	if third == 0 {
+		t.Fatalf("%d samples are too few", len(samples))
+	}
+	middle, last := average(samples[third:2*third]), average(samples[len(samples)-third:])
+	t.Logf("on average %d goroutines and %.0f MiB in the middle third, %d and %.0f MiB in the last", middle.goroutines, middle.memory, last.goroutines, last.memory)
+	if last.goroutines > middle.goroutines+idleConnections/2 || last.memory > middle.memory*1.15+8 {
+		t.Error("goroutines or memory have grown")
+	}
+}
+
+func average(samples []usage) usage {
+	var sum usage
+	for _, u := range samples {
+		sum.goroutines += u.goroutines
+		sum.memory += u.memory
+	}
+	return usage{sum.goroutines / len(samples), sum.memory / float64(len(samples))}
+}

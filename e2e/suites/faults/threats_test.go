@@ -1,0 +1,301 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package faults
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
+	certificatesv1 "k8s.io/api/certificates/v1"
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/certtext"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/environment"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/faultproxy"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
+)
+
+// The tests in this file show what SECURITY.md says of each threat.
+
+const clusterSigner = "clusterselfsignedissuers.selfsigned.cert-manager.io/"
+
+// unchanged lets a request through; its rule counts it.
+func unchanged(next http.Handler) http.Handler { return next }
+
+// TestRequestReachesOwnNamespaceOnly names a Secret of another namespace in every way. The
+// plugin does not even ask for it, so that neither messages nor timing tell whether it exists.
+func TestRequestReachesOwnNamespaceOnly(t *testing.T) {
+	proxy, proxied := startProxy(t)
+	startReady(t, proxied)
+	own, other := newNamespace(t, unvalidated), newNamespace(t)
+	own.awaitIssuer(t)
+	theirs := other.newSigned(t, 0)
+	if err := createOnce(t.Context(), theirs.secret); err != nil {
+		t.Fatal(err)
+	}
+	asked := proxy.Inject(faultproxy.On("", ".*/namespaces/"+other.namespace+"/secrets.*"), unchanged)
+
+	secret := theirs.secret.Name
+	for i, name := range []string{
+		secret, other.namespace + "/" + secret, "../" + other.namespace + "/" + secret,
+		"../../" + other.namespace + "/secrets/" + secret, "%2e%2e%2f" + other.namespace + "%2f" + secret,
+	} {
+		for j, kind := range []string{"SelfSignedIssuer", "ClusterSelfSignedIssuer"} {
+			r := own.newSigned(t, 2*i+j)
+			r.key = theirs.key
+			request := r.object.(*cmapi.CertificateRequest)
+			request.Spec.Request = encodeCSR(t, theirs.key, r.name)
+			request.Spec.IssuerRef = cmmeta.IssuerReference{Group: selfsigned.GroupName, Kind: kind, Name: map[string]string{"SelfSignedIssuer": own.issuer, "ClusterSelfSignedIssuer": clusterIssuer}[kind]}
+			request.Annotations[cmapi.CertificateRequestPrivateKeyAnnotationKey] = name
+			r.secret, r.want = nil, waitsForSecret
+			own.tracked = append(own.tracked, r)
+		}
+	}
+	if err := own.create(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	own.settle(t)
+	for _, r := range own.tracked {
+		name := r.object.GetAnnotations()[cmapi.CertificateRequestPrivateKeyAnnotationKey]
+		awaitNote(t, r.object, "MissingSecret", "Secret "+own.namespace+"/"+name+" ")
+	}
+	if asked.Hits() > 0 {
+		t.Errorf("the plugin asked %d times for a Secret of another namespace", asked.Hits())
+	}
+}
+
+// TestCopiedRequest shows what SECURITY.md warns of: a PKCS #10 request does not say for which
+// Certificate it was made.
+func TestCopiedRequest(t *testing.T) {
+	startReady(t, env.Installation)
+	b := newNamespace(t)
+	theirs, copied := b.newSigned(t, 0), b.newSigned(t, 1)
+	if err := createOnce(t.Context(), theirs.secret); err != nil {
+		t.Fatal(err)
+	}
+	request := copied.object.(*cmapi.CertificateRequest)
+	request.Spec.Request, request.Spec.IsCA = encodeCSR(t, theirs.key, copied.name), true
+	request.Annotations[cmapi.CertificateRequestPrivateKeyAnnotationKey] = theirs.secret.Name
+	copied.key, copied.secret = theirs.key, nil
+	b.tracked = append(b.tracked, copied)
+	if err := b.create(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	b.settle(t)
+	certificate, err := certtext.Parse(certificateOf(copied.object))
+	if err != nil || !certificate.IsCA {
+		t.Errorf("not signed for a CA: %v", err)
+	}
+}
+
+// TestCSRReachesNamespaceOfRules: a CSR for a cluster issuer reaches the cluster resource
+// namespace alone, and the author of one for a namespaced issuer learns nothing without the
+// right to use that.
+func TestCSRReachesNamespaceOfRules(t *testing.T) {
+	proxy, proxied := startProxy(t)
+	startReady(t, proxied)
+	b := newNamespace(t)
+	b.awaitIssuer(t)
+	theirs := b.newSigned(t, 0)
+	if err := createOnce(t.Context(), theirs.secret); err != nil {
+		t.Fatal(err)
+	}
+	asked := proxy.Inject(faultproxy.On("", ".*/namespaces/"+b.namespace+"/secrets.*"), unchanged)
+
+	csr := newCSR(t, b, clusterSigner+clusterIssuer, theirs.secret.Name, theirs)
+	createApproved(t, env.Client, csr)
+	awaitNote(t, csr, "MissingSecret", "Secret cert-manager/"+theirs.secret.Name+" ")
+
+	// Mallory may not use the issuer: whether issuer and Secret are there makes no difference.
+	grantCSRs(t, "mallory")
+	mallory, err := environment.ClientAs(env.ControlPlane.AdminConfig(), "mallory")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, issuer := range []string{b.issuer, "missing"} {
+		for _, secret := range []string{theirs.secret.Name, "missing"} {
+			csr := newCSR(t, b, namespacedSigner+b.namespace+"."+issuer, secret, theirs)
+			createApproved(t, mallory, csr)
+			awaitNote(t, csr, "DeniedReference", fmt.Sprintf("SelfSignedIssuer %s/%s", b.namespace, issuer))
+		}
+	}
+	if asked.Hits() > 0 {
+		t.Errorf("the plugin asked %d times for a Secret that no author may use", asked.Hits())
+	}
+}
+
+// TestCSRChangedAfterApproval shows what the mutable annotations of a CSR allow, and until
+// when: what is signed is what they say at that moment, and no more after it.
+func TestCSRChangedAfterApproval(t *testing.T) {
+	startReady(t, env.Installation)
+	b := newNamespace(t)
+	theirs := b.newSigned(t, 0)
+	csr := newCSR(t, b, namespacedSigner+b.namespace+"."+b.issuer, theirs.secret.Name, theirs)
+	csr.Spec.Usages = append(csr.Spec.Usages, certificatesv1.UsageCertSign)
+	createApproved(t, env.Client, csr)
+	awaitNote(t, csr, "MissingSecret", "Secret ")
+	annotate(t, csr, map[string]string{
+		"experimental.cert-manager.io/request-is-ca":    "true",
+		"experimental.cert-manager.io/request-duration": "12345h",
+	})
+	if err := createOnce(t.Context(), theirs.secret); err != nil {
+		t.Fatal(err)
+	}
+	awaitNote(t, csr, "CertificateIssued", "Secret ")
+	if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(csr), csr); err != nil {
+		t.Fatal(err)
+	}
+	certificate, err := certtext.Parse(csr.Status.Certificate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if duration := certificate.NotAfter.Sub(certificate.NotBefore); !certificate.IsCA || duration != 12345*time.Hour {
+		t.Errorf("signed for a CA: %t, for %s; SECURITY.md says that the annotations of the moment count", certificate.IsCA, duration)
+	}
+	annotate(t, csr, map[string]string{"experimental.cert-manager.io/request-is-ca": "false"})
+	passBy(t, b)
+	if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(csr), csr); err != nil {
+		t.Fatal(err)
+	}
+	if certificates.differs(csr) {
+		t.Error("a change after the signature led to another certificate")
+	}
+}
+
+// TestServingSecretAsKey names Secrets that serve something: the plugin's own namespace is out
+// of reach, and in the cluster resource namespace a key signs nothing but requests that were
+// made with it. What the author learns is that the key is another one.
+func TestServingSecretAsKey(t *testing.T) {
+	startReady(t, env.Installation)
+	b := newNamespace(t)
+	theirs, mine := b.newSigned(t, 0), b.newSigned(t, 1)
+	for _, namespace := range []string{env.Installation.Deployment.Namespace, "cert-manager"} {
+		serving := &corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "serving-" + namespace},
+			Type:       corev1.SecretTypeTLS,
+			Data:       map[string][]byte{"tls.key": theirs.secret.Data["tls.key"], "tls.crt": nil},
+		}
+		if err := createOnce(t.Context(), serving); err != nil {
+			t.Fatal(err)
+		}
+		csr := newCSR(t, b, clusterSigner+clusterIssuer, serving.Name, mine)
+		createApproved(t, env.Client, csr)
+		if namespace == "cert-manager" {
+			awaitNote(t, csr, "WaitingForMatchingKey", "Secret cert-manager/"+serving.Name+" ")
+		} else {
+			awaitNote(t, csr, "MissingSecret", "Secret cert-manager/"+serving.Name+" ")
+		}
+	}
+}
+
+// TestNoDebugEndpoints: nothing that shows the inside of the process is served.
+func TestNoDebugEndpoints(t *testing.T) {
+	p := startReady(t, env.Installation)
+	for _, address := range []string{p.HealthURL, p.MetricsURL} {
+		for _, path := range []string{"/debug/pprof/", "/debug/pprof/heap", "/debug/pprof/cmdline", "/debug/vars", "/debug/flags/v", "/configz"} {
+			if status, body := issuer.Get(t.Context(), address+path); status != http.StatusNotFound {
+				t.Errorf("%s answers %d: %.100s", path, status, body)
+			}
+		}
+	}
+}
+
+func newCSR(t *testing.T, b *burst, signerName, secret string, r *tracked) *certificatesv1.CertificateSigningRequest {
+	t.Helper()
+	csr := b.signingRequest(t, r)
+	csr.Name, csr.GenerateName = "", b.namespace+"-"
+	csr.Annotations[csrKeyAnnotation], csr.Spec.SignerName = secret, signerName
+	return csr
+}
+
+// createApproved creates a CSR as somebody, and approves it as administrator.
+func createApproved(t *testing.T, author client.Client, csr *certificatesv1.CertificateSigningRequest) {
+	t.Helper()
+	if err := insist(t.Context(), func() error { return author.Create(t.Context(), csr) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := approve(t.Context(), csr); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// awaitNote waits for an event about an object that mentions something.
+func awaitNote(t *testing.T, about client.Object, reason, mention string) {
+	t.Helper()
+	err := insist(t.Context(), func() error {
+		var list eventsv1.EventList
+		if err := env.Client.List(t.Context(), &list); err != nil {
+			return err
+		}
+		var told []string
+		for _, event := range list.Items {
+			if event.Regarding.UID != about.GetUID() {
+				continue
+			}
+			if event.Reason == reason && strings.Contains(event.Note, mention) {
+				return nil
+			}
+			told = append(told, event.Reason+": "+event.Note)
+		}
+		return fmt.Errorf("%s was told %q, want %s that mentions %s", about.GetName(), told, reason, mention)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func annotate(t *testing.T, csr *certificatesv1.CertificateSigningRequest, annotations map[string]string) {
+	t.Helper()
+	err := insist(t.Context(), func() error {
+		if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(csr), csr); err != nil {
+			return err
+		}
+		maps.Copy(csr.Annotations, annotations)
+		return env.Client.Update(t.Context(), csr)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// passBy returns when a request is signed that came later than everything before.
+func passBy(t *testing.T, b *burst) {
+	t.Helper()
+	later := &burst{namespace: b.namespace, issuer: b.issuer}
+	later.tracked = []*tracked{later.newSigned(t, 999)}
+	if err := later.create(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	later.settle(t)
+}
+
+// grantCSRs lets a user create CSRs, and nothing else.
+func grantCSRs(t *testing.T, user string) {
+	t.Helper()
+	for _, object := range []client.Object{
+		&rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: user}, Rules: []rbacv1.PolicyRule{{
+			APIGroups: []string{"certificates.k8s.io"}, Resources: []string{"certificatesigningrequests"}, Verbs: []string{"create"},
+		}}},
+		&rbacv1.ClusterRoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Name: user},
+			Subjects:   []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: user}},
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: user},
+		},
+	} {
+		if err := createOnce(t.Context(), object); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

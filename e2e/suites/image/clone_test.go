@@ -1,0 +1,41 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package image
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/build"
+)
+
+// buildFiles are taken as they are here, so that they can be tested before they are committed.
+var buildFiles = []string{".gitignore", ".dockerignore", "Dockerfile", "Makefile"}
+
+// cleanClone returns a clone of this repository with the build files committed. All of a
+// test's clones are at the same commit.
+func cleanClone(t *testing.T) string {
+	t.Helper()
+	root, err := build.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	clone := t.TempDir()
+	run(t, "git", "clone", "--quiet", root, clone)
+	for _, name := range buildFiles {
+		content, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(clone, name), string(content))
+	}
+	const noon = "2026-01-01T12:00:00Z"
+	t.Setenv("GIT_AUTHOR_DATE", noon)
+	t.Setenv("GIT_COMMITTER_DATE", noon)
+	git(t, clone, "add", ".")
+	git(t, clone, "-c", "user.name=test", "-c", "user.email=test@example.com",
+		"commit", "--quiet", "--allow-empty", "--message=build files")
+	return clone
+}

@@ -1,0 +1,301 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package image builds the container image and looks at it from outside.
+package image
+
+import (
+	"archive/tar"
+	"debug/buildinfo"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/build"
+)
+
+const program = "selfsigned-issuer"
+
+func TestImage(t *testing.T) {
+	b := findBuilder(t)
+	root, err := build.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	image := b.makeImage(t, "program", root)
+	saved := b.save(t, image)
+	checkConfig(t, load(t, saved))
+	checkLabels(t, load(t, saved), root)
+	if got, want := files(t, saved), []string{program}; !reflect.DeepEqual(got, want) {
+		t.Errorf("the image holds %q, want %q", got, want)
+	}
+	if got, want := b.run(t, image, "--version"), version(t, programOf(t, saved)); got != want {
+		t.Errorf("--version prints %q, want %q", got, want)
+	}
+	if got := b.run(t, image, "--help"); !strings.Contains(got, "--cluster-resource-namespace") {
+		t.Errorf("--help prints no flags: %q", got)
+	}
+}
+
+func checkConfig(t *testing.T, image *v1.ConfigFile) {
+	t.Helper()
+	if got, want := image.Config.User, "65532:65532"; got != want {
+		t.Errorf("runs as user %q, want %q", got, want)
+	}
+	if got, want := image.Config.Entrypoint, []string{"/" + program}; !reflect.DeepEqual(got, want) {
+		t.Errorf("entrypoint is %q, want %q", got, want)
+	}
+	if len(image.Config.Cmd) > 0 {
+		t.Errorf("has the arguments %q, want none", image.Config.Cmd)
+	}
+	if got, want := image.OS+"/"+image.Architecture, "linux/"+runtime.GOARCH; got != want {
+		t.Errorf("is for %s, want %s", got, want)
+	}
+}
+
+func checkLabels(t *testing.T, image *v1.ConfigFile, repository string) {
+	t.Helper()
+	const project = "https://github.com/cert-manager/selfsigned-issuer"
+	for label, want := range map[string]string{
+		"title":         program,
+		"url":           project,
+		"source":        project,
+		"documentation": project + "/tree/main/docs",
+		"licenses":      "Apache-2.0",
+		"version":       git(t, repository, "describe", "--tags", "--always", "--dirty"),
+		"revision":      git(t, repository, "rev-parse", "HEAD"),
+	} {
+		if got := image.Config.Labels["org.opencontainers.image."+label]; got != want {
+			t.Errorf("the label org.opencontainers.image.%s is %q, want %q", label, got, want)
+		}
+	}
+	if got, want := image.Created.Time, commitTime(t, repository); !got.Equal(want) {
+		t.Errorf("was made at %s, want the time of the commit: %s", got, want)
+	}
+}
+
+// programOf returns a file with the image's program.
+func programOf(t *testing.T, image v1.Image) string {
+	t.Helper()
+	dir := t.TempDir()
+	unpack(t, image, dir)
+	return filepath.Join(dir, program)
+}
+
+// version is what --version should print: what the Go toolchain recorded in the program,
+// from git.
+func version(t *testing.T, binary string) string {
+	t.Helper()
+	info, err := buildinfo.ReadFile(binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	commit := strings.TrimSpace(run(t, "git", "rev-parse", "HEAD"))
+	for _, setting := range info.Settings {
+		if setting.Key == "vcs.revision" && setting.Value == commit {
+			return fmt.Sprintf("%s %s (%s)\n", program, info.Main.Version, info.GoVersion)
+		}
+	}
+	t.Fatalf("the program does not know that it was built from commit %s: %v", commit, info)
+	return ""
+}
+
+// The program's version says "+dirty" when git finds a difference between the commit and
+// the files that the image is built from. .dockerignore must not make one.
+func TestBuildContextIsTheCommit(t *testing.T) {
+	b := findBuilder(t)
+	clone := cleanClone(t)
+	if err := os.Mkdir(filepath.Join(clone, "bin"), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(clone, "bin", program), "an earlier build")
+	dockerfile := filepath.Join(t.TempDir(), "Dockerfile")
+	write(t, dockerfile, "FROM scratch\nCOPY . /\n")
+
+	seen := t.TempDir()
+	unpack(t, b.save(t, b.build(t, "context", "--file="+dockerfile, clone)), seen)
+	if changes := run(t, "git", "-C", seen, "status", "--porcelain"); changes != "" {
+		t.Errorf("in the build's context git sees changes:\n%s", changes)
+	}
+	if _, err := os.Stat(filepath.Join(seen, "bin")); !os.IsNotExist(err) {
+		t.Errorf("the build's context holds bin: %v", err)
+	}
+}
+
+// TestSameCommitSameImage builds one commit twice, in different directories.
+func TestSameCommitSameImage(t *testing.T) {
+	b := findBuilder(t)
+	var digests []v1.Hash
+	for _, name := range []string{"once", "again"} {
+		digest, err := b.save(t, b.makeImage(t, name, cleanClone(t))).Digest()
+		if err != nil {
+			t.Fatal(err)
+		}
+		digests = append(digests, digest)
+	}
+	if digests[0] != digests[1] {
+		t.Errorf("the same commit made the images %s and %s", digests[0], digests[1])
+	}
+}
+
+var fips = flag.Bool("fips", false, "run TestFIPSImage, which compiles everything once more")
+
+// TestFIPSImage: the variant uses the validated module of FIPS 140-3 without a setting.
+func TestFIPSImage(t *testing.T) {
+	if !*fips {
+		t.Skip("compiles everything once more, which takes minutes: `make test-fips` runs it")
+	}
+	b := findBuilder(t)
+	t.Setenv("GOFIPS140", "v1.0.0") // as the Dockerfile's stage does, whose place the test takes
+	image := b.makeImage(t, "fips", cleanClone(t), "FIPS=1")
+	if got, want := b.run(t, image, "--version"), ", FIPS 140-3 module v1.0.0"; !strings.Contains(got, want) {
+		t.Errorf("--version prints %q, want %q", got, want)
+	}
+}
+
+// TestOtherPlatform: the image says what it is for. There is no program in this one, since
+// compiling everything for another platform takes minutes.
+func TestOtherPlatform(t *testing.T) {
+	b := findBuilder(t)
+	other := map[string]string{"amd64": "arm64", "arm64": "amd64"}[runtime.GOARCH]
+	image := load(t, b.save(t, b.makeImageFrom(t, emptyStage(t, "linux/"+other), "other", cleanClone(t), "PLATFORM=linux/"+other)))
+	if image.OS != "linux" || image.Architecture != other {
+		t.Errorf("is for %s/%s, want linux/%s", image.OS, image.Architecture, other)
+	}
+}
+
+// platforms are those of a release, as the Makefile has them.
+func platforms(t *testing.T, root string) string {
+	t.Helper()
+	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile(`(?m)^PLATFORMS = (.*)$`).FindSubmatch(makefile)
+	if found == nil {
+		t.Fatal("the Makefile has no PLATFORMS")
+	}
+	return string(found[1])
+}
+
+// emptyStage returns what takes the place of the build stage, with an empty program for each
+// platform.
+func emptyStage(t *testing.T, platforms string) string {
+	t.Helper()
+	stage := t.TempDir()
+	for platform := range strings.SplitSeq(platforms, ",") {
+		folder := filepath.Join(stage, "src/bin", platform)
+		if err := os.MkdirAll(folder, 0o750); err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(folder, program), "")
+		if err := os.Chtimes(filepath.Join(folder, program), time.Unix(0, 0), time.Unix(0, 0)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return stage
+}
+
+// TestSeveralPlatforms: one command makes an image for all platforms of a release, and the same
+// one again from the same commit. Again, there is no program in it.
+func TestSeveralPlatforms(t *testing.T) {
+	b := findBuilder(t)
+	if b == "docker" {
+		t.Skip("docker keeps an image index only in containerd's image store")
+	}
+	image := fmt.Sprintf("localhost/selfsigned-issuer-test-several:%d", os.Getpid())
+	t.Cleanup(func() { b.remove(t, "manifest", "rm", image) })
+	clone := cleanClone(t)
+	want := platforms(t, clone)
+	stage := emptyStage(t, want)
+	var inspected []string
+	for range 2 { // the second run replaces the first: it adds nothing
+		run(t, "make", "-C", clone, "image", "BUILDER="+string(b), "IMAGE="+image,
+			"IMAGE_FLAGS=--build-context=build="+stage, "PLATFORM="+want)
+		inspected = append(inspected, run(t, string(b), "manifest", "inspect", image))
+	}
+	if inspected[0] != inspected[1] {
+		t.Errorf("the same commit made the index %s and then %s", inspected[0], inspected[1])
+	}
+	var list v1.IndexManifest
+	if err := json.Unmarshal([]byte(inspected[1]), &list); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, manifest := range list.Manifests {
+		got = append(got, manifest.Platform.String())
+	}
+	if strings.Join(got, ",") != want {
+		t.Errorf("the image is for %q, want %q", got, want)
+	}
+}
+
+func write(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// files lists the image's files, without directories.
+func files(t *testing.T, image v1.Image) []string {
+	t.Helper()
+	var names []string
+	walk(t, image, func(header *tar.Header, _ io.Reader) {
+		if header.Typeflag != tar.TypeDir {
+			names = append(names, header.Name)
+		}
+	})
+	return names
+}
+
+// unpack writes the image's directories and regular files below dir.
+func unpack(t *testing.T, image v1.Image, dir string) {
+	t.Helper()
+	walk(t, image, func(header *tar.Header, content io.Reader) {
+		path := filepath.Join(dir, header.Name)
+		if header.Typeflag == tar.TypeDir {
+			if err := os.MkdirAll(path, 0o750); err != nil {
+				t.Fatal(err)
+			}
+			return
+		}
+		data, err := io.ReadAll(content)
+		if err == nil {
+			err = os.WriteFile(path, data, header.FileInfo().Mode())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func walk(t *testing.T, image v1.Image, each func(*tar.Header, io.Reader)) {
+	t.Helper()
+	stream := mutate.Extract(image)
+	defer stream.Close()
+	archive := tar.NewReader(stream)
+	for {
+		header, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		each(header, archive)
+	}
+}

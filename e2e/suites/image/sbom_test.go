@@ -1,0 +1,62 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package image
+
+import (
+	"debug/buildinfo"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/build"
+)
+
+// TestSBOM compares the bill of materials with what the program says of itself.
+func TestSBOM(t *testing.T) {
+	root, err := build.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	bin := t.TempDir()
+	run(t, "make", "-C", root, "sbom", "BIN="+bin)
+	content, err := os.ReadFile(filepath.Join(bin, program+".cdx.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var bom struct {
+		BOMFormat string
+		Metadata  struct {
+			Component struct{ Name, Version string }
+		}
+		Components []struct{ Name, Version string }
+	}
+	if err := json.Unmarshal(content, &bom); err != nil {
+		t.Fatal(err)
+	}
+	if bom.BOMFormat != "CycloneDX" {
+		t.Errorf("the format is %q", bom.BOMFormat)
+	}
+	info, err := buildinfo.ReadFile(filepath.Join(bin, program))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := bom.Metadata.Component.Version, git(t, root, "describe", "--tags", "--always", "--dirty"); got != want {
+		t.Errorf("is about version %q, want %q", got, want)
+	}
+	var got, want []string
+	for _, component := range bom.Components {
+		got = append(got, component.Name+" "+component.Version)
+	}
+	want = append(want, "std "+info.GoVersion)
+	for _, module := range info.Deps {
+		want = append(want, module.Path+" "+module.Version)
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("lists\n %q\nwant\n %q", got, want)
+	}
+}

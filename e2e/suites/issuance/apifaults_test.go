@@ -1,0 +1,190 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package issuance_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/faultproxy"
+)
+
+// TestSecretReadFails disturbs the reading of the key: the request waits, and is signed once
+// the API server answers.
+func TestSecretReadFails(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		fault faultproxy.Fault
+		says  string
+	}{
+		{"429", faultproxy.Status(http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests, "too many requests, please try again later"), "too many requests, please try again later"},
+		{"500", faultproxy.Status(http.StatusInternalServerError, metav1.StatusReasonInternalError, "an error on the server"), "an error on the server"},
+		{"503", faultproxy.Status(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, "100%d of etcd is down."), "100%d of etcd is down"},
+		{"504", faultproxy.Status(http.StatusGatewayTimeout, metav1.StatusReasonTimeout, "etcdserver: request timed out"), "etcdserver: request timed out"},
+		{"connection cut", faultproxy.Reset(), "the connection was cut"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			namespace, key := newNamespace(t), newKey(t)
+			createKeySecret(t, namespace, key)
+			rule := env.Proxy.Inject(faultproxy.On("GET", "/api/v1/namespaces/"+namespace+"/secrets/key"), test.fault)
+			t.Cleanup(rule.Remove)
+			request := newRequest(t, namespace, key)
+			create(t, request)
+			awaitPending(t, request, "Warning", "ErrorGettingSecret", "Secret "+namespace+"/key", test.says)
+			written := request.ResourceVersion
+			const attempts = 8 // two reads each: four reconciles
+			await(t, "more attempts", func(context.Context) string {
+				if hits := rule.Hits(); hits < attempts {
+					return fmt.Sprintf("%d reads", hits)
+				}
+				return ""
+			})
+			get(t, request)
+			if request.ResourceVersion != written {
+				t.Errorf("the same failure was written again: %+v", request.Status)
+			}
+			rule.Remove()
+			checkIssued(t, request)
+			checkEvents(t, request, "ErrorGettingSecret", "CertificateIssued")
+			if len(loggedErrors(t, namespace)) == 0 {
+				t.Error("a failure of the API server is not logged as an error")
+			}
+		})
+	}
+}
+
+// holdChecks keeps the plugin from writing what it has found out about an issuer, until the
+// gate is opened.
+func holdChecks(t *testing.T, namespace, issuer string) *faultproxy.Gate {
+	t.Helper()
+	gate := faultproxy.NewGate()
+	t.Cleanup(gate.Open)
+	rule := env.Proxy.Inject(faultproxy.On("PATCH", "/apis/selfsigned.cert-manager.io/v1alpha1/namespaces/"+namespace+"/selfsignedissuers/"+issuer+"/status"), gate.Hold)
+	t.Cleanup(rule.Remove)
+	return gate
+}
+
+func awaitArrival(t *testing.T, gate *faultproxy.Gate) {
+	t.Helper()
+	select {
+	case <-gate.Arrived():
+	case <-time.After(timeout):
+		t.Fatal("nothing arrived at the gate")
+	}
+}
+
+// TestIssuerNotChecked holds back what the plugin says about a new issuer.
+func TestIssuerNotChecked(t *testing.T) {
+	t.Parallel()
+	namespace, key := newNamespace(t), newKey(t)
+	createKeySecret(t, namespace, key)
+	gate := holdChecks(t, namespace, "new")
+	create(t, newIssuer(namespace, "new"))
+	awaitArrival(t, gate)
+	request := newRequest(t, namespace, key)
+	request.Spec.IssuerRef.Name = "new"
+	create(t, request)
+	awaitPending(t, request, "Normal", "IssuerNotChecked", "SelfSignedIssuer "+namespace+"/new")
+	gate.Open()
+	checkIssued(t, request)
+	checkEvents(t, request, "IssuerNotChecked", "CertificateIssued")
+	checkLogsNoError(t, namespace)
+}
+
+// TestIssuerNotSeen keeps the plugin from noticing new issuers. An issuer that is there is not
+// said to be missing, whatever the cache knows. It must not run beside other tests.
+func TestIssuerNotSeen(t *testing.T) {
+	namespace, key := newNamespace(t), newKey(t)
+	createKeySecret(t, namespace, key)
+	watch := env.Proxy.Inject(faultproxy.On("GET", "/apis/selfsigned.cert-manager.io/v1alpha1/selfsignedissuers"), faultproxy.Silence())
+	t.Cleanup(func() {
+		watch.Remove()
+		env.Proxy.CutConnections()
+	})
+	env.Proxy.CutConnections()
+	await(t, "a watch without answer", func(context.Context) string {
+		if watch.Hits() == 0 {
+			return "not yet"
+		}
+		return ""
+	})
+	create(t, newIssuer(namespace, "unseen"))
+	request := newRequest(t, namespace, key)
+	request.Spec.IssuerRef.Name = "unseen"
+	lookup := env.Proxy.Inject(faultproxy.On("GET", "/apis/selfsigned.cert-manager.io/v1alpha1/namespaces/"+namespace+"/selfsignedissuers"),
+		faultproxy.Status(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, "etcd is down"))
+	t.Cleanup(lookup.Remove)
+	create(t, request)
+	awaitPending(t, request, "Warning", "ErrorGettingIssuer", "SelfSignedIssuer "+namespace+"/unseen", "etcd is down")
+	lookup.Remove()
+	// The next cut could lose this event.
+	awaitOutcome(t, request, cmmeta.ConditionFalse, "Pending", "Normal", "IssuerNotChecked", "SelfSignedIssuer "+namespace+"/unseen")
+	watch.Remove()
+	env.Proxy.CutConnections()
+	checkIssued(t, request)
+	checkEvents(t, request, "ErrorGettingIssuer", "IssuerNotChecked", "CertificateIssued")
+}
+
+// TestIssuerReadyForAnOlderGeneration holds back what the plugin says about a changed issuer:
+// nothing is signed by what the issuer said before.
+func TestIssuerReadyForAnOlderGeneration(t *testing.T) {
+	t.Parallel()
+	namespace, key := newNamespace(t), newKey(t)
+	createKeySecret(t, namespace, key)
+	first := newRequest(t, namespace, key)
+	create(t, first)
+	checkIssued(t, first)
+	gate := holdChecks(t, namespace, "issuer")
+	changeIssuer(t, namespace, func(spec *selfsigned.SelfSignedIssuerSpec) {
+		spec.CRLDistributionPoints = []string{"http://example.com/crl"}
+	})
+	awaitArrival(t, gate)
+	request := newRequest(t, namespace, key)
+	create(t, request)
+	awaitPending(t, request, "Normal", "IssuerOutdated", "SelfSignedIssuer "+namespace+"/issuer")
+	gate.Open()
+	checkIssued(t, request)
+	if points := mustParse(t, request.Status.Certificate).CRLDistributionPoints; len(points) != 1 {
+		t.Errorf("CRL distribution points %q, want the issuer's new one", points)
+	}
+	checkEvents(t, request, "IssuerOutdated", "CertificateIssued")
+	checkLogsNoError(t, namespace)
+}
+
+// awaitChecked waits until the plugin has seen the present spec of a namespace's issuer.
+func awaitChecked(t *testing.T, namespace string) {
+	t.Helper()
+	await(t, "the check of the issuer", func(context.Context) string {
+		issuer := newIssuer(namespace, "issuer")
+		get(t, issuer)
+		ready := apimeta.FindStatusCondition(issuer.Status.Conditions, "Ready")
+		if ready == nil || ready.Status != metav1.ConditionTrue || ready.ObservedGeneration != issuer.Generation {
+			return fmt.Sprintf("generation %d: %+v", issuer.Generation, issuer.Status)
+		}
+		return ""
+	})
+}
+
+// changeIssuer changes the spec of a namespace's issuer.
+func changeIssuer(t *testing.T, namespace string, edit func(*selfsigned.SelfSignedIssuerSpec)) {
+	t.Helper()
+	await(t, "changing the issuer", func(ctx context.Context) string {
+		issuer := newIssuer(namespace, "issuer")
+		get(t, issuer)
+		edit(&issuer.Spec)
+		if err := env.Client.Update(ctx, issuer); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+}

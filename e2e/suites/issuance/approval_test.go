@@ -1,0 +1,206 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package issuance_test
+
+import (
+	"context"
+	"crypto"
+	"slices"
+	"testing"
+
+	cmutil "github.com/cert-manager/cert-manager/pkg/api/util"
+	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+)
+
+// TestApprovalIsNeeded takes the approver's right away that the default overlay ships. It
+// must not run beside other tests.
+func TestApprovalIsNeeded(t *testing.T) {
+	namespace, key := newNamespace(t), newKey(t)
+	createKeySecret(t, namespace, key)
+	restore := withoutApproverRight(t)
+	awaitApproverRefused(t, key)
+
+	waits, denied := newRequest(t, namespace, key), newRequest(t, namespace, key)
+	create(t, waits)
+	create(t, denied)
+	passApprover(t, namespace, key)
+	for _, request := range []*cmapi.CertificateRequest{waits, denied} {
+		awaitEvent(t, request, "Warning", "WaitingForApproval", "30s", "selfsignedissuers.selfsigned.cert-manager.io/*", "cmctl approve -n "+namespace+" "+request.Name)
+	}
+	for _, request := range []*cmapi.CertificateRequest{waits, denied} {
+		get(t, request)
+		if len(request.Status.Conditions) > 0 || len(request.Status.Certificate) > 0 {
+			t.Errorf("the request that nobody approved has the status %+v", request.Status)
+		}
+	}
+
+	setCondition(t, denied, cmapi.CertificateRequestConditionDenied)
+	awaitReady(t, denied, cmmeta.ConditionFalse, "Denied")
+	checkFailed(t, denied)
+	checkEvents(t, denied, "WaitingForApproval")
+
+	restore()
+	checkIssued(t, waits)
+	checkEvents(t, waits, "WaitingForApproval", "CertificateIssued")
+}
+
+// withoutApproverRight removes the binding of the approver role until restore is called.
+func withoutApproverRight(t *testing.T) (restore func()) {
+	t.Helper()
+	binding := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "cert-manager-controller-approve:selfsigned-cert-manager-io"}}
+	get(t, binding)
+	if err := env.Client.Delete(t.Context(), binding.DeepCopy()); err != nil {
+		t.Fatal(err)
+	}
+	binding.ObjectMeta = metav1.ObjectMeta{Name: binding.Name, Labels: binding.Labels}
+	restored := false
+	restore = func() {
+		if restored {
+			return
+		}
+		restored = true
+		if err := env.Client.Create(context.Background(), binding); err != nil {
+			t.Error(err)
+		}
+	}
+	t.Cleanup(restore)
+	return restore
+}
+
+// awaitApproverRefused waits until nobody remembers the approver's right: cert-manager's webhook
+// does for a second after it has asked. It makes requests until cert-manager logs that it was
+// refused to approve one.
+func awaitApproverRefused(t *testing.T, key crypto.Signer) {
+	t.Helper()
+	namespace := newNamespace(t)
+	await(t, "refusal of the approver", func(context.Context) string {
+		request := newRequest(t, namespace, key)
+		request.Spec.IssuerRef.Name = namespace // by which the log tells them from others
+		create(t, request)
+		log := env.CertManager.Process("cert-manager").LogPath()
+		if len(loggedLines(t, log, namespace, "does not have permissions to set approved/denied conditions")) == 0 {
+			return "cert-manager logs none"
+		}
+		return ""
+	})
+}
+
+// passApprover lets cert-manager's approver work off a later request, which it may approve:
+// by then it has tried the earlier ones.
+func passApprover(t *testing.T, namespace string, key crypto.Signer) {
+	t.Helper()
+	later := newRequest(t, namespace, key)
+	later.Spec.IssuerRef = cmmeta.IssuerReference{Group: "cert-manager.io", Kind: "Issuer", Name: "any"}
+	create(t, later)
+	await(t, "approval of a request for an in-tree issuer", func(context.Context) string {
+		get(t, later)
+		if !cmutil.CertificateRequestIsApproved(later) {
+			return "not approved"
+		}
+		return ""
+	})
+}
+
+// setCondition adds a condition, as an approver or cert-manager would.
+func setCondition(t *testing.T, request *cmapi.CertificateRequest, condition cmapi.CertificateRequestConditionType) {
+	t.Helper()
+	now := metav1.Now()
+	await(t, "setting condition "+string(condition), func(ctx context.Context) string {
+		get(t, request)
+		request.Status.Conditions = append(request.Status.Conditions, cmapi.CertificateRequestCondition{
+			Type: condition, Status: cmmeta.ConditionTrue, Reason: "Test", Message: "by a test", LastTransitionTime: &now,
+		})
+		if err := env.Client.Status().Update(ctx, request); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+}
+
+// TestDeniedWinsOverApproved needs a namespace without cert-manager's webhook, which forbids
+// both conditions together.
+func TestDeniedWinsOverApproved(t *testing.T) {
+	t.Parallel()
+	namespace, key := newNamespace(t, unvalidated), newKey(t)
+	request := newRequest(t, namespace, key)
+	create(t, request)
+	awaitEventReason(t, request, "MissingSecret")
+	setCondition(t, request, cmapi.CertificateRequestConditionDenied)
+	awaitReady(t, request, cmmeta.ConditionFalse, "Denied")
+	createKeySecret(t, namespace, key)
+	barrier(t, namespace, key)
+	get(t, request)
+	checkFailed(t, request)
+	checkEvents(t, request, "MissingSecret")
+}
+
+// TestUntouched covers what the plugin must leave as it is, whatever happens around it: its
+// Secret and its issuer change, and its labels and annotations are edited.
+func TestUntouched(t *testing.T) {
+	for name, finish := range map[string]func(*cmapi.CertificateRequest){
+		"Ready":  func(r *cmapi.CertificateRequest) { setReady(r, cmmeta.ConditionTrue, "Issued") },
+		"Failed": func(r *cmapi.CertificateRequest) { setReady(r, cmmeta.ConditionFalse, "Failed") },
+		"Denied": func(r *cmapi.CertificateRequest) { setReady(r, cmmeta.ConditionFalse, "Denied") },
+		"InvalidRequest": func(r *cmapi.CertificateRequest) {
+			cmutil.SetCertificateRequestCondition(r, cmapi.CertificateRequestConditionInvalidRequest, cmmeta.ConditionTrue, "Test", "by a test")
+		},
+		"certificate without a condition": func(r *cmapi.CertificateRequest) {
+			r.Status.Conditions = slices.DeleteFunc(r.Status.Conditions, func(c cmapi.CertificateRequestCondition) bool {
+				return c.Type == cmapi.CertificateRequestConditionReady
+			})
+			r.Status.Certificate = []byte("from elsewhere")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			namespace, key := newNamespace(t, unvalidated), newKey(t)
+			request := newRequest(t, namespace, key)
+			create(t, request)
+			awaitEventReason(t, request, "MissingSecret")
+			updateStatus(t, request, finish)
+			edit(t, request)
+			before := request.ResourceVersion
+			createKeySecret(t, namespace, key)
+			changeIssuer(t, namespace, func(spec *selfsigned.SelfSignedIssuerSpec) {
+				spec.CRLDistributionPoints = []string{"http://example.com/crl"}
+			})
+			barrier(t, namespace, key)
+			get(t, request)
+			if request.ResourceVersion != before {
+				t.Errorf("the request was written: %+v", request.Status)
+			}
+			checkEvents(t, request, "MissingSecret")
+		})
+	}
+}
+
+// barrier returns when the plugin has handled everything that the namespace's key Secret has
+// woken before: a request that came later is signed.
+func barrier(t *testing.T, namespace string, key crypto.Signer) {
+	t.Helper()
+	create(t, keySecret(namespace, "barrier", map[string][]byte{"tls.key": keyPEM(t, key)}))
+	later := newRequest(t, namespace, key)
+	later.Annotations[cmapi.CertificateRequestPrivateKeyAnnotationKey] = "barrier"
+	create(t, later)
+	awaitReady(t, later, cmmeta.ConditionTrue, "Issued", "Secret "+namespace+"/barrier")
+}
+
+// awaitEventReason waits for an event with a reason, whatever its text.
+func awaitEventReason(t *testing.T, about client.Object, reason string) {
+	t.Helper()
+	await(t, "event "+reason+" of "+about.GetName(), func(context.Context) string {
+		for _, event := range eventsOf(t, about) {
+			if event.Reason == reason {
+				return ""
+			}
+		}
+		return "not there"
+	})
+}

@@ -1,0 +1,251 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package issuance_test
+
+import (
+	"context"
+	"crypto"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+
+	cmutil "github.com/cert-manager/cert-manager/pkg/api/util"
+	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/faultproxy"
+)
+
+// heldWrite is a status that the plugin has sent, and that the API server has not got yet.
+type heldWrite struct {
+	gate  *faultproxy.Gate
+	rules []*faultproxy.Rule
+
+	mu       sync.Mutex
+	statuses []int // what the API server has answered since
+}
+
+// holdWrites holds back every write to the status of a request until release.
+func holdWrites(t *testing.T, namespace, name string) *heldWrite {
+	t.Helper()
+	return holdPatches(t, "/apis/cert-manager.io/v1/namespaces/"+namespace+"/certificaterequests/"+name+"/status")
+}
+
+func holdPatches(t *testing.T, path string) *heldWrite {
+	t.Helper()
+	h := &heldWrite{gate: faultproxy.NewGate()}
+	t.Cleanup(h.gate.Open)
+	status := faultproxy.On("PATCH", path)
+	for _, fault := range []faultproxy.Fault{faultproxy.Record(h.record), h.gate.Hold} {
+		h.rules = append(h.rules, env.Proxy.Inject(status, fault))
+	}
+	t.Cleanup(h.holdNoMore)
+	return h
+}
+
+// holdNoMore lets later writes pass at once; what is held stays held.
+func (h *heldWrite) holdNoMore() {
+	for _, rule := range h.rules {
+		rule.Remove()
+	}
+}
+
+func (h *heldWrite) record(status int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.statuses = append(h.statuses, status)
+}
+
+// release lets the writes pass and waits until the first of them is answered: with a conflict.
+func (h *heldWrite) release(t *testing.T) {
+	t.Helper()
+	h.gate.Open()
+	await(t, "the answer to the write that was held back", func(context.Context) string {
+		if len(h.answers()) == 0 {
+			return "none"
+		}
+		return ""
+	})
+	if first := h.answers()[0]; first != http.StatusConflict {
+		t.Errorf("the API server answered %d to the late write, want 409", first)
+	}
+}
+
+func (h *heldWrite) answers() []int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.statuses)
+}
+
+// named gives a request a name of its own instead of a generated one.
+func named(request *cmapi.CertificateRequest, name string) *cmapi.CertificateRequest {
+	request.GenerateName, request.Name = "", name
+	return request
+}
+
+// TestLateResultMeetsASuccessor deletes a request while its result is under way, and creates
+// another one of the same name. It must not run beside other tests: it counts errors.
+func TestLateResultMeetsASuccessor(t *testing.T) {
+	namespace, first, second := newNamespace(t), newKey(t), newKey(t)
+	createKeySecret(t, namespace, first)
+	create(t, keySecret(namespace, "second", map[string][]byte{"tls.key": keyPEM(t, second)}))
+	held := holdWrites(t, namespace, "request")
+	errorsBefore := metric(t, reconcileErrors)
+
+	gone := named(newRequest(t, namespace, first), "request")
+	create(t, gone)
+	awaitArrival(t, held.gate)
+	if err := env.Client.Delete(t.Context(), gone); err != nil {
+		t.Fatal(err)
+	}
+	successor := named(newRequest(t, namespace, second), "request")
+	successor.Annotations[cmapi.CertificateRequestPrivateKeyAnnotationKey] = "second"
+	create(t, successor)
+	await(t, "approval of the successor", func(context.Context) string {
+		get(t, successor)
+		if !cmutil.CertificateRequestIsApproved(successor) {
+			return "not approved"
+		}
+		return ""
+	})
+	held.release(t)
+
+	awaitReady(t, successor, cmmeta.ConditionTrue, "Issued", "Secret "+namespace+"/second")
+	checkWrites(t, successor, writesIssued)
+	checkEvents(t, successor, "CertificateIssued")
+	public := mustParse(t, successor.Status.Certificate).PublicKey.(interface{ Equal(crypto.PublicKey) bool })
+	if !public.Equal(second.Public()) {
+		t.Error("the successor has the certificate of its predecessor's key")
+	}
+	if answers := held.answers(); !slices.Equal(answers, []int{http.StatusConflict, http.StatusOK}) {
+		t.Errorf("the API server answered %d to the writes, want one conflict and one success", answers)
+	}
+	checkNoTrace(t, gone, errorsBefore)
+}
+
+// TestLostAnswer cuts the connection when the API server has done the last write to a request:
+// the certificate is reported all the same, once.
+func TestLostAnswer(t *testing.T) {
+	t.Parallel()
+	namespace, key := newNamespace(t), newKey(t)
+	createKeySecret(t, namespace, key)
+	request, csr := newRequest(t, namespace, key), newCSR(t, namespacedSigner+namespace+".issuer", "key", key)
+	csr.GenerateName, csr.Name = "", namespace
+	for _, path := range []string{
+		"/apis/cert-manager.io/v1/namespaces/" + namespace + "/certificaterequests/.*/status",
+		"/apis/certificates.k8s.io/v1/certificatesigningrequests/" + csr.Name + "/status",
+	} {
+		rule := env.Proxy.Inject(faultproxy.On("PATCH", path), faultproxy.LoseAnswer())
+		t.Cleanup(rule.Remove)
+	}
+	create(t, request)
+	create(t, csr)
+	approve(t, csr)
+	checkIssued(t, request)
+	awaitCSRIssued(t, csr, namespace+"/key")
+	checkEvents(t, request, "CertificateIssued")
+	checkEvents(t, csr, "CertificateIssued")
+}
+
+// TestLateResultMeetsAnotherResult lets an administrator finish a request while the plugin's
+// result is under way. It must not run beside other tests: it counts errors.
+func TestLateResultMeetsAnotherResult(t *testing.T) {
+	for name, finish := range map[string]func(*cmapi.CertificateRequest){
+		"certificate": func(r *cmapi.CertificateRequest) { r.Status.Certificate = []byte("from elsewhere") },
+		"failed":      func(r *cmapi.CertificateRequest) { setReady(r, cmmeta.ConditionFalse, "Failed") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			namespace, key := newNamespace(t), newKey(t)
+			createKeySecret(t, namespace, key)
+			held := holdWrites(t, namespace, "request")
+			errorsBefore := metric(t, reconcileErrors)
+			request := named(newRequest(t, namespace, key), "request")
+			create(t, request)
+			awaitArrival(t, held.gate)
+			updateStatus(t, request, finish)
+			before := request.DeepCopy()
+			held.release(t)
+			barrier(t, namespace, key)
+			get(t, request)
+			if request.ResourceVersion != before.ResourceVersion {
+				t.Errorf("the request was written again: %+v", request.Status)
+			}
+			if answers := held.answers(); len(answers) != 1 {
+				t.Errorf("the API server answered %d to the writes, want one conflict alone", answers)
+			}
+			checkNoTrace(t, request, errorsBefore)
+		})
+	}
+}
+
+// checkNoTrace checks that a conflict was no news: no event about the request that it was
+// meant for, no error in the log and none in the metrics.
+func checkNoTrace(t *testing.T, request *cmapi.CertificateRequest, errorsBefore float64) {
+	t.Helper()
+	checkEvents(t, request)
+	checkLogsNoError(t, request.Namespace)
+	if got := metric(t, reconcileErrors) - errorsBefore; got != 0 {
+		t.Errorf("a conflict counts as %v errors", got)
+	}
+}
+
+// updateStatus writes the status of a request, as an administrator or another issuer may.
+func updateStatus(t *testing.T, request *cmapi.CertificateRequest, edit func(*cmapi.CertificateRequest)) {
+	t.Helper()
+	await(t, "writing the status of "+request.Name, func(ctx context.Context) string {
+		get(t, request)
+		edit(request)
+		if err := env.Client.Status().Update(ctx, request); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+}
+
+// setReady replaces the Ready condition.
+func setReady(request *cmapi.CertificateRequest, status cmmeta.ConditionStatus, reason string) {
+	request.Status.Conditions = slices.DeleteFunc(request.Status.Conditions, func(c cmapi.CertificateRequestCondition) bool {
+		return c.Type == cmapi.CertificateRequestConditionReady
+	})
+	now := metav1.Now()
+	request.Status.Conditions = append(request.Status.Conditions, cmapi.CertificateRequestCondition{
+		Type: cmapi.CertificateRequestConditionReady, Status: status, Reason: reason, Message: "by a test", LastTransitionTime: &now,
+	})
+}
+
+// TestWaitsAreNoErrors takes requests through waits of every kind and counts what
+// controller-runtime takes for an error. It must not run beside other tests.
+func TestWaitsAreNoErrors(t *testing.T) {
+	namespace, key := newNamespace(t), newKey(t)
+	before := metric(t, reconcileErrors)
+	request := newRequest(t, namespace, key)
+	request.Spec.IssuerRef.Name = "later"
+	create(t, request)
+	awaitEventReason(t, request, "IssuerNotFound")
+	gate := holdChecks(t, namespace, "later")
+	issuer := newIssuer(namespace, "later")
+	create(t, issuer)
+	awaitArrival(t, gate)
+	gate.Open()
+	awaitEventReason(t, request, "MissingSecret")
+	create(t, keySecret(namespace, "key", map[string][]byte{"other": []byte("x")}))
+	awaitEventReason(t, request, "MissingPrivateKey")
+	updateKeySecret(t, namespace, []byte("not a key"))
+	awaitEventReason(t, request, "ErrorParsingKey")
+	updateKeySecret(t, namespace, keyPEM(t, newKey(t)))
+	awaitEventReason(t, request, "WaitingForMatchingKey")
+	replaceKeySecret(t, namespace, key)
+	checkIssued(t, request)
+	if got := metric(t, reconcileErrors) - before; got != 0 {
+		t.Errorf("the waits count as %v errors", got)
+	}
+	checkLogsNoError(t, namespace)
+	for _, event := range eventsOf(t, request) {
+		if event.Series != nil {
+			t.Errorf("event %s was sent %d times", event.Reason, event.Series.Count)
+		}
+	}
+}

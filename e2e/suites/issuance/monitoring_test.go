@@ -1,0 +1,116 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package issuance_test
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/monitoring"
+)
+
+// TestMonitoring has a real Prometheus scrape the plugin while it works: every query of the
+// dashboard returns data, and every alert can be evaluated.
+func TestMonitoring(t *testing.T) {
+	prometheus := startPrometheus(t)
+	awaitQuery(t, prometheus, `selfsigned_issuer_requests_total{reason="MissingAnnotation"}`)
+	makeTraffic(t)
+	queries, err := monitoring.Queries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(queries) < 10 {
+		t.Errorf("the dashboard has no more than %d queries", len(queries))
+	}
+	for _, query := range queries {
+		values := awaitQuery(t, prometheus, query.Expr)
+		t.Logf("%s: %v", query.Panel, values)
+	}
+	alerts, err := monitoring.Alerts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the alerts", func(ctx context.Context) string {
+		health, err := prometheus.RuleHealth(ctx)
+		if err != nil {
+			return err.Error()
+		}
+		for _, alert := range alerts {
+			if health[alert.Alert] != "ok" {
+				return fmt.Sprintf("%s: %s", alert.Alert, health[alert.Alert])
+			}
+		}
+		return ""
+	})
+}
+
+func startPrometheus(t *testing.T) *monitoring.Prometheus {
+	t.Helper()
+	program, err := exec.LookPath("prometheus")
+	if err != nil {
+		t.Skipf("the dashboard cannot be tested without prometheus, of which Debian has a package: %v", err)
+	}
+	prometheus, err := monitoring.Start(program, t.TempDir(), env.Issuer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := prometheus.Stop(5 * time.Second); err != nil {
+			t.Error(err)
+		}
+	})
+	return prometheus
+}
+
+// makeTraffic has a request signed, one failed and one waiting.
+func makeTraffic(t *testing.T) {
+	t.Helper()
+	namespace, key := newNamespace(t), newKey(t)
+	createKeySecret(t, namespace, key)
+	signed := newRequest(t, namespace, key)
+	create(t, signed)
+	checkIssued(t, signed)
+
+	failed := newRequest(t, namespace, key)
+	failed.Annotations = nil
+	create(t, failed)
+	await(t, "the failure", func(context.Context) string {
+		get(t, failed)
+		if reason := ready(failed).Reason; reason != cmapi.CertificateRequestReasonFailed {
+			return fmt.Sprintf("Ready has the reason %q", reason)
+		}
+		return ""
+	})
+
+	waiting := newRequest(t, namespace, key)
+	waiting.Annotations[cmapi.CertificateRequestPrivateKeyAnnotationKey] = "missing"
+	create(t, waiting)
+}
+
+// awaitQuery returns the values of an expression once there are some, all of them numbers.
+func awaitQuery(t *testing.T, prometheus *monitoring.Prometheus, expr string) (values []float64) {
+	t.Helper()
+	await(t, expr, func(ctx context.Context) string {
+		if err := prometheus.Err(); err != nil {
+			t.Fatal(err)
+		}
+		var err error
+		if values, err = prometheus.Query(ctx, expr); err != nil {
+			return err.Error()
+		}
+		if len(values) == 0 || slices.ContainsFunc(values, math.IsNaN) {
+			return strings.TrimSpace(fmt.Sprintln("returns", values))
+		}
+		return ""
+	})
+	return values
+}

@@ -1,0 +1,96 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package issuance_test
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/faultproxy"
+)
+
+// TestOneCertificatePerRequest edits signed requests and changes the leader: none of them is
+// ever written again, not even by a result that the deposed leader has sent before its end.
+// It must not run beside other tests, which would wait for the new leader.
+func TestOneCertificatePerRequest(t *testing.T) {
+	namespace, key := newNamespace(t), newKey(t)
+	createKeySecret(t, namespace, key)
+	requests := make([]*cmapi.CertificateRequest, 10)
+	for i := range requests {
+		requests[i] = newRequest(t, namespace, key)
+		create(t, requests[i])
+	}
+	for i, request := range requests {
+		checkIssued(t, request)
+		if i%2 == 0 {
+			edit(t, request)
+		}
+	}
+	last := named(newRequest(t, namespace, key), "last")
+	held := holdWrites(t, namespace, last.Name)
+	create(t, last)
+	awaitArrival(t, held.gate)
+	held.holdNoMore()
+	deposeLeader(t)
+	checkIssued(t, last) // by the new leader
+	edit(t, last)
+	held.release(t)
+	barrier(t, namespace, key)
+	for _, request := range slices.Concat(requests, []*cmapi.CertificateRequest{last}) {
+		before := request.DeepCopy()
+		get(t, request)
+		if request.ResourceVersion != before.ResourceVersion {
+			t.Errorf("%s was written again: %+v", request.Name, request.Status)
+		}
+		checkEvents(t, request, "CertificateIssued")
+	}
+}
+
+// edit changes a label and an annotation, as any tool may.
+func edit(t *testing.T, request *cmapi.CertificateRequest) {
+	t.Helper()
+	await(t, "editing "+request.Name, func(ctx context.Context) string {
+		get(t, request)
+		request.Labels = map[string]string{"edited": "true"}
+		request.Annotations["edited"] = "true"
+		if err := env.Client.Update(ctx, request); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+}
+
+// deposeLeader starts a second replica and takes the Lease from the first one: the API server
+// does not let it renew, and it ends.
+func deposeLeader(t *testing.T) {
+	t.Helper()
+	rule := env.Proxy.Inject(faultproxy.On("PUT", "/apis/coordination.k8s.io/v1/.*/leases/.*"),
+		faultproxy.Status(http.StatusConflict, metav1.StatusReasonConflict, "somebody else has written the Lease"))
+	t.Cleanup(rule.Remove)
+	replica, err := env.Installation.Start(t.Context(), env.Binary, "second", issuerArgs...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	deposed := env.Issuer
+	env.Issuer = replica
+	select {
+	case <-deposed.Done():
+	case <-time.After(timeout):
+		t.Fatal("the leader that cannot renew its Lease goes on")
+	}
+	if !strings.Contains(deposed.Tail(10), "leader election lost") {
+		t.Errorf("the deposed leader does not say why it ends:\n%s", deposed.Tail(10))
+	}
+	rule.Remove()
+	if err := replica.AwaitReady(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}

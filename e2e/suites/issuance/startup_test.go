@@ -1,0 +1,155 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package issuance_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/certmanager"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/environment"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
+)
+
+// TestStartsBeforeCertManager installs the plugin into a cluster without cert-manager.
+func TestStartsBeforeCertManager(t *testing.T) {
+	alone, err := environment.Start(t.Context(), environment.Options{Report: t.Logf, Race: true, AuditLog: true, WithoutCertManager: true, WithoutIssuer: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := alone.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	if alone.Installation, err = issuer.Install(t.Context(), alone.ControlPlane, issuer.DefaultOverlay); err != nil {
+		t.Fatal(err)
+	}
+	if alone.Issuer, err = alone.Installation.Start(t.Context(), alone.Binary, "early"); err != nil {
+		t.Fatal(err)
+	}
+
+	const says = "Not ready: waiting for the CustomResourceDefinitions of CertificateRequest.cert-manager.io (from cert-manager)"
+	await(t, "the log line", func(context.Context) string {
+		if log := alone.Issuer.Tail(50); !strings.Contains(log, says) {
+			return "not in the log:\n" + log
+		}
+		return ""
+	})
+	if status, _ := issuer.Get(t.Context(), alone.Issuer.HealthURL+"/healthz"); status != http.StatusOK {
+		t.Errorf("/healthz answers %d while the plugin waits, want 200: it must not be restarted", status)
+	}
+	status, body := issuer.Get(t.Context(), alone.Issuer.HealthURL+issuer.ReadyPath)
+	if want := strings.TrimPrefix(says, "Not ready: "); status != http.StatusInternalServerError || !strings.Contains(body, want) {
+		t.Errorf("the readiness probe answers %d, %s: want 500, %s", status, body, want)
+	}
+
+	cm, err := certmanager.New(t.Context(), alone.ControlPlane, certmanager.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cm.InstallCRDs(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := alone.Issuer.AwaitReady(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	shared := env
+	env = alone // the helpers work on env; this test does not run in parallel
+	defer func() { env = shared }()
+	namespace, key := newNamespace(t), newKey(t)
+	createKeySecret(t, namespace, key)
+	issueApproved(t, namespace, key)
+	if log := alone.Issuer.Tail(1000); strings.Contains(log, "EventSource") || strings.Contains(log, "healthz check failed") {
+		t.Errorf("the log has lines that tell an operator nothing:\n%s", log)
+	}
+	t.Run("watches its own requests", watchesOwnRequests)
+	t.Run("outlives the API server", outlivesTheAPIServer)
+	t.Run("starts before the API server", startsBeforeTheAPIServer)
+}
+
+// startsBeforeTheAPIServer starts a replica while there is no API server: it waits, healthy
+// and not ready.
+func startsBeforeTheAPIServer(t *testing.T) {
+	account := env.Installation.Deployment.Spec.Template.Spec.ServiceAccountName
+	kubeconfig, err := env.ControlPlane.ServiceAccountKubeconfig(t.Context(), env.Installation.Deployment.Namespace, account)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := env.ControlPlane.APIServer().Kill(); err != nil {
+		t.Fatal(err)
+	}
+	early := *env.Installation
+	early.Kubeconfig = kubeconfig
+	replica, err := early.Start(t.Context(), env.Binary, "before-api-server")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := replica.Stop(stopsWithin); err != nil {
+			t.Error(err)
+		}
+	})
+	await(t, "the log line", func(context.Context) string {
+		if log := replica.Tail(50); !strings.Contains(log, "Not ready: waiting for the API server: ") {
+			return "not in the log:\n" + log
+		}
+		return ""
+	})
+	if status, body := issuer.Get(t.Context(), replica.HealthURL+"/healthz"); status != http.StatusOK {
+		t.Errorf("/healthz answers %d %s without an API server, want 200", status, body)
+	}
+	if err := env.ControlPlane.RestartAPIServer(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := replica.AwaitReady(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestExitStatus runs the real binary the wrong way: one clear line, and the right status.
+func TestExitStatus(t *testing.T) {
+	t.Parallel()
+	kubeconfig := t.TempDir() + "/kubeconfig"
+	noAddress := `{"apiVersion":"v1","kind":"Config","current-context":"c","contexts":[{"name":"c","context":{"cluster":"c","user":"u"}}],"users":[{"name":"u"}],"clusters":[{"name":"c","cluster":{"server":"https://127.0.0.1:100000"}}]}`
+	if err := os.WriteFile(kubeconfig, []byte(noAddress), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name   string
+		args   []string
+		status int
+		names  string // what the line names
+	}{
+		{"unknown flag", []string{"--no-such-flag"}, 2, "--no-such-flag"},
+		{"bad value", []string{"--concurrency=many"}, 2, "--concurrency"},
+		{"value out of range", []string{"--log-level=8"}, 2, "--log-level=8"},
+		{"no namespace", []string{"--namespaces="}, 2, "--namespaces"},
+		{"CSRs of a namespace", []string{"--namespaces=sandbox", "--kubernetes-csrs"}, 2, "--kubernetes-csrs"},
+		{"open metrics", []string{"--metrics-client-ca-file=ca.crt"}, 2, "--metrics-client-ca-file"},
+		{"no certificate", []string{"--metrics-secure", "--metrics-cert-dir=/nowhere"}, 2, "/nowhere/tls.crt"},
+		{"argument", []string{"run"}, 2, `"run"`},
+		{"no address", []string{"--kubeconfig=" + kubeconfig}, 1, "https://127.0.0.1:100000"},
+		{"no kubeconfig", []string{"--kubeconfig=/nowhere"}, 1, "/nowhere"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			output, err := exec.CommandContext(t.Context(), env.Binary, test.args...).CombinedOutput()
+			exit, ok := errors.AsType[*exec.ExitError](err)
+			if !ok || exit.ExitCode() != test.status {
+				t.Errorf("ended with %v, want status %d", err, test.status)
+			}
+			line, rest, _ := strings.Cut(string(output), "\n")
+			if !strings.HasPrefix(line, "selfsigned-issuer: ") || !strings.Contains(line, test.names) || rest != "" ||
+				strings.HasSuffix(line, "; see --help") != (test.status == 2) {
+				t.Errorf("printed %q, want one line that names %s", output, test.names)
+			}
+		})
+	}
+}

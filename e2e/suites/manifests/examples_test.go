@@ -1,0 +1,108 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package manifests
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/manifest"
+)
+
+// Every example stands on its own: it can be applied alone, to a cluster that has
+// cert-manager and the plugin.
+func TestExamples(t *testing.T) {
+	for _, path := range list(t, "deploy/examples/*.yaml") {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			expectUserComment(t, path)
+			issuers, namespaces := map[string]bool{}, map[string]bool{"": true, "cert-manager": true}
+			for _, object := range parse(t, path) {
+				kind := object.GetObjectKind().GroupVersionKind()
+				at := accessor(t, object)
+				if _, ok := object.(*corev1.Namespace); ok {
+					namespaces[at.GetName()] = true
+				}
+				if !namespaces[at.GetNamespace()] {
+					t.Errorf("%s %s is in the namespace %q, which is not made before", kind.Kind, at.GetName(), at.GetNamespace())
+				}
+				if certificate, ok := object.(*cmapi.Certificate); ok {
+					ref := certificate.Spec.IssuerRef
+					if !issuers[ref.Group+"/"+ref.Kind+"/"+ref.Name] {
+						t.Errorf("Certificate %s names the issuer %v, which is not made before", at.GetName(), ref)
+					}
+				}
+				issuers[kind.Group+"/"+kind.Kind+"/"+at.GetName()] = true
+			}
+		})
+	}
+}
+
+// What users have to be granted for Kubernetes CSRs.
+func TestKubernetesCSRUserRights(t *testing.T) {
+	path := kubernetesCSR + "/rights.yaml"
+	expectUserComment(t, kubernetesCSR+"/kustomization.yaml")
+	objects := rendered{}
+	for _, object := range parse(t, path) {
+		objects[object.GetObjectKind().GroupVersionKind().Kind+"/"+accessor(t, object).GetName()] = object
+	}
+	got := map[string][]string{}
+	for id, r := range rules(objects) {
+		got[id] = ruleLines(r)
+	}
+	want := map[string][]string{
+		"ClusterRole/selfsigned-csr-author": {"certificates.k8s.io/certificatesigningrequests [create get]"},
+		"Role/selfsigned-csr-author": {
+			"selfsigned.cert-manager.io/signers[selfsigned-issuer] [reference]",
+			"/secrets [create]",
+		},
+		"ClusterRole/selfsigned-csr-approver": {
+			"certificates.k8s.io/certificatesigningrequests [get list watch]",
+			"certificates.k8s.io/certificatesigningrequests/approval [update]",
+			"certificates.k8s.io/signers" + ourSigners + " [approve]",
+		},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("rights (-want +got):\n%s", diff)
+	}
+	for id, b := range bindings(objects) {
+		if objects[b.role.Kind+"/"+b.role.Name] == nil {
+			t.Errorf("%s binds %s %s, which does not exist", id, b.role.Kind, b.role.Name)
+		}
+	}
+}
+
+func parse(t *testing.T, path string) []runtime.Object {
+	t.Helper()
+	objects, err := manifest.Decode([]byte(read(t, path)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var typed []runtime.Object
+	for _, object := range objects {
+		typed = append(typed, decode(t, object))
+	}
+	if len(typed) == 0 {
+		t.Fatalf("%s is empty", path)
+	}
+	return typed
+}
+
+// expectUserComment expects the file to say, at its top, how it is applied.
+func expectUserComment(t *testing.T, path string) {
+	t.Helper()
+	head, _, _ := strings.Cut(read(t, path), "apiVersion:")
+	command, target := "kubectl apply --server-side -f ", path
+	if filepath.Base(path) == "kustomization.yaml" {
+		command, target = "kubectl apply --server-side -k ", filepath.Dir(path)
+	}
+	if !strings.Contains(head, "\n#   "+command+target+"\n") {
+		t.Errorf("%s does not begin with how to use it: %q", path, command+target)
+	}
+}

@@ -1,0 +1,200 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package manifests
+
+import (
+	"maps"
+	"slices"
+	"testing"
+
+	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
+)
+
+func TestHighAvailability(t *testing.T) {
+	objects := render(t, issuer.ProductionOverlay)
+	spec := deployment(t, objects).Spec
+	if spec.Replicas == nil || *spec.Replicas != 2 {
+		t.Errorf("%v replicas, want 2", spec.Replicas)
+	}
+	var keys []string
+	for _, constraint := range spec.Template.Spec.TopologySpreadConstraints {
+		keys = append(keys, constraint.TopologyKey)
+		expectSelectsPods(t, objects, constraint.LabelSelector)
+	}
+	if want := []string{corev1.LabelHostname, corev1.LabelTopologyZone}; !slices.Equal(keys, want) {
+		t.Errorf("spread over %q, want %q", keys, want)
+	}
+	budget := get[*policyv1.PodDisruptionBudget](t, objects, "PodDisruptionBudget/"+name).Spec
+	expectSelectsPods(t, objects, budget.Selector)
+	if got := budget.MaxUnavailable; got == nil || *got != intstr.FromInt32(1) {
+		t.Errorf("%v Pods may be evicted at once, want 1", got)
+	}
+}
+
+func TestNetworkPolicy(t *testing.T) {
+	for installation, want := range map[string]connections{
+		issuer.ProductionOverlay: {
+			in:  []string{"metrics/TCP"},
+			out: []string{"443/TCP", "6443/TCP", "53/UDP", "53/TCP"},
+			// Where kube-prometheus runs it, and as the Prometheus operator labels it.
+			peers: [][2]string{{"kubernetes.io/metadata.name in (monitoring)", "app.kubernetes.io/name in (prometheus)"}},
+		},
+		adjusted: {
+			in:    []string{"metrics/TCP"},
+			out:   []string{"443/TCP", "6443/TCP", "8443/TCP", "53/UDP", "53/TCP"},
+			peers: [][2]string{{"kubernetes.io/metadata.name in (openshift-user-workload-monitoring)", "app.kubernetes.io/name in (prometheus)"}},
+		},
+	} {
+		objects := render(t, installation)
+		spec := get[*networkingv1.NetworkPolicy](t, objects, "NetworkPolicy/"+name).Spec
+		expectSelectsPods(t, objects, &spec.PodSelector)
+		if want := []networkingv1.PolicyType{"Ingress", "Egress"}; !slices.Equal(spec.PolicyTypes, want) {
+			t.Errorf("%s restricts %q, want %q", installation, spec.PolicyTypes, want)
+		}
+		if diff := cmp.Diff(want, connectionsOf(spec), cmp.AllowUnexported(connections{})); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", installation, diff)
+		}
+	}
+}
+
+// connections are those of a NetworkPolicy as a person reads it.
+type connections struct {
+	in, out []string
+	peers   [][2]string // who may connect: the selectors of the namespace and of the Pods
+}
+
+func connectionsOf(spec networkingv1.NetworkPolicySpec) connections {
+	var p connections
+	for _, rule := range spec.Ingress {
+		p.in = append(p.in, ports(rule.Ports)...)
+		for _, peer := range rule.From {
+			p.peers = append(p.peers, [2]string{metav1.FormatLabelSelector(peer.NamespaceSelector), metav1.FormatLabelSelector(peer.PodSelector)})
+		}
+	}
+	for _, rule := range spec.Egress {
+		p.out = append(p.out, ports(rule.Ports)...)
+	}
+	return p
+}
+
+func ports(list []networkingv1.NetworkPolicyPort) []string {
+	var lines []string
+	for _, port := range list {
+		protocol := corev1.ProtocolTCP
+		if port.Protocol != nil {
+			protocol = *port.Protocol
+		}
+		lines = append(lines, port.Port.String()+"/"+string(protocol))
+	}
+	return lines
+}
+
+// From the ServiceMonitor to the port of the container: a link that selects nothing would
+// stay unnoticed, as there would be no metrics to alert on.
+func TestScraping(t *testing.T) {
+	objects := render(t, issuer.ProductionOverlay)
+	service := get[*corev1.Service](t, objects, "Service/"+metricsService)
+	expectSelectsPods(t, objects, &metav1.LabelSelector{MatchLabels: service.Spec.Selector})
+	port := service.Spec.Ports[0]
+	if !slices.ContainsFunc(container(t, objects).Ports, func(p corev1.ContainerPort) bool { return p.Name == port.TargetPort.StrVal }) {
+		t.Errorf("the Service wants the port %s of the container, which it does not have", &port.TargetPort)
+	}
+	monitor := get[*unstructured.Unstructured](t, objects, "ServiceMonitor/"+name)
+	selector, _, _ := unstructured.NestedStringMap(monitor.Object, "spec", "selector", "matchLabels")
+	if len(selector) == 0 || !labels.SelectorFromSet(selector).Matches(labels.Set(service.Labels)) {
+		t.Errorf("the ServiceMonitor selects %v, which the Service %v is not", selector, service.Labels)
+	}
+	endpoints, _, _ := unstructured.NestedSlice(monitor.Object, "spec", "endpoints")
+	if len(endpoints) != 1 || endpoints[0].(map[string]any)["port"] != port.Name {
+		t.Errorf("the ServiceMonitor scrapes %v, want the port %s of the Service", endpoints, port.Name)
+	}
+}
+
+// What serves the metrics, what Prometheus expects, and the certificate in between, are about
+// the same name. Nothing that Prometheus uses is a file: OpenShift refuses such a monitor.
+func TestSecureMetrics(t *testing.T) {
+	fromSecret := func(name, key string) map[string]any { return map[string]any{"name": name, "key": key} }
+	const client = "selfsigned-issuer-metrics-client"
+	for installation, want := range map[string]struct {
+		args     []string
+		endpoint map[string]any
+	}{
+		issuer.ProductionOverlay: {
+			args: []string{"--metrics-client-ca-file=/etc/selfsigned-issuer/metrics/ca.crt"},
+			endpoint: map[string]any{"tlsConfig": map[string]any{
+				"serverName": metricsService,
+				"ca":         map[string]any{"secret": fromSecret(client, "ca.crt")},
+				"cert":       map[string]any{"secret": fromSecret(client, "tls.crt")},
+				"keySecret":  fromSecret(client, "tls.key"),
+			}},
+		},
+		metricsTLS: {endpoint: map[string]any{
+			"authorization": map[string]any{"credentials": fromSecret("selfsigned-issuer-metrics-reader", "token")},
+			"tlsConfig": map[string]any{
+				"serverName": metricsService,
+				"ca":         map[string]any{"secret": fromSecret(metricsSecret, "ca.crt")},
+			},
+		}},
+	} {
+		objects := render(t, installation)
+		c := container(t, objects)
+		args := append([]string{"--metrics-secure", "--metrics-cert-dir=" + c.VolumeMounts[0].MountPath}, want.args...)
+		if got := c.Args[len(c.Args)-len(args):]; !slices.Equal(got, args) {
+			t.Errorf("%s: the last arguments are %q, want %q", installation, got, args)
+		}
+		maps.Copy(want.endpoint, map[string]any{"port": "metrics", "path": "/metrics", "scheme": "https", "interval": "30s"})
+		monitor := get[*unstructured.Unstructured](t, objects, "ServiceMonitor/"+name)
+		endpoints, _, _ := unstructured.NestedSlice(monitor.Object, "spec", "endpoints")
+		if diff := cmp.Diff([]any{want.endpoint}, endpoints); diff != "" {
+			t.Errorf("%s: what Prometheus scrapes (-want +got):\n%s", installation, diff)
+		}
+		checkServedCertificate(t, objects)
+	}
+}
+
+func checkServedCertificate(t *testing.T, objects rendered) {
+	t.Helper()
+	certificate := get[*cmapi.Certificate](t, objects, "Certificate/selfsigned-issuer-metrics").Spec
+	if !slices.Equal(certificate.DNSNames, []string{metricsService}) {
+		t.Errorf("the certificate is for %q, want %s", certificate.DNSNames, metricsService)
+	}
+	mount, volume := container(t, objects).VolumeMounts[0], deployment(t, objects).Spec.Template.Spec.Volumes[0]
+	if !mount.ReadOnly || mount.Name != volume.Name || volume.Secret.SecretName != certificate.SecretName {
+		t.Errorf("Secret %s is not mounted to be read: %+v, %+v", certificate.SecretName, mount, volume)
+	}
+}
+
+// A new key of the authority would make every certificate that it has issued useless at once.
+// A new key of a server or a client is normal.
+func TestMetricsKeys(t *testing.T) {
+	objects := render(t, issuer.ProductionOverlay)
+	for certificate, want := range map[string]cmapi.PrivateKeyRotationPolicy{
+		"selfsigned-issuer-metrics-ca":     cmapi.RotationPolicyNever,
+		"selfsigned-issuer-metrics":        cmapi.RotationPolicyAlways,
+		"selfsigned-issuer-metrics-client": cmapi.RotationPolicyAlways,
+	} {
+		if got := get[*cmapi.Certificate](t, objects, "Certificate/"+certificate).Spec.PrivateKey.RotationPolicy; got != want {
+			t.Errorf("%s: rotationPolicy is %s, want %s", certificate, got, want)
+		}
+	}
+}
+
+func expectSelectsPods(t *testing.T, objects rendered, selector *metav1.LabelSelector) {
+	t.Helper()
+	pods := labels.Set(deployment(t, objects).Spec.Template.Labels)
+	s, err := metav1.LabelSelectorAsSelector(selector)
+	if err != nil || s.Empty() || !s.Matches(pods) {
+		t.Errorf("%v selects other Pods than those with the labels %v (%v)", selector, pods, err)
+	}
+}

@@ -1,0 +1,159 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package manifests
+
+import (
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	rbacv1 "k8s.io/api/rbac/v1"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
+)
+
+const (
+	approver     = "cert-manager-controller-approve:selfsigned-cert-manager-io"
+	ourSigners   = "[selfsignedissuers.selfsigned.cert-manager.io/* clusterselfsignedissuers.selfsigned.cert-manager.io/*]"
+	manager      = "ClusterRole/selfsigned-issuer-manager"
+	csrComponent = "ClusterRole/selfsigned-issuer-kubernetes-csrs"
+)
+
+// defaultRights are all rights that the default overlay grants. Whoever adds one has to
+// write it down here as well.
+var defaultRights = map[string][]string{
+	manager: {
+		"selfsigned.cert-manager.io/selfsignedissuers [list watch]",
+		"selfsigned.cert-manager.io/clusterselfsignedissuers [list watch]",
+		"selfsigned.cert-manager.io/selfsignedissuers/status [patch]",
+		"selfsigned.cert-manager.io/clusterselfsignedissuers/status [patch]",
+		"cert-manager.io/certificaterequests [list watch]",
+		"cert-manager.io/certificaterequests/status [patch]",
+		"/secrets [get list watch]",
+		"events.k8s.io/events [create]",
+	},
+	"Role/selfsigned-issuer-leader-election": {
+		"coordination.k8s.io/leases [create]",
+		"coordination.k8s.io/leases[selfsigned-issuer.selfsigned.cert-manager.io] [get update]",
+		"/events [create]",
+	},
+	"ClusterRole/" + approver: {
+		"cert-manager.io/signers" + ourSigners + " [approve]",
+	},
+	"ClusterRole/selfsigned-issuer-view": {
+		"selfsigned.cert-manager.io/selfsignedissuers [get list watch]",
+		"selfsigned.cert-manager.io/clusterselfsignedissuers [get list watch]",
+	},
+	"ClusterRole/selfsigned-issuer-edit": {
+		"selfsigned.cert-manager.io/selfsignedissuers [create delete deletecollection patch update]",
+	},
+}
+
+var csrRights = []string{
+	"certificates.k8s.io/certificatesigningrequests [list watch]",
+	"certificates.k8s.io/certificatesigningrequests/status [patch]",
+	"certificates.k8s.io/signers" + ourSigners + " [sign]",
+	"authorization.k8s.io/subjectaccessreviews [create]",
+}
+
+// metricsRights are those of the component metrics-tls.
+var metricsRights = map[string][]string{
+	"ClusterRole/selfsigned-issuer-metrics-review": {
+		"authentication.k8s.io/tokenreviews [create]",
+		"authorization.k8s.io/subjectaccessreviews [create]",
+	},
+	metricsReader: {"/metrics [get]"},
+}
+
+// ofReader are the binding and the account of the component metrics-tls for Prometheus.
+const ofReader = "ClusterRoleBinding/selfsigned-issuer-metrics-reader"
+
+func TestRights(t *testing.T) {
+	withMetrics := maps.Clone(defaultRights)
+	maps.Copy(withMetrics, metricsRights)
+	withCSRs := maps.Clone(defaultRights)
+	withCSRs[csrComponent] = csrRights
+	withoutWatch := maps.Clone(defaultRights)
+	withoutWatch[manager] = slices.Clone(defaultRights[manager])
+	withoutWatch[manager][slices.Index(withoutWatch[manager], "/secrets [get list watch]")] = "/secrets [get]"
+	withNamespaces := maps.Clone(namespacedRights)
+	for _, role := range []string{"ClusterRole/" + approver, "ClusterRole/selfsigned-issuer-view", "ClusterRole/selfsigned-issuer-edit"} {
+		withNamespaces[role] = defaultRights[role]
+	}
+	for installation, want := range map[string]map[string][]string{
+		issuer.DefaultOverlay:     defaultRights,
+		issuer.DevelopmentOverlay: defaultRights,
+		otherCertManager:          defaultRights,
+		issuer.ProductionOverlay:  defaultRights,
+		adjusted:                  defaultRights,
+		metricsTLS:                withMetrics,
+		issuer.NamespacedOverlay:  withNamespaces,
+		kubernetesCSR:             withCSRs,
+		noSecretWatch:             withoutWatch,
+	} {
+		got := map[string][]string{}
+		for id, r := range rules(render(t, installation)) {
+			got[id] = ruleLines(r)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: rights (-want +got):\n%s", installation, diff)
+		}
+	}
+}
+
+func TestNoWildcards(t *testing.T) {
+	forEach(t, func(t *testing.T, objects rendered) {
+		for id, list := range rules(objects) {
+			for _, rule := range list {
+				named := slices.Concat(rule.APIGroups, rule.Resources, rule.Verbs, rule.ResourceNames)
+				if slices.Contains(named, "*") || len(rule.NonResourceURLs) > 0 && id != metricsReader {
+					t.Errorf("%s has a wildcard or a URL: %v", id, rule)
+				}
+			}
+		}
+	})
+}
+
+// A binding to a role or an account that does not exist grants nothing, silently.
+func TestBindings(t *testing.T) {
+	forEach(t, func(t *testing.T, objects rendered) {
+		for id, b := range bindings(objects) {
+			if objects[b.role.Kind+"/"+b.role.Name] == nil {
+				t.Errorf("%s binds %s %s, which does not exist", id, b.role.Kind, b.role.Name)
+			}
+			if id == "ClusterRoleBinding/"+approver || id == ofReader {
+				continue // see TestApproverIsCertManager and TestTransformed
+			}
+			want := []rbacv1.Subject{{Kind: "ServiceAccount", Name: name, Namespace: namespace}}
+			if diff := cmp.Diff(want, b.subjects); diff != "" {
+				t.Errorf("%s has other subjects (-want +got):\n%s", id, diff)
+			}
+		}
+	})
+}
+
+func TestApproverIsCertManager(t *testing.T) {
+	for installation, want := range map[string]rbacv1.Subject{
+		issuer.DefaultOverlay: {Kind: "ServiceAccount", Name: "cert-manager", Namespace: "cert-manager"},
+		kubernetesCSR:         {Kind: "ServiceAccount", Name: "cert-manager", Namespace: "cert-manager"},
+		otherCertManager:      {Kind: "ServiceAccount", Name: "my-cert-manager", Namespace: "my-namespace"},
+	} {
+		got := bindings(render(t, installation))["ClusterRoleBinding/"+approver].subjects
+		if diff := cmp.Diff([]rbacv1.Subject{want}, got); diff != "" {
+			t.Errorf("%s: who approves (-want +got):\n%s", installation, diff)
+		}
+	}
+}
+
+// Kubernetes adds the rights of these roles to the roles of its own that the label names.
+func TestAggregation(t *testing.T) {
+	objects := render(t, issuer.DefaultOverlay)
+	for _, role := range []string{"view", "edit"} {
+		label := "rbac.authorization.k8s.io/aggregate-to-" + role
+		if got := get[*rbacv1.ClusterRole](t, objects, "ClusterRole/"+name+"-"+role).Labels[label]; got != "true" {
+			t.Errorf("the label %s is %q, want true", label, got)
+		}
+	}
+}

@@ -1,0 +1,64 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package manifests
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
+)
+
+const readme = "deploy/README.md"
+
+var (
+	roleHeading = regexp.MustCompile(`^### ((?:Cluster)?Role) (\S+)$`)
+	rightRow    = regexp.MustCompile("^\\| `([^`]+)` \\| ([a-z ]+) \\| .+ \\|$")
+)
+
+// TestReadmeRights compares the page for administrators with the roles of the process.
+func TestReadmeRights(t *testing.T) {
+	want := map[string][]string{}
+	for _, installation := range []string{metricsTLS, issuer.NamespacedOverlay, kubernetesCSR} {
+		objects := render(t, installation)
+		roles := rules(objects)
+		for _, b := range bindings(objects) {
+			if id := b.role.Kind + "/" + b.role.Name; b.subjects[0].Name == name {
+				want[id] = ruleLines(roles[id])
+			}
+		}
+	}
+	got, role := map[string][]string{}, ""
+	for line := range strings.Lines(read(t, readme)) {
+		line = strings.TrimSuffix(line, "\n")
+		if found := roleHeading.FindStringSubmatch(line); found != nil {
+			role = found[1] + "/" + found[2]
+		} else if strings.HasPrefix(line, "#") {
+			role = ""
+		}
+		if found := rightRow.FindStringSubmatch(line); found != nil && role != "" {
+			got[role] = append(got[role], fmt.Sprintf("%s [%s]", found[1], found[2]))
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s (-roles +page):\n%s", readme, diff)
+	}
+}
+
+// TestReadmeIsComplete: whoever adds an overlay or a component says what it is for.
+func TestReadmeIsComplete(t *testing.T) {
+	page := read(t, readme)
+	for _, pattern := range []string{"deploy/overlays/*/kustomization.yaml", "deploy/components/*/kustomization.yaml"} {
+		for _, path := range list(t, pattern) {
+			folder := strings.Split(path, "/")[2]
+			if !strings.Contains(page, "| ["+folder+"](") {
+				t.Errorf("%s has no row for %s", readme, path)
+			}
+		}
+	}
+}

@@ -1,0 +1,98 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package manifests
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/release"
+)
+
+// TestRemoteBase prepares a release in a copy of the repository and tags it. From that tag every
+// overlay installs the published image, and it is as good as from a clone: none of its files
+// reaches beyond what kustomize fetches.
+func TestRemoteBase(t *testing.T) {
+	const tag = "v99.0.0-rehearsal.1"
+	repository := t.TempDir()
+	for _, path := range []string{"deploy", "docs", "CHANGELOG.md", "README.md"} {
+		copyTo(t, repository, path)
+	}
+	if err := (release.Release{Version: tag, Registry: "registry.example.com/rehearsal"}).Prepare(repository, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"init", "--quiet", "--initial-branch=main"},
+		{"add", "."},
+		{"-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false", "commit", "--quiet", "--message=test"},
+		{"-c", "tag.gpgsign=false", "tag", tag},
+	} {
+		command := exec.CommandContext(t.Context(), "git", args...)
+		command.Dir = repository
+		if output, err := command.CombinedOutput(); err != nil {
+			t.Fatalf("git %q: %v\n%s", args, err, output)
+		}
+	}
+	for _, path := range list(t, "deploy/overlays/*/kustomization.yaml") {
+		overlay := filepath.Dir(path)
+		t.Run(filepath.Base(overlay), func(t *testing.T) {
+			want := mustRender(t, relative(t, filepath.Join(repository, overlay)))
+			mine := t.TempDir()
+			content := "resources:\n- file://" + repository + "//" + overlay + "?ref=" + tag + "\n"
+			if err := os.WriteFile(filepath.Join(mine, "kustomization.yaml"), []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			got := mustRender(t, relative(t, mine))
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("differs from the clone (-clone +remote):\n%s", diff)
+			}
+			images := 0
+			for _, object := range got {
+				if object.GetKind() == "Deployment" {
+					images++
+					c := container(t, rendered{"Deployment/" + name: decode(t, object)})
+					if want := "registry.example.com/rehearsal/selfsigned-issuer:" + tag; c.Image != want {
+						t.Errorf("runs the image %s, want %s", c.Image, want)
+					}
+				}
+			}
+			if images != 1 {
+				t.Errorf("%d Deployments, want 1", images)
+			}
+		})
+	}
+}
+
+// copyTo copies a file or a directory of the repository.
+func copyTo(t *testing.T, folder, path string) {
+	t.Helper()
+	source, target := filepath.Join(root(t), path), filepath.Join(folder, path)
+	info, err := os.Stat(source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.IsDir() {
+		err = os.CopyFS(target, os.DirFS(source))
+	} else {
+		err = os.WriteFile(target, []byte(read(t, path)), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// relative returns a directory as mustRender takes it.
+func relative(t *testing.T, folder string) string {
+	t.Helper()
+	path, err := filepath.Rel(root(t), folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}

@@ -1,0 +1,229 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package manifests reads the manifests in deploy/ as a careful administrator would,
+// before anything is applied.
+package manifests
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/build"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/environment"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
+)
+
+const (
+	name      = "selfsigned-issuer"
+	namespace = "selfsigned-issuer-system"
+
+	metricsService = "selfsigned-issuer-metrics"
+	metricsSecret  = "selfsigned-issuer-metrics-tls"
+	metricsReader  = "ClusterRole/selfsigned-issuer-metrics-reader"
+
+	kubernetesCSR    = "deploy/examples/kubernetes-csr"
+	otherCertManager = "deploy/examples/other-cert-manager"
+	adjusted         = "deploy/examples/adjusted"
+	noSecretWatch    = "e2e/suites/testdata/no-secret-watch"
+	metricsTLS       = "e2e/suites/testdata/metrics-tls"
+)
+
+// installations are all that can be installed as it is.
+var installations = []string{
+	issuer.DefaultOverlay, issuer.ProductionOverlay, issuer.NamespacedOverlay, issuer.DevelopmentOverlay,
+	kubernetesCSR, otherCertManager, adjusted, noSecretWatch, metricsTLS,
+}
+
+// rendered are an installation's objects by kind and name, in their Go types.
+type rendered map[string]runtime.Object
+
+// renderings holds what has been rendered, which takes long compared to the tests.
+var renderings = map[string][]*unstructured.Unstructured{}
+
+func mustRender(t *testing.T, kustomization string) []*unstructured.Unstructured {
+	t.Helper()
+	if renderings[kustomization] == nil {
+		objects, err := issuer.Render(kustomization)
+		if err != nil {
+			t.Fatal(err)
+		}
+		renderings[kustomization] = objects
+	}
+	return renderings[kustomization]
+}
+
+// render returns what all steps of an installation render to.
+func render(t *testing.T, installation string) rendered {
+	t.Helper()
+	result := rendered{}
+	for _, step := range steps(t, installation) {
+		for _, object := range mustRender(t, step) {
+			id := object.GetKind() + "/" + object.GetName()
+			if result[id] != nil {
+				t.Fatalf("%s renders %s twice", installation, id)
+			}
+			result[id] = decode(t, object)
+		}
+	}
+	return result
+}
+
+func steps(t *testing.T, installation string) []string {
+	t.Helper()
+	steps, err := issuer.Steps(installation)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return steps
+}
+
+// decode returns the object in its Go type, with unknown and repeated fields as errors. A
+// kind of the Prometheus operator has none here; the API server looks at it, see TestRights.
+func decode(t *testing.T, object *unstructured.Unstructured) runtime.Object {
+	t.Helper()
+	data, err := object.MarshalJSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	codecs := serializer.NewCodecFactory(environment.Scheme(), serializer.EnableStrict)
+	typed, _, err := codecs.UniversalDeserializer().Decode(data, nil, nil)
+	if runtime.IsNotRegisteredError(err) && object.GroupVersionKind().Group == "monitoring.coreos.com" {
+		return object
+	}
+	if err != nil {
+		t.Fatalf("%s %s: %v", object.GetKind(), object.GetName(), err)
+	}
+	return typed
+}
+
+// get returns an object of a known type.
+func get[T runtime.Object](t *testing.T, objects rendered, id string) T {
+	t.Helper()
+	object, ok := objects[id].(T)
+	if !ok {
+		t.Fatalf("no %s", id)
+	}
+	return object
+}
+
+func deployment(t *testing.T, objects rendered) *appsv1.Deployment {
+	t.Helper()
+	return get[*appsv1.Deployment](t, objects, "Deployment/"+name)
+}
+
+func container(t *testing.T, objects rendered) corev1.Container {
+	t.Helper()
+	containers := deployment(t, objects).Spec.Template.Spec.Containers
+	if len(containers) != 1 {
+		t.Fatalf("the Deployment has %d containers, want 1", len(containers))
+	}
+	return containers[0]
+}
+
+// rules returns the rules of every role, by the role's kind and name.
+func rules(objects rendered) map[string][]rbacv1.PolicyRule {
+	result := map[string][]rbacv1.PolicyRule{}
+	for id, object := range objects {
+		switch role := object.(type) {
+		case *rbacv1.ClusterRole:
+			result[id] = role.Rules
+		case *rbacv1.Role:
+			result[id] = role.Rules
+		}
+	}
+	return result
+}
+
+// binding is what RoleBinding and ClusterRoleBinding have in common.
+type binding struct {
+	role     rbacv1.RoleRef
+	subjects []rbacv1.Subject
+}
+
+func bindings(objects rendered) map[string]binding {
+	result := map[string]binding{}
+	for id, object := range objects {
+		switch b := object.(type) {
+		case *rbacv1.ClusterRoleBinding:
+			result[id] = binding{b.RoleRef, b.Subjects}
+		case *rbacv1.RoleBinding:
+			result[id] = binding{b.RoleRef, b.Subjects}
+		}
+	}
+	return result
+}
+
+// read returns a file of the repository.
+func read(t *testing.T, path string) string {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(root(t), path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
+// list returns the files of the repository that match a pattern.
+func list(t *testing.T, pattern string) []string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(root(t), pattern))
+	if err != nil || len(found) == 0 {
+		t.Fatalf("no file matches %s (%v)", pattern, err)
+	}
+	var paths []string
+	for _, file := range found {
+		path, err := filepath.Rel(root(t), file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		paths = append(paths, path)
+	}
+	return paths
+}
+
+func root(t *testing.T) string {
+	t.Helper()
+	folder, err := build.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return folder
+}
+
+// forEach runs a test for every installation.
+func forEach(t *testing.T, test func(t *testing.T, objects rendered)) {
+	t.Helper()
+	for _, installation := range installations {
+		t.Run(filepath.Base(installation), func(t *testing.T) { test(t, render(t, installation)) })
+	}
+}
+
+// ruleLines writes rules as lines that a person can compare: group/resource[names] verbs.
+func ruleLines(rules []rbacv1.PolicyRule) []string {
+	var lines []string
+	for _, rule := range rules {
+		for _, url := range rule.NonResourceURLs {
+			lines = append(lines, fmt.Sprintf("%s %s", url, rule.Verbs))
+		}
+		for _, group := range rule.APIGroups {
+			for _, resource := range rule.Resources {
+				names := ""
+				if len(rule.ResourceNames) > 0 {
+					names = fmt.Sprint(rule.ResourceNames)
+				}
+				lines = append(lines, fmt.Sprintf("%s/%s%s %s", group, resource, names, rule.Verbs))
+			}
+		}
+	}
+	return lines
+}

@@ -1,0 +1,240 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package manifests
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
+)
+
+// transformation is what a user's own overlay does to all objects. Flux's targetNamespace is
+// kustomize's namespace.
+type transformation struct {
+	name, fields string
+	// namespace is where the objects of the process are then.
+	namespace string
+}
+
+var transformations = []transformation{
+	{"nothing", "", namespace},
+	{"namePrefix", "namePrefix: team-a-\n", namespace},
+	{"nameSuffix", "nameSuffix: -blue\n", namespace},
+	{"namespace", "namespace: pki-system\n", "pki-system"},
+	{"namespace of cert-manager", "namespace: cert-manager\n", "cert-manager"},
+	{"commonLabels", "commonLabels: {team: a}\n", namespace},
+	{"commonLabels that replace ours", "commonLabels: {app.kubernetes.io/name: issuer, app.kubernetes.io/component: issuer, app.kubernetes.io/part-of: pki}\n", namespace},
+	{"labels", "labels: [{pairs: {team: a}, includeSelectors: true, includeTemplates: true}]\n", namespace},
+	{"commonAnnotations", "commonAnnotations: {team: a}\n", namespace},
+	{"all", "namePrefix: team-a-\nnameSuffix: -blue\nnamespace: pki-system\ncommonLabels: {team: a}\n", "pki-system"},
+}
+
+// TestTransformed renders every installation below an overlay of the user's own.
+func TestTransformed(t *testing.T) {
+	for _, installation := range installations {
+		for _, tr := range transformations {
+			t.Run(filepath.Base(installation)+"/"+tr.name, func(t *testing.T) {
+				objects := tr.render(t, installation)
+				tr.checkNamespaces(t, objects)
+				served := servedObjects(t, installation, tr, objects)
+				r := newReferences(t, append(objects, served...))
+				r.check()
+				checkPeers(t, installation, r)
+			})
+		}
+	}
+}
+
+// render renders the overlay, without the other steps of its installation.
+func (tr transformation) render(t *testing.T, installation string) []*unstructured.Unstructured {
+	t.Helper()
+	folder := t.TempDir()
+	base, err := filepath.Rel(folder, filepath.Join(root(t), installation))
+	if err != nil {
+		t.Fatal(err)
+	}
+	content := fmt.Sprintf("%sresources: [%q]\n", tr.fields, base)
+	if err := os.WriteFile(filepath.Join(folder, "kustomization.yaml"), []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	path, err := filepath.Rel(root(t), folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	objects, err := issuer.Render(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return objects
+}
+
+// checkNamespaces expects all objects in the chosen namespace, which is not among them: whoever
+// removes them must not remove it.
+func (tr transformation) checkNamespaces(t *testing.T, objects []*unstructured.Unstructured) {
+	t.Helper()
+	for _, object := range objects {
+		if object.GetKind() == "Namespace" {
+			t.Errorf("the Namespace %s is one of the objects", object.GetName())
+		}
+		if got := object.GetNamespace(); got != "" && got != tr.namespace {
+			t.Errorf("%s %s is in the namespace %s, want %s", object.GetKind(), object.GetName(), got, tr.namespace)
+		}
+	}
+}
+
+// servedObjects returns the objects in the namespaces that are served, which is one step for
+// each. Their subject is the process, as deploy/examples/own-namespace sets it.
+func servedObjects(t *testing.T, installation string, tr transformation, objects []*unstructured.Unstructured) []*unstructured.Unstructured {
+	t.Helper()
+	deployment := newReferences(t, objects).deployment()
+	var served []*unstructured.Unstructured
+	var namespaces []string
+	for _, step := range steps(t, installation) {
+		if !strings.HasPrefix(step, installation+"/namespaces/") {
+			continue
+		}
+		namespaces = append(namespaces, filepath.Base(step))
+		for _, object := range mustRender(t, step) {
+			object = object.DeepCopy()
+			if object.GetNamespace() != filepath.Base(step) {
+				t.Errorf("%s %s is in the namespace %s, want %s", object.GetKind(), object.GetName(), object.GetNamespace(), filepath.Base(step))
+			}
+			if object.GetKind() == "RoleBinding" && tr.name != "nothing" {
+				subject := map[string]any{"kind": "ServiceAccount", "name": deployment.Spec.Template.Spec.ServiceAccountName, "namespace": deployment.Namespace}
+				if err := unstructured.SetNestedSlice(object.Object, []any{subject}, "subjects"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			served = append(served, object)
+		}
+	}
+	if got := servedNamespaces(deployment); !slices.Equal(got, namespaces) {
+		t.Errorf("the process serves %q, but has permissions in %q", got, namespaces)
+	}
+	return served
+}
+
+func servedNamespaces(d *appsv1.Deployment) []string {
+	var served []string
+	for _, arg := range d.Spec.Template.Spec.Containers[0].Args {
+		if value, ok := strings.CutPrefix(arg, "--namespaces="); ok {
+			served = append(served, value)
+		}
+	}
+	return served
+}
+
+// checkPeers expects the policy to name the same Prometheus as before: labels of the user's own
+// overlay are not labels of Prometheus.
+func checkPeers(t *testing.T, installation string, r *references) {
+	t.Helper()
+	before, ok := render(t, installation)["NetworkPolicy/"+name].(*networkingv1.NetworkPolicy)
+	if !ok {
+		return
+	}
+	for _, object := range r.objects {
+		if policy, ok := object.(*networkingv1.NetworkPolicy); ok {
+			if diff := cmp.Diff(before.Spec.Ingress, policy.Spec.Ingress); diff != "" {
+				t.Errorf("who may connect (-before +transformed):\n%s", diff)
+			}
+		}
+	}
+}
+
+// The example for a namespace of the user's own is consistent over both of its steps.
+func TestOwnNamespace(t *testing.T) {
+	const example = "deploy/examples/own-namespace"
+	expectUserComment(t, example+"/kustomization.yaml")
+	var objects []*unstructured.Unstructured
+	var served []string
+	for _, step := range steps(t, example) {
+		if !strings.HasPrefix(step, example) {
+			continue
+		}
+		for _, object := range mustRender(t, step) {
+			objects = append(objects, object)
+			if object.GetKind() == "Role" && object.GetNamespace() != "pki-system" {
+				served = append(served, object.GetNamespace())
+			}
+		}
+	}
+	r := newReferences(t, objects)
+	r.check()
+	if got := r.deployment(); got.Namespace != "pki-system" || !slices.Equal(servedNamespaces(got), served) {
+		t.Errorf("the process in %s serves %q, but has permissions in %q", got.Namespace, servedNamespaces(got), served)
+	}
+}
+
+// Removal without the CRDs is by a label, which must stay whatever labels a user adds.
+func TestCRDsAreKept(t *testing.T) {
+	for _, tr := range transformations {
+		for _, object := range tr.render(t, issuer.DefaultOverlay) {
+			_, kept := object.GetLabels()["selfsigned.cert-manager.io/crds"]
+			if crd := object.GetKind() == "CustomResourceDefinition"; kept != crd {
+				t.Errorf("%s: %s %s is kept: %t", tr.name, object.GetKind(), object.GetName(), kept)
+			}
+		}
+	}
+}
+
+// GitOps tools neither prune a CRD nor delete it with an application: that deletes the issuers.
+func TestCRDsAreNotPruned(t *testing.T) {
+	for _, object := range mustRender(t, "deploy/crds") {
+		for annotation, want := range map[string]string{
+			"argocd.argoproj.io/sync-options":   "Prune=false,Delete=false",
+			"kustomize.toolkit.fluxcd.io/prune": "disabled",
+		} {
+			if got := object.GetAnnotations()[annotation]; got != want {
+				t.Errorf("%s: the annotation %s is %q, want %q", object.GetName(), annotation, got, want)
+			}
+		}
+	}
+}
+
+// Flux replaces ${…} in what it applies. Only the dashboard has such text, and opts out.
+func TestNoSubstitution(t *testing.T) {
+	dashboard := false
+	for _, installation := range installations {
+		for _, step := range steps(t, installation) {
+			for _, object := range mustRender(t, step) {
+				text, err := object.MarshalJSON()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !strings.Contains(string(text), "${") {
+					continue
+				}
+				if object.GetAnnotations()["kustomize.toolkit.fluxcd.io/substitute"] != "disabled" {
+					t.Errorf("%s: %s %s contains ${", step, object.GetKind(), object.GetName())
+				}
+				dashboard = dashboard || object.GetName() == "selfsigned-issuer-dashboard"
+			}
+		}
+	}
+	if !dashboard {
+		t.Error("the dashboard has no variables: this test looks for the wrong text")
+	}
+}
+
+// Roles of served namespaces are bound within them.
+func TestServedNamespaceHasNoClusterRole(t *testing.T) {
+	for _, object := range mustRender(t, "deploy/served-namespace") {
+		switch decode(t, object).(type) {
+		case *rbacv1.Role, *rbacv1.RoleBinding:
+		default:
+			t.Errorf("%s %s does not belong there", object.GetKind(), object.GetName())
+		}
+	}
+}

@@ -1,0 +1,243 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package rbac
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
+)
+
+const (
+	// servedWithin is how long a namespace may wait after its permissions are there.
+	servedWithin = 30 * time.Second
+	// readyWithin is how long the others may wait for a namespace that is not there.
+	readyWithin = 20 * time.Second
+)
+
+// tenant is a namespace that is served beside sandbox when it has what its overlay grants.
+type tenant struct {
+	name    string
+	role    *rbacv1.Role
+	binding *rbacv1.RoleBinding
+}
+
+// newTenant returns one that does not exist, with the Role and RoleBinding of the overlay.
+func newTenant(t *testing.T, installed *issuer.Installation) *tenant {
+	t.Helper()
+	b := &tenant{name: newName("tenant"), role: &rbacv1.Role{}, binding: &rbacv1.RoleBinding{}}
+	for _, object := range installed.Objects {
+		var into client.Object
+		switch {
+		case object.GetNamespace() != sandbox:
+			continue
+		case object.GetKind() == "Role":
+			into = b.role
+		case object.GetKind() == "RoleBinding":
+			into = b.binding
+		default:
+			continue
+		}
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, into); err != nil {
+			t.Fatal(err)
+		}
+		into.SetNamespace(b.name)
+	}
+	return b
+}
+
+// TestNamespaceComesAndGoes serves sandbox and another namespace, of which each thing that it
+// needs is missing in turn, in the end the namespace itself: sandbox is served all the time, also
+// after a restart, and the other one as soon as it can be.
+func TestNamespaceComesAndGoes(t *testing.T) {
+	installed := install(t, issuer.NamespacedOverlay)
+	b := newTenant(t, installed)
+	startBeside(t, installed, b)
+	b.expectLeftOut(t, "list certificaterequests.cert-manager.io, list selfsignedissuers.selfsigned.cert-manager.io, list secrets", 1)
+	issueIn(t, sandbox)
+
+	// The namespace is created, and the overlay is applied again.
+	b.create(t)
+	b.awaitServed(t)
+	issueIn(t, b.name)
+
+	// Only the RoleBinding is removed.
+	remove(t, b.binding)
+	b.expectLeftOut(t, "list certificaterequests.cert-manager.io, list selfsignedissuers.selfsigned.cert-manager.io, list secrets", 2)
+	issueIn(t, sandbox)
+	if err := env.Issuer.Stop(10 * time.Second); err != nil {
+		t.Error(err)
+	}
+	startBeside(t, installed, b)
+	b.expectLeftOut(t, "list certificaterequests.cert-manager.io, list selfsignedissuers.selfsigned.cert-manager.io, list secrets", 3)
+	issueIn(t, sandbox)
+
+	// Only Secrets are missing.
+	b.grantSecrets(t, "get")
+	create(t, b.binding.DeepCopy())
+	b.expectLeftOut(t, "list secrets", 4)
+	b.grantSecrets(t, "get", "list")
+	b.expectLeftOut(t, "watch secrets", 5)
+	b.grantSecrets(t, "get", "list", "watch")
+	b.awaitServed(t)
+	issueIn(t, b.name)
+
+	// The namespace is deleted with a pending request, and created again.
+	csr, _ := newCSR(t)
+	awaitReason(t, newRequest(t, b.name, "SelfSignedIssuer", csr), cmapi.CertificateRequestReasonPending)
+	b.delete(t)
+	issueIn(t, sandbox)
+	b.expectLeftOut(t, "list certificaterequests.cert-manager.io, list selfsignedissuers.selfsigned.cert-manager.io, list secrets", 6)
+	issueIn(t, sandbox)
+	b.create(t)
+	b.awaitServed(t)
+	issueIn(t, b.name)
+
+	// It is created again before the next check of its permissions.
+	b.delete(t)
+	b.create(t)
+	issueIn(t, b.name)
+	issueIn(t, sandbox)
+}
+
+// create creates the namespace, and applies what its overlay grants.
+func (b *tenant) create(t *testing.T) {
+	t.Helper()
+	create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: b.name}})
+	create(t, b.role.DeepCopy())
+	create(t, b.binding.DeepCopy())
+}
+
+// delete deletes the namespace, and does what the namespace controller does then, which is not
+// there: it deletes what the namespace contains, the permissions first, and finalizes it.
+func (b *tenant) delete(t *testing.T) {
+	t.Helper()
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: b.name}}
+	remove(t, namespace)
+	for _, object := range []client.Object{
+		&rbacv1.RoleBinding{}, &rbacv1.Role{}, &selfsigned.SelfSignedIssuer{}, &corev1.Secret{}, &cmapi.CertificateRequest{},
+	} {
+		if err := env.Client.DeleteAllOf(t.Context(), object, client.InNamespace(b.name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	get(t, namespace)
+	namespace.Spec.Finalizers = nil
+	if err := env.Client.SubResource("finalize").Update(t.Context(), namespace); err != nil {
+		t.Fatal(err)
+	}
+	if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(namespace), namespace); !apierrors.IsNotFound(err) {
+		t.Fatalf("the namespace is still there: %v", err)
+	}
+}
+
+// startBeside starts a process that serves both namespaces. It is ready for sandbox at once.
+func startBeside(t *testing.T, installed *issuer.Installation, b *tenant) {
+	t.Helper()
+	begin := time.Now()
+	var err error
+	if env.Issuer, err = installed.Start(t.Context(), env.Binary, "selfsigned-issuer", "--namespaces="+b.name); err != nil {
+		t.Fatal(err)
+	}
+	started := env.Issuer
+	t.Cleanup(func() { _ = started.Kill() })
+	if err := env.Issuer.AwaitReady(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(begin); took > readyWithin {
+		t.Errorf("ready after %s, want %s at most", took, readyWithin)
+	} else {
+		t.Logf("ready after %s", took)
+	}
+}
+
+// issueIn has a certificate signed in a namespace.
+func issueIn(t *testing.T, namespace string) {
+	t.Helper()
+	t.Run("issue in "+strings.TrimRight(namespace, "-0123456789"), func(t *testing.T) {
+		useIssuer(t, namespace)
+		requestCertificate(t, namespace, "SelfSignedIssuer")
+	})
+}
+
+// grantSecrets changes what the Role in the namespace permits.
+func (b *tenant) grantSecrets(t *testing.T, verbs ...string) {
+	t.Helper()
+	role := b.role.DeepCopy()
+	get(t, role)
+	for i, rule := range role.Rules {
+		if rule.Resources[0] == "secrets" {
+			role.Rules[i].Verbs = verbs
+		}
+	}
+	if err := env.Client.Update(t.Context(), role); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// expectLeftOut waits until the process reports everywhere that the namespace is not served,
+// while it is ready. The log, which a restarted process continues, has so many such lines by now.
+func (b *tenant) expectLeftOut(t *testing.T, permissions string, lines int) {
+	t.Helper()
+	line := fmt.Sprintf("Namespace %s is not served: selfsigned-issuer is not allowed to %s there. "+
+		"Create the namespace with the Role and the RoleBinding selfsigned-issuer-manager, or remove it from --namespaces.", b.name, permissions)
+	await(t, "a namespace that is not served", func(ctx context.Context) string {
+		status, body := issuer.Get(ctx, env.Issuer.HealthURL+"/readyz?verbose")
+		if status != http.StatusOK || !strings.Contains(body, line) {
+			return fmt.Sprintf("/readyz?verbose answers %d %s, want %s", status, body, line)
+		}
+		return ""
+	})
+	b.expectMetric(t, 0)
+	log := env.Issuer.Tail(10000)
+	if got := strings.Count(log, "Namespace "+b.name+" is not served"); got != lines || !strings.Contains(log, line) {
+		t.Errorf("the log has %d lines about it, want %d:\n%s", got, lines, log)
+	}
+	if got := strings.Count(log, "is forbidden: User"); got > 0 {
+		t.Errorf("the caches log %d refusals as well:\n%s", got, log)
+	}
+}
+
+func (b *tenant) awaitServed(t *testing.T) {
+	t.Helper()
+	begin := time.Now()
+	await(t, "a namespace that is served", func(ctx context.Context) string {
+		status, body := issuer.Get(ctx, env.Issuer.HealthURL+"/readyz?verbose")
+		if status != http.StatusOK || strings.Contains(body, b.name) {
+			return fmt.Sprintf("/readyz?verbose answers %d %s", status, body)
+		}
+		return ""
+	})
+	if took := time.Since(begin); took > servedWithin {
+		t.Errorf("served after %s, want %s at most", took, servedWithin)
+	} else {
+		t.Logf("served after %s", took)
+	}
+	b.expectMetric(t, 1)
+}
+
+func (b *tenant) expectMetric(t *testing.T, value int) {
+	t.Helper()
+	want := fmt.Sprintf("selfsigned_issuer_namespace_served{served_namespace=%q} %d\n", b.name, value)
+	await(t, "the metric", func(ctx context.Context) string {
+		if _, body := issuer.Get(ctx, env.Issuer.MetricsURL+"/metrics"); !strings.Contains(body, want) {
+			return "no " + want + "in " + body
+		}
+		return ""
+	})
+}

@@ -1,0 +1,278 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package rbac
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	certificatesv1 "k8s.io/api/certificates/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/manifest"
+
+	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+)
+
+// missing is what the process lacks, "verb group/resource" each, and what a user then sees.
+type missing struct {
+	what   string
+	rights []string
+	// unasked are among them, and the process never comes to ask for them.
+	unasked []string
+	// see uses the process, and returns what must hold once it was refused; nil: nothing more.
+	see func(t *testing.T) (check func())
+}
+
+const csrs = "certificates.k8s.io/certificatesigningrequests"
+
+var missingRights = []missing{
+	{what: "nothing can be read", see: seeNotReady, rights: []string{
+		"list selfsigned.cert-manager.io/selfsignedissuers", "watch selfsigned.cert-manager.io/selfsignedissuers",
+		"list selfsigned.cert-manager.io/clusterselfsignedissuers", "watch selfsigned.cert-manager.io/clusterselfsignedissuers",
+		"list cert-manager.io/certificaterequests", "watch cert-manager.io/certificaterequests",
+		"list /secrets", "watch /secrets", "list " + csrs, "watch " + csrs, "get coordination.k8s.io/leases",
+	}},
+	{what: "the Lease cannot be made", see: seeNothingHappen, rights: []string{"create coordination.k8s.io/leases"}},
+	{what: "the Lease cannot be renewed", see: seeReady, rights: []string{"update coordination.k8s.io/leases"}},
+	{what: "no status can be written", see: seeNothingHappen, rights: []string{
+		"patch selfsigned.cert-manager.io/selfsignedissuers/status", "patch selfsigned.cert-manager.io/clusterselfsignedissuers/status",
+		"patch cert-manager.io/certificaterequests/status",
+	}},
+	{what: "keys, reviews and events are out of reach", see: seeForbiddenSecret, rights: []string{
+		"get /secrets", "create authorization.k8s.io/subjectaccessreviews", "create events.k8s.io/events", "create /events",
+	}},
+	{what: "a CSR cannot be written", see: seeUnsigned, rights: []string{"patch " + csrs + "/status"}},
+	// The API server refuses the certificate in that status.
+	{what: "a CSR cannot be signed", see: seeUnsigned, rights: []string{"sign certificates.k8s.io/signers", "patch " + csrs + "/status"}, unasked: []string{"sign certificates.k8s.io/signers"}},
+}
+
+// TestWithoutRight takes each rule away from the roles of the process, and looks at what a
+// user sees then: nothing reports that all is well.
+func TestWithoutRight(t *testing.T) {
+	for _, m := range missingRights {
+		t.Run(m.what, func(t *testing.T) {
+			log := openAuditLog(t)
+			startWithout(t, m)
+			check := m.see(t)
+			var refused []string
+			await(t, "being refused", func(context.Context) string {
+				_, more := log.asked(t, account)
+				for _, r := range more {
+					refused = append(refused, r.verb+" "+r.resource)
+				}
+				for _, want := range m.rights {
+					// A client that may not watch does not come to list, and the other way round.
+					instead := strings.NewReplacer("list ", "watch ", "watch ", "list ").Replace(want)
+					if !slices.Contains(refused, want) && !slices.Contains(refused, instead) && !slices.Contains(m.unasked, want) {
+						return fmt.Sprintf("%q is not among %q", want, refused)
+					}
+				}
+				return ""
+			})
+			if check != nil {
+				check()
+			}
+		})
+	}
+}
+
+// startWithout installs all that the process can have and takes the rights away before the
+// process starts.
+func startWithout(t *testing.T, m missing) {
+	t.Helper()
+	installed := install(t, "e2e/suites/testdata/kubernetes-csrs")
+	for _, object := range installed.Objects {
+		if strings.HasSuffix(object.GetKind(), "Role") {
+			if err := manifest.Apply(t.Context(), env.ControlPlane.AdminConfig(), withoutRights(t, object, m)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	await(t, "fewer rights", func(context.Context) string {
+		for _, line := range reviewed(t, installed.Deployment.Spec.Template.Spec.ServiceAccountName, ownHome) {
+			resource, rest, _ := strings.Cut(line, "[")
+			_, verb, _ := strings.Cut(rest, "] ")
+			if slices.Contains(m.rights, verb+" "+resource) && (m.unasked == nil || resource != csrs+"/status") {
+				return line
+			}
+		}
+		return ""
+	})
+	var err error
+	if env.Issuer, err = installed.Start(t.Context(), env.Binary, "selfsigned-issuer"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = env.Issuer.Kill() }) // it may have ended by itself
+}
+
+// withoutRights returns a role that lacks the verbs.
+func withoutRights(t *testing.T, object *unstructured.Unstructured, m missing) *unstructured.Unstructured {
+	t.Helper()
+	var role rbacv1.ClusterRole // of which a Role has the same rules
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &role); err != nil {
+		t.Fatal(err)
+	}
+	var rules []any
+	for _, rule := range role.Rules {
+		for _, resource := range rule.Resources {
+			left := rule.DeepCopy()
+			left.Resources = []string{resource}
+			left.Verbs = slices.DeleteFunc(left.Verbs, func(verb string) bool {
+				name := verb + " " + strings.Join(rule.APIGroups, "") + "/" + resource
+				return slices.Contains(m.rights, name) && (m.unasked == nil || slices.Contains(m.unasked, name))
+			})
+			if len(left.Verbs) == 0 {
+				continue
+			}
+			content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(left)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rules = append(rules, content)
+		}
+	}
+	changed := object.DeepCopy()
+	changed.Object["rules"] = rules
+	return changed
+}
+
+// seeNotReady: the process is up, and says that it is not ready and why.
+func seeNotReady(t *testing.T) func() {
+	await(t, "a process that is not ready", func(ctx context.Context) string {
+		live, _ := issuer.Get(ctx, env.Issuer.HealthURL+"/healthz")
+		ready, _ := issuer.Get(ctx, env.Issuer.HealthURL+"/readyz")
+		log := env.Issuer.Tail(100)
+		if live == http.StatusOK && ready == http.StatusInternalServerError && strings.Contains(log, "Not ready: selfsigned-issuer is not allowed to list") {
+			return ""
+		}
+		return fmt.Sprintf("live %d, ready %d: %s", live, ready, log)
+	})
+	return nil
+}
+
+// seeReady: the process runs, as a leader for as long as its Lease is good.
+func seeReady(t *testing.T) func() {
+	if err := env.Issuer.AwaitReady(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return nil
+}
+
+// seeNothingHappen: a request has no condition, and its issuer is not Ready.
+func seeNothingHappen(t *testing.T) func() {
+	if err := env.Issuer.AwaitReady(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	issuer, request := newIssuerAndRequest(t)
+	return func() {
+		get(t, issuer)
+		get(t, request)
+		if len(issuer.Status.Conditions) > 0 || len(request.Status.Conditions) > 1 {
+			t.Errorf("something was written: %+v %+v", issuer.Status, request.Status)
+		}
+	}
+}
+
+func newIssuerAndRequest(t *testing.T) (*selfsigned.SelfSignedIssuer, *cmapi.CertificateRequest) {
+	t.Helper()
+	issuer := &selfsigned.SelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{Namespace: sandbox, Name: "issuer"}}
+	cluster := &selfsigned.ClusterSelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{Name: "issuer"}}
+	create(t, issuer)
+	create(t, cluster)
+	csr, key := newCSR(t)
+	request := newRequest(t, sandbox, "SelfSignedIssuer", csr)
+	create(t, keySecret(t, sandbox, request.Annotations[cmapi.CertificateRequestPrivateKeyAnnotationKey], key))
+	t.Cleanup(func() {
+		remove(t, issuer)
+		remove(t, cluster)
+	})
+	return issuer, request
+}
+
+// seeForbiddenSecret: the request names the right that is missing.
+func seeForbiddenSecret(t *testing.T) func() {
+	_, request := newIssuerAndRequest(t)
+	newKubernetesCSR(t)
+	awaitMessage(t, request, "ClusterRole selfsigned-issuer-manager")
+	return nil
+}
+
+// seeUnsigned: the CSR has neither a certificate nor a failure.
+func seeUnsigned(t *testing.T) func() {
+	newIssuerAndRequest(t)
+	csr, key := newKubernetesCSR(t)
+	create(t, keySecret(t, sandbox, csr.Annotations[keyAnnotation], key))
+	return func() {
+		get(t, csr)
+		if len(csr.Status.Certificate) > 0 || len(csr.Status.Conditions) > 1 {
+			t.Errorf("something was written: %+v", csr.Status)
+		}
+	}
+}
+
+// loseKeyAgain makes the CSR wait for its Secret a second time.
+func loseKeyAgain(t *testing.T, csr *certificatesv1.CertificateSigningRequest) {
+	t.Helper()
+	_, wrong := newCSR(t)
+	secret := keySecret(t, sandbox, csr.Annotations[keyAnnotation], wrong)
+	awaitEvents(t, csr, "MissingSecret", 1)
+	create(t, secret)
+	awaitEvents(t, csr, "WaitingForMatchingKey", 1)
+	remove(t, secret)
+}
+
+func awaitMessage(t *testing.T, request *cmapi.CertificateRequest, part string) {
+	t.Helper()
+	await(t, "the message", func(context.Context) string {
+		get(t, request)
+		for _, condition := range request.Status.Conditions {
+			if strings.Contains(condition.Message, part) {
+				return ""
+			}
+		}
+		return fmt.Sprintf("%+v", request.Status.Conditions)
+	})
+}
+
+// TestReviewsForbidden: without the permissions of metrics-tls nobody gets metrics.
+func TestReviewsForbidden(t *testing.T) {
+	for _, cut := range []string{"none", "subjectaccessreviews", "tokenreviews"} {
+		t.Run(cut, func(t *testing.T) {
+			metrics := newAuthority(t)
+			installed := start(t, metricsTLS, metrics)
+			token, err := env.ControlPlane.ServiceAccountToken(t.Context(), ownHome, installed.Deployment.Spec.Template.Spec.ServiceAccountName, time.Hour)
+			if err != nil {
+				t.Fatal(err)
+			}
+			review := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "selfsigned-issuer-metrics-review"}}
+			get(t, review)
+			review.Rules = slices.DeleteFunc(review.Rules, func(rule rbacv1.PolicyRule) bool { return rule.Resources[0] == cut })
+			if err := env.Client.Update(t.Context(), review); err != nil {
+				t.Fatal(err)
+			}
+			want, logged := http.StatusInternalServerError, cut+".auth"
+			if cut == "none" {
+				want, logged = http.StatusForbidden, ""
+			}
+			await(t, "metrics without the permission to create "+cut, func(ctx context.Context) string {
+				status, _, err := scrape(ctx, metrics.client(), token)
+				if log := env.Issuer.Tail(10); status != want || !strings.Contains(log, logged) {
+					return fmt.Sprintf("status %d (%v), log:\n%s", status, err, log)
+				}
+				return ""
+			})
+		})
+	}
+}

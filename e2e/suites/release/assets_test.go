@@ -1,0 +1,200 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package release installs what a release publishes, and rehearses a release.
+package release
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"helm.sh/helm/v4/pkg/chart/v2/loader"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/build"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/environment"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/helm"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/lifecycle"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/manifest"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/monitoring"
+)
+
+const (
+	name      = "selfsigned-issuer"
+	namespace = "selfsigned-issuer-system"
+)
+
+// plainMetrics replaces what mounts a Secret, for which there is no kubelet.
+var plainMetrics = []string{"--metrics-secure=false", "--metrics-cert-dir=", "--metrics-client-ca-file="}
+
+// TestAssets installs each asset of a release, has it sign, and removes it.
+func TestAssets(t *testing.T) {
+	assets := makeAssets(t, root(t))
+	e := lifecycle.Start(t, environment.Options{Race: true, ControllerManager: true})
+	if err := monitoring.InstallCRDs(t.Context(), e.ControlPlane.AdminConfig()); err != nil {
+		t.Fatal(err)
+	}
+	for _, files := range [][]string{
+		{"install.yaml"}, {"install-production.yaml"}, {"install-admin.yaml", "install-namespaced.yaml"},
+	} {
+		t.Run(files[len(files)-1], func(t *testing.T) {
+			objects := apply(t, e, assets, files...)
+			use(t, e, objects)
+			remove(t, e, assets, files...)
+			expectGone(t, e, objects)
+		})
+	}
+	t.Run("crds.yaml and the chart", func(t *testing.T) {
+		crds := apply(t, e, assets, "crds.yaml")
+		charts, err := filepath.Glob(filepath.Join(assets, name+"-*.tgz"))
+		if err != nil || len(charts) != 1 {
+			t.Fatalf("charts %q, want 1 (%v)", charts, err)
+		}
+		chart, err := loader.Load(charts[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		release, err := helm.NewClient(e.ControlPlane.AdminKubeconfig(), name, namespace)
+		if err != nil {
+			t.Fatal(err)
+		}
+		objects, err := release.Install(t.Context(), chart, map[string]any{"crds": map[string]any{"enabled": false}}, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		use(t, e, objects)
+		if err := release.Uninstall(); err != nil {
+			t.Fatal(err)
+		}
+		expectGone(t, e, objects)
+		remove(t, e, assets, "crds.yaml")
+		expectGone(t, e, crds)
+	})
+}
+
+// makeAssets makes the assets of a release of the repository, and returns their directory.
+func makeAssets(t *testing.T, repository string) string {
+	t.Helper()
+	assets := filepath.Join(t.TempDir(), "dist")
+	run(t, repository, nil, "make", "release-artifacts", "DIST="+assets, "BIN="+t.TempDir())
+	var listed, there []string
+	for line := range strings.Lines(read(t, assets, "checksums.txt")) {
+		sum, file, _ := strings.Cut(strings.TrimSpace(line), "  ")
+		if got := fmt.Sprintf("%x", sha256.Sum256([]byte(read(t, assets, file)))); got != sum {
+			t.Errorf("%s has the checksum %s, want %s", file, got, sum)
+		}
+		listed = append(listed, file)
+	}
+	entries, err := os.ReadDir(assets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		if entry.Name() != "checksums.txt" {
+			there = append(there, entry.Name())
+		}
+	}
+	if !slices.Equal(listed, there) || len(there) != 7 {
+		t.Errorf("checksums.txt lists %q, want the 7 assets %q", listed, there)
+	}
+	return assets
+}
+
+// apply applies assets as the README says, and returns what they contain.
+func apply(t *testing.T, e *lifecycle.Environment, assets string, files ...string) []*unstructured.Unstructured {
+	t.Helper()
+	var objects []*unstructured.Unstructured
+	for _, file := range files {
+		kubectl(t, e, "apply", "--server-side", "-f", filepath.Join(assets, file))
+		decoded, err := manifest.Decode([]byte(read(t, assets, file)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		objects = append(objects, decoded...)
+	}
+	return objects
+}
+
+// use runs the program of an installation and has it sign.
+func use(t *testing.T, e *lifecycle.Environment, objects []*unstructured.Unstructured) *issuer.Installation {
+	t.Helper()
+	installed, err := issuer.Installed(e.ControlPlane, objects)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Run(t, installed, plainMetrics...)
+	e.Issue(t)
+	e.End(t)
+	return installed
+}
+
+func remove(t *testing.T, e *lifecycle.Environment, assets string, files ...string) {
+	t.Helper()
+	for _, file := range slices.Backward(files) {
+		kubectl(t, e, "delete", "--ignore-not-found", "-f", filepath.Join(assets, file))
+	}
+}
+
+func expectGone(t *testing.T, e *lifecycle.Environment, objects []*unstructured.Unstructured) {
+	t.Helper()
+	for _, object := range objects {
+		err := e.Client.Get(t.Context(), client.ObjectKeyFromObject(object), object.DeepCopy())
+		if !apierrors.IsNotFound(err) {
+			t.Errorf("%s %s is still there: %v", object.GetKind(), object.GetName(), err)
+		}
+	}
+}
+
+func kubectl(t *testing.T, e *lifecycle.Environment, args ...string) {
+	t.Helper()
+	k, err := e.Kubectl(t.Context(), t.Logf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := k.Run(t.Context(), args...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// run runs a command in a directory, with further environment variables, and returns what it
+// prints.
+func run(t *testing.T, directory string, env []string, name string, args ...string) string {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), name, args...)
+	command.Dir, command.Env = directory, append(os.Environ(), env...)
+	var stderr bytes.Buffer
+	command.Stderr = &stderr
+	output, err := command.Output()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s%s", command, err, output, &stderr)
+	}
+	return string(output)
+}
+
+func read(t *testing.T, elements ...string) string {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(elements...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
+func root(t *testing.T) string {
+	t.Helper()
+	folder, err := build.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return folder
+}

@@ -1,0 +1,248 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package release
+
+import (
+	"archive/tar"
+	"debug/buildinfo"
+	"errors"
+	"flag"
+	"io"
+	"log"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	ociname "github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/environment"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/lifecycle"
+)
+
+var rehearse = flag.Bool("rehearse", false, "run TestRehearsal, which compiles the program for every platform")
+
+// tag is that of the rehearsal. It exists in the temporary clone only.
+const tag = "v99.0.0-rehearsal.1"
+
+// rehearsal is a release of a temporary clone into a registry in memory.
+type rehearsal struct {
+	clone, registry, builder string
+	stage                    string // what takes the place of the image's build stage
+	platforms                []string
+	image                    v1.ImageIndex
+	imageDigest, chartDigest string
+	assets                   string
+}
+
+// TestRehearsal releases the committed state of this repository, step by step as the workflow
+// does, but for what needs the public services: see docs/release.md.
+func TestRehearsal(t *testing.T) {
+	if !*rehearse {
+		t.Skip("compiles the program for every platform: `make release-rehearsal` runs it")
+	}
+	r := newRehearsal(t)
+	for _, step := range []struct {
+		name string
+		run  func(*testing.T)
+	}{
+		{"prepare and tag", r.prepare},
+		{"compile for every platform", r.compile},
+		{"push the image", r.pushImage},
+		{"check the platforms", r.checkPlatforms},
+		{"make the assets", func(t *testing.T) { r.assets = makeAssets(t, r.clone) }},
+		{"push the chart", r.pushChart},
+		{"sign, verify and refuse", r.sign},
+		{"install as the README says", r.install},
+	} {
+		begin := time.Now()
+		if !t.Run(step.name, step.run) {
+			return
+		}
+		t.Logf("%s: %.1fs", step.name, time.Since(begin).Seconds())
+	}
+}
+
+func newRehearsal(t *testing.T) *rehearsal {
+	t.Helper()
+	server := httptest.NewServer(registry.New(registry.WithReferrersSupport(true), registry.Logger(log.New(io.Discard, "", 0))))
+	t.Cleanup(server.Close)
+	r := &rehearsal{clone: filepath.Join(t.TempDir(), "clone"), registry: strings.TrimPrefix(server.URL, "http://") + "/rehearsal", stage: t.TempDir()}
+	// docker cannot push an index to a registry without TLS.
+	for _, builder := range []string{"buildah", "podman"} {
+		if exec.CommandContext(t.Context(), builder, "info").Run() == nil {
+			r.builder = builder
+			return r
+		}
+	}
+	t.Skip("no index can be made here: neither buildah nor podman works")
+	return nil
+}
+
+func (r *rehearsal) prepare(t *testing.T) {
+	run(t, ".", nil, "git", "clone", "--quiet", root(t), r.clone)
+	r.make(t, nil, "release-prepare", "VERSION="+tag)
+	run(t, r.clone, nil, "git", "-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false",
+		"commit", "--quiet", "--all", "--message=Rehearse")
+	run(t, r.clone, nil, "git", "-c", "tag.gpgsign=false", "tag", tag)
+	platforms := regexp.MustCompile(`(?m)^PLATFORMS = (.*)$`).FindStringSubmatch(read(t, r.clone, "Makefile"))
+	if platforms == nil {
+		t.Fatal("the Makefile has no PLATFORMS")
+	}
+	r.platforms = strings.Split(platforms[1], ",")
+}
+
+// make runs a target of the clone's Makefile.
+func (r *rehearsal) make(t *testing.T, env []string, target string, variables ...string) {
+	t.Helper()
+	run(t, r.clone, env, "make", append([]string{"--no-print-directory", target, "REGISTRY=" + r.registry}, variables...)...)
+}
+
+// compile does what the image's build stage does, whose base image is not needed then.
+func (r *rehearsal) compile(t *testing.T) {
+	seconds, err := strconv.ParseInt(strings.TrimSpace(run(t, r.clone, nil, "git", "log", "-1", "--format=%ct")), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	committed := time.Unix(seconds, 0)
+	for _, platform := range r.platforms {
+		parts := strings.Split(platform+"/", "/")
+		directory := filepath.Join(r.stage, "src/bin", platform)
+		r.make(t, []string{"GOOS=" + parts[0], "GOARCH=" + parts[1], "GOARM=" + strings.TrimPrefix(parts[2], "v")}, "build", "BIN="+directory)
+		if err := os.Chtimes(filepath.Join(directory, name), committed, committed); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// pushImage pushes the image twice: the same commit makes the same index.
+func (r *rehearsal) pushImage(t *testing.T) {
+	var digests []string
+	for range 2 {
+		r.make(t, nil, "release-image", "BUILDER="+r.builder, "VERSION="+tag,
+			"IMAGE_FLAGS=--pull=never --build-context=build="+r.stage, "PUSH_FLAGS=--tls-verify=false")
+		reference, err := ociname.ParseReference(r.registry + "/" + name + ":" + tag)
+		if err != nil {
+			t.Fatal(err)
+		}
+		there, err := remote.Get(reference)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.image, err = there.ImageIndex(); err != nil {
+			t.Fatal(err)
+		}
+		digests = append(digests, there.Digest.String())
+	}
+	t.Cleanup(func() {
+		if out, err := exec.Command(r.builder, "manifest", "rm", r.registry+"/"+name+":"+tag).CombinedOutput(); err != nil {
+			t.Errorf("%v: %s", err, out)
+		}
+	})
+	if digests[0] != digests[1] {
+		t.Errorf("the same commit made the images %q", digests)
+	}
+	r.imageDigest = digests[0]
+}
+
+// checkPlatforms expects the program of each platform in the index, of the version of the tag.
+func (r *rehearsal) checkPlatforms(t *testing.T) {
+	index, err := r.image.IndexManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var platforms []string
+	for _, descriptor := range index.Manifests {
+		platforms = append(platforms, descriptor.Platform.String())
+		info, err := buildinfo.ReadFile(r.program(t, descriptor))
+		if err != nil {
+			t.Fatal(err)
+		}
+		settings := map[string]string{}
+		for _, setting := range info.Settings {
+			settings[setting.Key] = setting.Value
+		}
+		compiled := settings["GOOS"] + "/" + settings["GOARCH"]
+		if settings["GOARM"] != "" {
+			compiled += "/v" + settings["GOARM"]
+		}
+		if compiled != descriptor.Platform.String() || info.Main.Version != tag || settings["vcs.modified"] != "false" {
+			t.Errorf("%s has a program of %s for %s", descriptor.Platform, info.Main.Version, compiled)
+		}
+	}
+	if got, want := strings.Join(platforms, ","), strings.Join(r.platforms, ","); got != want {
+		t.Errorf("the image is for %s, want %s", got, want)
+	}
+	t.Logf("%s@%s: %q", name, r.imageDigest, platforms)
+}
+
+// program returns a file with the program of one image of the index.
+func (r *rehearsal) program(t *testing.T, descriptor v1.Descriptor) string {
+	t.Helper()
+	image, err := r.image.Image(descriptor.Digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream := mutate.Extract(image)
+	defer stream.Close()
+	archive := tar.NewReader(stream)
+	for {
+		header, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			t.Fatalf("the image for %s has no program", descriptor.Platform)
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if header.Name != name {
+			continue
+		}
+		path := filepath.Join(t.TempDir(), name)
+		content, err := io.ReadAll(archive)
+		if err == nil {
+			err = os.WriteFile(path, content, 0o700)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+}
+
+func (r *rehearsal) pushChart(t *testing.T) {
+	printed := run(t, filepath.Join(r.clone, "e2e"), nil, "make", "--no-print-directory", "--silent", "-C", r.clone,
+		"release-chart", "REGISTRY="+r.registry, "DIST="+r.assets, "CHART_FLAGS=-plain-http")
+	r.chartDigest = strings.TrimSpace(printed)
+	t.Logf("chart: %s", r.chartDigest)
+}
+
+func (r *rehearsal) sign(t *testing.T) {
+	t.Log(run(t, filepath.Join(root(t), "e2e/versions/sigstore"), nil, "go", "run", ".", "-sbom="+filepath.Join(r.assets, name+".cdx.json"),
+		r.registry+"/"+name+"@"+r.imageDigest, r.registry+"/charts/"+name+"@"+r.chartDigest))
+}
+
+// install follows the README on the test control plane, with the program that is in the image.
+// TestAssets installs the other assets.
+func (r *rehearsal) install(t *testing.T) {
+	e := lifecycle.Start(t, environment.Options{ControllerManager: true})
+	index, err := r.image.IndexManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, descriptor := range index.Manifests {
+		if descriptor.Platform.Architecture == runtime.GOARCH {
+			e.Binary = r.program(t, descriptor)
+		}
+	}
+	r.followReadme(t, e)
+}

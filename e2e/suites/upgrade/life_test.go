@@ -1,0 +1,250 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package upgrade
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	cmutil "github.com/cert-manager/cert-manager/pkg/api/util"
+	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/certtext"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/manifest"
+)
+
+const (
+	namespace = "older"
+	overlay   = "deploy/overlays/default"
+	// keepIssuers leaves the CRDs in place, and so the issuers.
+	keepIssuers = "!selfsigned.cert-manager.io/crds"
+)
+
+func read(t *testing.T, name string) []*unstructured.Unstructured {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join("testdata", "first-release", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	objects, err := manifest.Decode(content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return objects
+}
+
+// installFirstRelease leaves issuers behind that were Ready, as far as that release could see.
+func (l *life) installFirstRelease(t *testing.T) {
+	if err := manifest.ApplyCRDs(t.Context(), l.ControlPlane.AdminConfig(), read(t, "crds.yaml")...); err != nil {
+		t.Fatal(err)
+	}
+	if err := manifest.Apply(t.Context(), l.ControlPlane.AdminConfig(), read(t, "issuers.yaml")...); err != nil {
+		t.Fatal(err)
+	}
+	invalid := &selfsigned.SelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "invalid"}}
+	l.get(t, invalid)
+	meta.SetStatusCondition(&invalid.Status.Conditions, metav1.Condition{
+		Type: "Ready", Status: metav1.ConditionTrue, Reason: "Checked", Message: "Succeeded checking the issuer", ObservedGeneration: invalid.Generation,
+	})
+	if err := l.Client.Status().Update(t.Context(), invalid); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// upgrade takes the kinds first, as docs/upgrade.md says.
+func (l *life) upgrade(t *testing.T) {
+	l.run(t, "apply", "--server-side", "--force-conflicts", "-k", "deploy/crds")
+	l.startIssuer(t)
+}
+
+func (l *life) testOlderIssuers(t *testing.T) {
+	l.checkIssuers(t)
+	for name, ready := range map[string]metav1.ConditionStatus{"empty": "True", "valid": "True", "invalid": "False"} {
+		issuer := &selfsigned.SelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+		await(t, name, func() string {
+			l.get(t, issuer)
+			if c := meta.FindStatusCondition(issuer.Status.Conditions, "Ready"); c == nil || c.Status != ready {
+				return fmt.Sprintf("want Ready=%s: %+v", ready, issuer.Status)
+			}
+			return ""
+		})
+		// Whoever breaks a later rule can still change everything else.
+		issuer.Labels = map[string]string{"changed": "true"}
+		if err := l.Client.Update(t.Context(), issuer); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	l.issue(t, "SelfSignedIssuer", "valid", "http://crl.example.com/root.crl")
+	l.issue(t, "ClusterSelfSignedIssuer", "valid", "http://crl.example.com/cluster-root.crl")
+}
+
+// checkIssuers expects every issuer's spec to be what it was made with.
+func (l *life) checkIssuers(t *testing.T) {
+	t.Helper()
+	for _, made := range read(t, "issuers.yaml") {
+		if made.GetKind() == "Namespace" {
+			continue
+		}
+		now := &unstructured.Unstructured{}
+		now.SetGroupVersionKind(made.GroupVersionKind())
+		if err := l.Client.Get(t.Context(), client.ObjectKeyFromObject(made), now); err != nil {
+			t.Error(err)
+		}
+		if diff := cmp.Diff(made.Object["spec"], now.Object["spec"]); diff != "" {
+			t.Errorf("%s %s (-made +now):\n%s", made.GetKind(), made.GetName(), diff)
+		}
+	}
+}
+
+// issue issues a Certificate that has the revocation list, in a Secret called as its issuer's
+// kind and name.
+func (l *life) issue(t *testing.T, kind, issuer, list string) {
+	t.Helper()
+	certificate := &cmapi.Certificate{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, GenerateName: "certificate-"},
+		Spec: cmapi.CertificateSpec{
+			CommonName: "example.com", SecretName: fmt.Sprintf("tls-%d", time.Now().UnixNano()),
+			PrivateKey: &cmapi.CertificatePrivateKey{Algorithm: cmapi.ECDSAKeyAlgorithm},
+			IssuerRef:  cmmeta.IssuerReference{Group: selfsigned.GroupName, Kind: kind, Name: issuer},
+		},
+	}
+	l.create(t, certificate)
+	await(t, "Certificate of "+kind, func() string {
+		l.get(t, certificate)
+		if cmutil.CertificateHasCondition(certificate, cmapi.CertificateCondition{Type: cmapi.CertificateConditionReady, Status: cmmeta.ConditionTrue}) {
+			return ""
+		}
+		return fmt.Sprintf("not Ready: %+v", certificate.Status)
+	})
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: certificate.Spec.SecretName}}
+	l.get(t, secret)
+	parsed, err := certtext.Parse(secret.Data["tls.crt"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(parsed.CRLDistributionPoints, []string{list}) {
+		t.Errorf("CRL distribution points %q, want %q", parsed.CRLDistributionPoints, list)
+	}
+}
+
+// testConflicts changes what an apply sets, and takes it back as docs/upgrade.md says.
+func (l *life) testConflicts(t *testing.T) {
+	l.run(t, "set", "resources", "-n", l.Installation.Deployment.Namespace, "deployment/selfsigned-issuer", "--limits=memory=512Mi")
+	l.expectConflict(t, overlay, "kubectl-set")
+	l.run(t, "apply", "--server-side", "--force-conflicts", "-k", overlay)
+	l.expectLimit(t, "256Mi")
+	// The first installation was by a GitOps tool, and the upgrade by hand.
+	l.run(t, "apply", "--server-side", "--force-conflicts", "--field-manager=argocd-controller", "-k", overlay)
+	newer := ownOverlay(t, "resources: [deploy/overlays/default]",
+		`patches: [{target: {kind: Deployment}, patch: '[{"op":"replace","path":"/spec/template/spec/containers/0/resources/limits/memory","value":"300Mi"}]'}]`)
+	l.expectConflict(t, newer, "argocd-controller")
+	l.run(t, "apply", "--server-side", "--force-conflicts", "-k", newer)
+	l.expectLimit(t, "300Mi")
+}
+
+// expectConflict applies an overlay whose memory limit another manager owns.
+func (l *life) expectConflict(t *testing.T, overlay, manager string) {
+	t.Helper()
+	_, err := l.kubectl.Run(t.Context(), "apply", "--server-side", "-k", overlay)
+	if err == nil {
+		t.Fatalf("applying %s: want a conflict", overlay)
+	}
+	for _, want := range []string{"Apply failed with ", `"` + manager + `"`, ".resources.limits.memory"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("applying %s: %v, want %s", overlay, err, want)
+		}
+	}
+}
+
+func (l *life) expectLimit(t *testing.T, want string) {
+	t.Helper()
+	deployment := l.Installation.Deployment.DeepCopy()
+	l.get(t, deployment)
+	if got := deployment.Spec.Template.Spec.Containers[0].Resources.Limits.Memory().String(); got != want {
+		t.Errorf("the memory limit is %s, want %s", got, want)
+	}
+}
+
+// removeWithoutIssuers removes everything but the CRDs and the issuers, and the namespace.
+func (l *life) removeWithoutIssuers(t *testing.T) {
+	l.stopPlugin(t)
+	l.run(t, "delete", "-k", overlay, "-l", keepIssuers)
+	for _, object := range l.Installation.Objects {
+		err := l.Client.Get(t.Context(), client.ObjectKeyFromObject(object), object.DeepCopy())
+		if kind := object.GetKind(); kind == "CustomResourceDefinition" || kind == "Namespace" {
+			if err != nil {
+				t.Errorf("%s should have stayed: %v", object.GetName(), err)
+			}
+		} else if !apierrors.IsNotFound(err) {
+			t.Errorf("%s %s is still there: %v", object.GetKind(), object.GetName(), err)
+		}
+	}
+	l.checkIssuers(t)
+}
+
+// comeBack installs again: the issuers work as before.
+func (l *life) comeBack(t *testing.T) {
+	l.startIssuer(t)
+	l.issue(t, "SelfSignedIssuer", "valid", "http://crl.example.com/root.crl")
+}
+
+// removeWithIssuers leaves nothing but what was issued.
+func (l *life) removeWithIssuers(t *testing.T) {
+	l.stopPlugin(t)
+	before := l.secrets(t)
+	l.run(t, "delete", "-k", overlay, "--ignore-not-found")
+	l.get(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: l.Installation.Deployment.Namespace}})
+	l.run(t, "delete", "-k", "deploy/namespace")
+	for _, object := range l.Installation.Objects {
+		if err := l.Client.Get(t.Context(), client.ObjectKeyFromObject(object), object.DeepCopy()); !apierrors.IsNotFound(err) {
+			t.Errorf("%s %s is still there: %v", object.GetKind(), object.GetName(), err)
+		}
+	}
+	if err := l.Client.List(t.Context(), &selfsigned.SelfSignedIssuerList{}); !apierrors.IsNotFound(err) {
+		t.Errorf("the kind is still served: %v", err)
+	}
+	if diff := cmp.Diff(before, l.secrets(t)); diff != "" {
+		t.Errorf("Secrets with certificates (-before +after):\n%s", diff)
+	}
+}
+
+func (l *life) stopPlugin(t *testing.T) {
+	t.Helper()
+	if err := l.Issuer.Stop(10 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// secrets returns the certificates in the namespace's Secrets.
+func (l *life) secrets(t *testing.T) map[string]string {
+	t.Helper()
+	var list corev1.SecretList
+	if err := l.Client.List(t.Context(), &list, client.InNamespace(namespace)); err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]string{}
+	for _, secret := range list.Items {
+		if secret.Type == corev1.SecretTypeTLS {
+			found[secret.Name] = string(secret.Data["tls.crt"])
+		}
+	}
+	if len(found) != 3 {
+		t.Errorf("%d certificates, want the 3 that were issued", len(found))
+	}
+	return found
+}

@@ -1,0 +1,167 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package upgrade
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	cmutil "github.com/cert-manager/cert-manager/pkg/api/util"
+	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/certtext"
+)
+
+const (
+	// mounted is where the Deployment mounts the certificate of the metrics.
+	mounted = "/etc/selfsigned-issuer/metrics"
+
+	prefix       = "team-a-"
+	authority    = "selfsigned-issuer-metrics-ca"
+	server       = "selfsigned-issuer-metrics-tls"
+	scraper      = "selfsigned-issuer-metrics-client"
+	metricsName  = "selfsigned-issuer-metrics" // the serverName of the ServiceMonitor
+	aMetric      = "selfsigned_issuer_build_info{"
+	renewTimeout = 10 * time.Second
+)
+
+// testMetricsRenewal renews the certificates of authority, client and server one after the
+// other, in both orders. Prometheus can read the metrics after each step.
+func (l *life) testMetricsRenewal(t *testing.T, overlay string) {
+	mount := t.TempDir()
+	for _, secret := range []string{server, scraper} {
+		await(t, "Secret "+secret, func() string { return l.missing(t, secret) })
+	}
+	l.mount(t, mount)
+	p := l.startOverlay(t, overlay, mount)
+	url := strings.Replace(p.MetricsURL, "http:", "https:", 1) + "/metrics"
+	before := l.leaf(t, authority)
+	l.expectScrape(t, url, "before any renewal")
+	for _, step := range []string{authority, scraper, server, authority, server, scraper} {
+		l.renew(t, step)
+		l.mount(t, mount)
+		l.expectScrape(t, url, "after the renewal of "+step)
+	}
+	after := l.leaf(t, authority)
+	if after.Equal(before) || !bytes.Equal(after.RawSubjectPublicKeyInfo, before.RawSubjectPublicKeyInfo) {
+		t.Error("want a renewed authority with the same key")
+	}
+}
+
+// missing says what a Secret lacks; empty: nothing.
+func (l *life) missing(t *testing.T, name string) string {
+	t.Helper()
+	secret := &corev1.Secret{}
+	if err := l.Client.Get(t.Context(), client.ObjectKey{Namespace: certManager, Name: name}, secret); err != nil {
+		return err.Error()
+	}
+	if len(secret.Data["tls.crt"]) == 0 {
+		return "no certificate"
+	}
+	return ""
+}
+
+// mount writes the server's Secret into a directory, as the kubelet does.
+func (l *life) mount(t *testing.T, folder string) {
+	t.Helper()
+	for name, content := range l.secret(t, server).Data {
+		path := filepath.Join(folder, name)
+		if before, err := os.ReadFile(path); err == nil && bytes.Equal(before, content) {
+			continue
+		}
+		next := path + ".next"
+		if err := os.WriteFile(next, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(next, path); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func (l *life) secret(t *testing.T, name string) *corev1.Secret {
+	t.Helper()
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: certManager, Name: name}}
+	l.get(t, secret)
+	return secret
+}
+
+func (l *life) leaf(t *testing.T, secret string) *x509.Certificate {
+	t.Helper()
+	leaf, err := certtext.Parse(l.secret(t, secret).Data["tls.crt"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return leaf
+}
+
+// renew renews the certificate in a Secret as `cmctl renew` does.
+func (l *life) renew(t *testing.T, secret string) {
+	t.Helper()
+	before := l.leaf(t, secret)
+	name := prefix + strings.TrimSuffix(secret, "-tls")
+	certificate := &cmapi.Certificate{ObjectMeta: metav1.ObjectMeta{Namespace: certManager, Name: name}}
+	await(t, "asking for a renewal of "+name, func() string {
+		l.get(t, certificate)
+		cmutil.SetCertificateCondition(certificate, certificate.Generation, cmapi.CertificateConditionIssuing, cmmeta.ConditionTrue, "ManuallyTriggered", "Renewed by the test")
+		if err := l.Client.Status().Update(t.Context(), certificate); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+	await(t, "the renewal of "+name, func() string {
+		if l.leaf(t, secret).Equal(before) {
+			return "the Secret has the same certificate"
+		}
+		return ""
+	})
+}
+
+// expectScrape reads the metrics as Prometheus does, with what is in the client's Secret, once
+// the server serves what is in its own.
+func (l *life) expectScrape(t *testing.T, url, when string) {
+	t.Helper()
+	secret, served := l.secret(t, scraper).Data, l.leaf(t, server)
+	certificate, err := tls.X509KeyPair(secret["tls.crt"], secret["tls.key"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(secret["ca.crt"]) {
+		t.Fatal("no authority in the client's Secret")
+	}
+	transport := &http.Transport{
+		TLSClientConfig:   &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{certificate}, ServerName: metricsName},
+		DisableKeepAlives: true,
+	}
+	scraping := &http.Client{Transport: transport, Timeout: renewTimeout}
+	await(t, "metrics "+when, func() string {
+		response, err := scraping.Get(url)
+		if err != nil {
+			t.Fatalf("%s: %v", when, err) // each scrape works, also while the new certificate is read
+		}
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		if err != nil || response.StatusCode != http.StatusOK || !bytes.Contains(body, []byte(aMetric)) {
+			t.Fatalf("%s: status %d %v: %.100s", when, response.StatusCode, err, body)
+		}
+		if got := response.TLS.PeerCertificates[0]; !got.Equal(served) {
+			return fmt.Sprintf("serial number %d, want %d", got.SerialNumber, served.SerialNumber)
+		}
+		return ""
+	})
+}

@@ -1,0 +1,129 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package upgrade
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/build"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
+)
+
+// certManager is the namespace of cert-manager, into which external issuers are often installed.
+const certManager = "cert-manager"
+
+// testOwnNamespace installs into a namespace that others use too, with a prefix, and removes it
+// again: everything of the others stays.
+func (l *life) testOwnNamespace(t *testing.T) {
+	root := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: certManager, Name: "root"}, StringData: map[string]string{"tls.key": "precious"}}
+	l.create(t, root)
+	before := l.contents(t, certManager)
+	overlay := ownOverlay(t, "namespace: "+certManager, "namePrefix: team-a-", "resources: [deploy/overlays/default]",
+		"components: [deploy/components/metrics-client-certificate]")
+	l.run(t, "apply", "--server-side", "-k", overlay)
+	t.Run("renewal of the metrics' certificates", func(t *testing.T) { l.testMetricsRenewal(t, overlay) })
+	l.run(t, "delete", "-k", overlay, "-l", keepIssuers)
+	l.run(t, "delete", "-k", overlay, "--ignore-not-found")
+	l.run(t, "delete", "-n", certManager, "--ignore-not-found", "lease/selfsigned-issuer.selfsigned.cert-manager.io",
+		"secret/selfsigned-issuer-metrics-ca", "secret/selfsigned-issuer-metrics-tls", "secret/selfsigned-issuer-metrics-client")
+	await(t, "what is in the namespace", func() string { return cmp.Diff(before, l.contents(t, certManager)) })
+	l.get(t, root)
+	if got := string(root.Data["tls.key"]); got != "precious" {
+		t.Errorf("the root is %q now", got)
+	}
+}
+
+// ownOverlay writes a kustomization of a user's own. Paths in its lines begin with deploy/.
+func ownOverlay(t *testing.T, lines ...string) string {
+	t.Helper()
+	root, err := build.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	path, err := filepath.Rel(folder, root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content := strings.ReplaceAll(strings.Join(lines, "\n")+"\n", "deploy/", path+"/deploy/")
+	if err := os.WriteFile(filepath.Join(folder, "kustomization.yaml"), []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return folder
+}
+
+// contents lists the objects of a namespace, and the namespace itself with its UID and labels.
+func (l *life) contents(t *testing.T, name string) []string {
+	t.Helper()
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	l.get(t, namespace)
+	found := []string{fmt.Sprint(namespace.UID, namespace.DeletionTimestamp, namespace.Labels, namespace.Annotations)}
+	for _, kind := range []string{
+		"v1/Secret", "v1/ConfigMap", "v1/Service", "v1/ServiceAccount", "apps/v1/Deployment", "coordination.k8s.io/v1/Lease",
+		"rbac.authorization.k8s.io/v1/Role", "rbac.authorization.k8s.io/v1/RoleBinding",
+		"cert-manager.io/v1/Issuer", "cert-manager.io/v1/Certificate", "cert-manager.io/v1/CertificateRequest",
+	} {
+		slash := strings.LastIndex(kind, "/")
+		list := &unstructured.UnstructuredList{}
+		list.SetAPIVersion(kind[:slash])
+		list.SetKind(kind[slash+1:] + "List")
+		if err := l.Client.List(t.Context(), list, client.InNamespace(name)); err != nil {
+			t.Fatal(err)
+		}
+		for _, object := range list.Items {
+			found = append(found, kind+" "+object.GetName())
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
+// startOverlay starts the program of an overlay that kubectl has applied, with the metrics'
+// certificate from a directory in the place of the mounted Secret.
+func (l *life) startOverlay(t *testing.T, overlay, mount string) *issuer.Replica {
+	t.Helper()
+	root, err := build.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, err := filepath.Rel(root, overlay)
+	if err != nil {
+		t.Fatal(err)
+	}
+	installed, err := issuer.Find(l.ControlPlane, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var args []string
+	for _, arg := range installed.Deployment.Spec.Template.Spec.Containers[0].Args {
+		if strings.Contains(arg, mounted) {
+			args = append(args, strings.ReplaceAll(arg, mounted, mount))
+		}
+	}
+	p, err := installed.Start(t.Context(), l.Binary, "selfsigned-issuer-own-namespace", args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.Stop(10 * time.Second); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := p.AwaitReady(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}

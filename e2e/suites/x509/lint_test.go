@@ -1,0 +1,141 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package x509_test
+
+import (
+	"crypto/x509"
+	"encoding/asn1"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	zx509 "github.com/zmap/zcrypto/x509"
+	"github.com/zmap/zlint/v3"
+	"github.com/zmap/zlint/v3/lint"
+)
+
+// rfcs are the sources of lints that hold for any certificate. The others are
+// rules of the public web PKI, which no self-signed certificate is part of.
+var rfcs = lint.SourceList{lint.RFC3279, lint.RFC5280, lint.RFC5480, lint.RFC5891, lint.RFC8813}
+
+// exceptions are the findings that a request or an issuer demands, each with
+// the certificates that it is expected for: the same request gets the same from
+// cert-manager's own issuer.
+var exceptions = map[string]struct {
+	reason   string
+	expected func(combination) bool
+}{
+	"e_issuer_field_empty": {
+		"requested without a subject, and spec.emptySubject is Warn",
+		func(c combination) bool { return c.unnamed() },
+	},
+	"e_ca_subject_field_empty": {
+		"the same, on a CA",
+		func(c combination) bool { return c.unnamed() && c.certificate.IsCA },
+	},
+	"e_ecdsa_allowed_ku": {
+		"requested with key encipherment, which cert-manager asks for by default and RFC 8813 section 3 forbids for ECDSA keys: set spec.usages",
+		func(c combination) bool { return c.enciphers(x509.ECDSA) },
+	},
+	"e_rsa_allowed_ku_no_encipherment_ca": {
+		"requested with key encipherment, which cert-manager asks for by default and RFC 3279 section 2.3.1 advises against for CAs: set spec.usages",
+		func(c combination) bool { return c.enciphers(x509.RSA) && c.certificate.IsCA },
+	},
+	"e_ext_name_constraints_not_in_ca": {
+		"name constraints requested for a leaf, where RFC 5280 section 4.2.1.10 does not allow them",
+		func(c combination) bool { return c.requested.NameConstraints != nil && !c.certificate.IsCA },
+	},
+	"w_distribution_point_missing_ldap_or_uri": {
+		"the issuer's only distribution point is https, and RFC 5280 section 4.2.1.13 recommends http or ldap: a client may need a CRL to fetch the CRL",
+		func(c combination) bool { return strings.HasPrefix(c.option.CRLDistributionPoints[0], "https:") },
+	},
+}
+
+func TestMatrix(t *testing.T) {
+	registry, err := lint.GlobalRegistry().Filter(lint.FilterOptions{IncludeSources: rfcs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var (
+		mutex sync.Mutex
+		all   []combination
+		seen  = map[string]int{}
+	)
+	t.Run("certificates", func(t *testing.T) {
+		for _, k := range kindsOfKey {
+			t.Run(k.name, func(t *testing.T) {
+				t.Parallel()
+				certificates := k.combine(t)
+				found := check(t, registry, certificates)
+
+				mutex.Lock()
+				defer mutex.Unlock()
+				all = append(all, certificates...)
+				for name, times := range found {
+					seen[name] += times
+				}
+			})
+		}
+	})
+	t.Run("openssl", func(t *testing.T) { verifyWithOpenSSL(t, all) })
+
+	t.Logf("%d certificates, each held against %d lints", len(all), len(registry.Names()))
+	for name, exception := range exceptions {
+		t.Logf("%s: %d times. %s", name, seen[name], exception.reason)
+		if seen[name] == 0 {
+			t.Errorf("%s is listed and was never found: remove it", name)
+		}
+	}
+}
+
+// check verifies and lints certificates. It returns how often it met each of
+// the exceptions.
+func check(t *testing.T, registry lint.Registry, certificates []combination) map[string]int {
+	t.Helper()
+	seen := map[string]int{}
+	for _, c := range certificates {
+		verifyWithGo(t, c)
+		for name, result := range findings(t, registry, c) {
+			if exception, listed := exceptions[name]; listed && exception.expected(c) {
+				seen[name]++
+				continue
+			}
+			t.Errorf("%s: %s %s: %s %s", c.name, result.Status, name, result.LintMetadata.Description, result.Details)
+		}
+	}
+	return seen
+}
+
+// findings are the lints that found something worth a notice or more.
+func findings(t *testing.T, registry lint.Registry, c combination) map[string]*lint.LintResult {
+	t.Helper()
+	parsed, err := zx509.ParseCertificate(c.certificate.Raw)
+	if err != nil {
+		t.Fatalf("%s: zcrypto cannot parse it: %v", c.name, err)
+	}
+	results := zlint.LintCertificateEx(parsed, registry).Results
+	maps.DeleteFunc(results, func(_ string, result *lint.LintResult) bool { return result.Status < lint.Notice })
+	return results
+}
+
+// verifyWithGo verifies a certificate with itself as the root.
+func verifyWithGo(t *testing.T, c combination) {
+	t.Helper()
+	if err := c.certificate.CheckSignature(c.certificate.SignatureAlgorithm, c.certificate.RawTBSCertificate, c.certificate.Signature); err != nil {
+		t.Errorf("%s: Go: %v", c.name, err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(c.certificate)
+	copied := *c.certificate
+	if len(c.requested.OtherNames) > 0 {
+		// Go gives up on a critical SAN of nothing but otherNames.
+		copied.UnhandledCriticalExtensions = slices.DeleteFunc(copied.UnhandledCriticalExtensions, asn1.ObjectIdentifier{2, 5, 29, 17}.Equal)
+	}
+	_, err := copied.Verify(x509.VerifyOptions{Roots: roots, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+	if err != nil {
+		t.Errorf("%s: Go: %v", c.name, err)
+	}
+}

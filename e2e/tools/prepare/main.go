@@ -1,0 +1,43 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Command prepare builds the programs of the test environment, and shows how far it is: the
+// test runner keeps what a passing test prints to itself.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/build"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/console"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, console.New(os.Stdout))
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "prepare:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, c *console.Console) error {
+	for _, program := range []build.Program{
+		build.Etcd(),
+		build.KubeAPIServer(),
+		build.KubeControllerManager(),
+		build.CertManager(),
+		build.IssuerRace(),
+		build.TrustManager(),
+	} {
+		if _, err := build.Build(ctx, program, c.Say); err != nil {
+			return err
+		}
+	}
+	return nil
+}
