@@ -22,6 +22,9 @@ type Release struct {
 	Registry string // registry and organization, such as ghcr.io/cert-manager
 }
 
+// Rehearsal is a version that is never released.
+const Rehearsal = "v0.999.0-rehearsal.1"
+
 const (
 	name          = "selfsigned-issuer"
 	deployment    = "deploy/base/deployment.yaml"
@@ -30,7 +33,8 @@ const (
 )
 
 var (
-	versionPattern  = regexp.MustCompile(`^v\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$`)
+	// Go does not record v2 and later in programs of this module, whose path has no major version.
+	versionPattern  = regexp.MustCompile(`^v[01]\.\d+\.\d+(-[0-9A-Za-z.-]+)?$`)
 	registryPattern = regexp.MustCompile(`^[^/\s]+/[^/\s]+$`)
 	imagePattern    = regexp.MustCompile(`image: (\S+)/` + name + `:(\S+)`)
 )

@@ -120,6 +120,7 @@ func TestPrepareRefuses(t *testing.T) {
 		want    string
 	}{
 		{Release{"0.2.0", "ghcr.io/cert-manager"}, `"0.2.0" is not a version such as v0.1.0`},
+		{Release{"v2.0.0", "ghcr.io/cert-manager"}, `"v2.0.0" is not a version such as v0.1.0`},
 		{Release{"v0.2.0", "ghcr.io"}, `"ghcr.io" is not a registry and an organization, such as ghcr.io/cert-manager`},
 		{Release{"v0.1.0", "ghcr.io/cert-manager"}, "it has a section for v0.1.0 already"},
 	} {

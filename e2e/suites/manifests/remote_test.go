@@ -19,7 +19,7 @@ import (
 // overlay installs the published image, and it is as good as from a clone: none of its files
 // reaches beyond what kustomize fetches.
 func TestRemoteBase(t *testing.T) {
-	const tag = "v99.0.0-rehearsal.1"
+	const tag = release.Rehearsal
 	repository := t.TempDir()
 	for _, path := range []string{"deploy", "docs", "CHANGELOG.md", "README.md"} {
 		copyTo(t, repository, path)
