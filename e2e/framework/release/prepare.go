@@ -29,6 +29,7 @@ const (
 	name          = "selfsigned-issuer"
 	deployment    = "deploy/base/deployment.yaml"
 	changelog     = "CHANGELOG.md"
+	dockerfile    = "Dockerfile"
 	compatibility = "docs/compatibility.md"
 )
 
@@ -90,7 +91,7 @@ func (r Release) replaceBelow(files fs.FS, root, directory string, before Releas
 			return err
 		case entry.IsDir() && directory == "." && path != ".":
 			return fs.SkipDir
-		case entry.IsDir() || path == changelog || !slices.Contains([]string{".md", ".yaml", ".gotmpl"}, filepath.Ext(path)):
+		case entry.IsDir() || path == changelog || path != dockerfile && !slices.Contains([]string{".md", ".yaml", ".gotmpl", ".txt"}, filepath.Ext(path)):
 			return nil
 		}
 		return edit(filepath.Join(root, path), func(page string) (string, error) { return r.replace(page, before), nil })
@@ -128,11 +129,9 @@ func (r Release) replace(page string, before Release) string {
 		`github\.com/`+oldOrganization+"/"+name+"/", `github\.com/`+organization+"/"+name+"/",
 		"registry: "+oldHost+"\n", "registry: "+host+"\n",
 		"repository: "+oldOrganization+"/"+name+"\n", "repository: "+organization+"/"+name+"\n",
-		"github.com/"+oldOrganization+"/"+name+"/releases/", "github.com/"+organization+"/"+name+"/releases/",
+		"https://github.com/"+oldOrganization+"/"+name, "https://github.com/"+organization+"/"+name,
 		"raw.githubusercontent.com/"+oldOrganization+"/"+name+"/", "raw.githubusercontent.com/"+organization+"/"+name+"/",
-		"github.com/"+oldOrganization+"/"+name+"//deploy", "github.com/"+organization+"/"+name+"//deploy",
 		"--repo="+oldOrganization+"/"+name, "--repo="+organization+"/"+name,
-		"github.com/"+oldOrganization+"/"+name+"/.github/", "github.com/"+organization+"/"+name+"/.github/",
 	).Replace(page)
 }
 

@@ -37,6 +37,7 @@ func newRepository(t *testing.T) string {
 		"deploy/charts/selfsigned-issuer/Chart.yaml":  "version: 0.1.0\nappVersion: v0.1.0\n",
 		"docs/upgrade.md":  "Before v0.1.0 the overlays contained it. https://github.com/cert-manager/selfsigned-issuer//deploy/crds?ref=v0.1.0\n",
 		"e2e/elsewhere.md": "selfsigned-issuer:v0.1.0\n",
+		dockerfile:         "url=\"https://github.com/cert-manager/selfsigned-issuer\"\n",
 	} {
 		path = filepath.Join(root, path)
 		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
@@ -71,6 +72,7 @@ func TestPrepare(t *testing.T) {
 	expectFile(t, root, "deploy/charts/selfsigned-issuer/Chart.yaml", "version: 0.2.0\nappVersion: v0.2.0\n")
 	expectFile(t, root, "docs/upgrade.md", "Before v0.1.0 the overlays contained it. https://github.com/fork/selfsigned-issuer//deploy/crds?ref=v0.2.0\n")
 	expectFile(t, root, "e2e/elsewhere.md", "selfsigned-issuer:v0.1.0\n")
+	expectFile(t, root, dockerfile, "url=\"https://github.com/fork/selfsigned-issuer\"\n")
 	expectFile(t, root, compatibility, "| cert-manager | v1.21 (v1.21.2) | x |\n| | v1.20 (v1.20.3) | x |\n| Kubernetes | v1.36 (v1.36.3) | x |\n\n"+
 		"| Release | cert-manager | Kubernetes |\n| --- | --- | --- |\n| v0.2.0 | v1.21, v1.20 | v1.36 |\n")
 	expectFile(t, root, changelog, `# Changelog

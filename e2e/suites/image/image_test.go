@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -25,6 +26,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/build"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/release"
 )
 
 const program = "selfsigned-issuer"
@@ -68,7 +70,11 @@ func checkConfig(t *testing.T, image *v1.ConfigFile) {
 
 func checkLabels(t *testing.T, image *v1.ConfigFile, repository string) {
 	t.Helper()
-	const project = "https://github.com/cert-manager/selfsigned-issuer"
+	published, err := release.Committed(repository)
+	if err != nil {
+		t.Fatal(err)
+	}
+	project := "https://github.com/" + path.Base(published.Registry) + "/" + program
 	for label, want := range map[string]string{
 		"title":         program,
 		"url":           project,
