@@ -49,10 +49,11 @@ func (c *Client) Install(ctx context.Context, chart *v2.Chart, values map[string
 	return objects(install.RunWithContext(ctx, chart, values))
 }
 
-// Upgrade upgrades the release to the chart.
+// Upgrade upgrades the release to the chart, as docs/upgrade.md says: values that are set stay.
 func (c *Client) Upgrade(ctx context.Context, chart *v2.Chart, values map[string]any) ([]*unstructured.Unstructured, error) {
 	upgrade := action.NewUpgrade(c.config)
 	upgrade.Namespace, upgrade.WaitStrategy, upgrade.Timeout = c.namespace, kube.HookOnlyStrategy, timeout
+	upgrade.ResetThenReuseValues = true
 	return objects(upgrade.RunWithContext(ctx, c.name, chart, values))
 }
 

@@ -119,7 +119,7 @@ func (l *life) installBefore(t *testing.T) {
 	chart := before(t)
 	var err error
 	// The CRDs that are still there have fields that kubectl applied.
-	if l.objects, err = l.helm.Install(t.Context(), chart, nil, true); err != nil {
+	if l.objects, err = l.helm.Install(t.Context(), chart, map[string]any{"replicaCount": 2}, true); err != nil {
 		t.Fatal(err)
 	}
 	l.ExpectIssuer(t)
@@ -128,11 +128,11 @@ func (l *life) installBefore(t *testing.T) {
 
 func (l *life) upgrade(t *testing.T) {
 	var err error
-	if l.objects, err = l.helm.Upgrade(t.Context(), current(t), map[string]any{"replicaCount": 2, "crds": map[string]any{"keep": false}}); err != nil {
+	if l.objects, err = l.helm.Upgrade(t.Context(), current(t), map[string]any{"crds": map[string]any{"keep": false}}); err != nil {
 		t.Fatal(err)
 	}
 	if got := *l.deployment(t).Spec.Replicas; got != 2 {
-		t.Errorf("%d replicas, want 2", got)
+		t.Errorf("%d replicas, want the 2 of the former values", got)
 	}
 	l.ExpectIssuer(t)
 	l.sign(t)
@@ -172,17 +172,17 @@ func current(t *testing.T) *v2.Chart {
 	return chart
 }
 
-// before returns the chart as it was before its last change.
+// before returns the chart as it was before the last change of what it installs.
 func before(t *testing.T) *v2.Chart {
 	t.Helper()
-	commits := strings.Fields(git(t, "log", "--format=%H", "--", directory))
+	installed := []string{"--", directory, ":(exclude)" + directory + "/README.*"}
+	commits := strings.Fields(git(t, append([]string{"log", "--format=%H", "--max-count=2"}, installed...)...))
 	if len(commits) == 0 {
-		t.Log("the chart has not been committed: there is no one before")
-		return current(t)
+		t.Fatal("the chart has not been committed")
 	}
 	commit := commits[0]
-	if git(t, "status", "--porcelain", "--", directory) == "" && len(commits) > 1 {
-		commit = commits[1]
+	if git(t, append([]string{"status", "--porcelain"}, installed...)...) == "" {
+		commit = commits[len(commits)-1]
 	}
 	t.Logf("from the chart of commit %s", commit)
 	archive := git(t, "archive", "--format=tar.gz", "--prefix="+name+"/", commit+":"+directory)
