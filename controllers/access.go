@@ -16,12 +16,12 @@ import (
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
 )
 
-// minimumDuration is the shortest duration of a Kubernetes CSR.
+// minimumDuration is the minimum duration of a Kubernetes CSR.
 // Source: cert-manager, "Kubernetes CertificateSigningRequests".
 const minimumDuration = experimental.CertificateSigningRequestMinimumDuration
 
-// accessReviewer checks what holds for Kubernetes CSRs alone. A CSR has no namespace, so
-// that its author must be allowed to use an issuer in one.
+// accessReviewer has the checks that are only for Kubernetes CSRs. Because a CSR has no
+// namespace, its author needs permission to use an issuer in one.
 type accessReviewer struct {
 	client client.Client
 }
@@ -29,16 +29,16 @@ type accessReviewer struct {
 func (a accessReviewer) preflight(ctx context.Context, r request) *decision {
 	csr := r.(certificateSigningRequest).csr
 	ref, _ := r.issuer()
-	// The right comes first: who lacks it learns nothing about the issuer or its namespace.
+	// First the permission: without it, the author gets no information about the issuer.
 	if v := a.reviewReference(ctx, csr, ref); v != nil {
 		return v
 	}
 	return checkDuration(csr)
 }
 
-// reviewReference asks whether the CSR's author may "reference" the namespaced issuer, by
-// its name or for all names. The apiGroup is ours and not cert-manager's, so that rights on
-// a same-named in-tree issuer do not reach our issuer.
+// reviewReference checks whether the author of the CSR is allowed to "reference" the namespaced
+// issuer, by its name or for all names. The API group is ours, so that permissions for an in-tree
+// issuer with the same name do not count.
 func (a accessReviewer) reviewReference(ctx context.Context, csr *certificatesv1.CertificateSigningRequest, ref issuerRef) *decision {
 	if ref.kind != issuerKind {
 		return nil
@@ -76,8 +76,8 @@ func accessReview(csr *certificatesv1.CertificateSigningRequest, namespace, name
 	}}
 }
 
-// checkDuration holds a CSR to the shortest duration that Kubernetes allows in
-// spec.expirationSeconds, also when the duration comes from the annotation.
+// checkDuration applies the minimum that Kubernetes requires for spec.expirationSeconds also to
+// the annotation.
 func checkDuration(csr *certificatesv1.CertificateSigningRequest) *decision {
 	duration, err := pki.DurationFromCertificateSigningRequest(csr)
 	if err != nil {
@@ -89,7 +89,7 @@ func checkDuration(csr *certificatesv1.CertificateSigningRequest) *decision {
 	return nil
 }
 
-// userOf returns who created a Kubernetes CSR; messages about other requests do not say.
+// userOf returns the author of a Kubernetes CSR; empty for other requests.
 func userOf(r request) string {
 	if csr, ok := r.(certificateSigningRequest); ok {
 		return csr.csr.Spec.Username

@@ -22,21 +22,21 @@ import (
 )
 
 const (
-	// maxCachedSpec is the largest spec of a request, in bytes, that the cache holds. It is
-	// enough for a CSR with an RSA key of 8192 bits. A larger one is read from the API server
-	// at the moment of signing, see requestReader.
+	// maxCachedSpec is the maximum size of a request spec in the cache, in bytes. It is enough for
+	// a CSR with an RSA key of 8192 bits. A larger spec is read from the API server when it is
+	// signed, see requestReader.
 	maxCachedSpec = 4 << 10
 
-	// maxCachedDistributionPoints is the largest size in bytes of an issuer's distribution points
-	// that the cache holds. Larger ones are read from the API server, see issuerReader.complete.
+	// maxCachedDistributionPoints is the maximum size of an issuer's distribution points in the
+	// cache, in bytes. Larger ones are read from the API server, see issuerReader.complete.
 	maxCachedDistributionPoints = 1 << 10
 
-	// maxCachedMessage is more than any message of ours has: a longer one stays different.
+	// maxCachedMessage is more than the length of any of our messages.
 	maxCachedMessage = 4 << 10
 )
 
-// stripUnusedFields is the transform of the caches. What it leaves of an object has a bounded
-// size, whatever others write into the object.
+// stripUnusedFields is the transform of the caches. The size of its result is bounded for any
+// object.
 func stripUnusedFields(object any) (any, error) {
 	switch o := object.(type) {
 	case *metav1.PartialObjectMetadata:
@@ -55,9 +55,8 @@ func stripSecret(o *metav1.PartialObjectMetadata) client.Object {
 	return &secretPlaceholder{*standFor(anySecret, o), o.ResourceVersion}
 }
 
-// stripCertificateRequest keeps the spec of a request that can be signed. Its approval, like
-// every other change, brings the whole object again. A request of an unknown kind is kept for its
-// hint.
+// stripCertificateRequest keeps the spec of a request that can be signed: its approval is an update
+// with the whole object. A request with an unknown kind of issuer is kept for its hint.
 func stripCertificateRequest(o *cmapi.CertificateRequest) client.Object {
 	r, ref := certificateRequest{o}, o.Spec.IssuerRef
 	_, ours := r.issuer()
@@ -80,7 +79,7 @@ func stripCertificateRequest(o *cmapi.CertificateRequest) client.Object {
 	return o
 }
 
-// specSize is the size of what is read of a spec. A usage counts with its string header.
+// specSize is the size of the used fields of a spec, with the string headers of the usages.
 func specSize(spec cmapi.CertificateRequestSpec) int {
 	size := len(spec.Request)
 	for _, usage := range spec.Usages {
@@ -89,7 +88,7 @@ func specSize(spec cmapi.CertificateRequestSpec) int {
 	return size
 }
 
-// stripConditions keeps what is read of the conditions that are read.
+// stripConditions keeps the used fields of the used conditions.
 func stripConditions(conditions []cmapi.CertificateRequestCondition) []cmapi.CertificateRequestCondition {
 	var stripped []cmapi.CertificateRequestCondition
 	for _, conditionType := range []cmapi.CertificateRequestConditionType{
@@ -109,8 +108,7 @@ func stripConditions(conditions []cmapi.CertificateRequestCondition) []cmapi.Cer
 	return stripped
 }
 
-// stripCertificateSigningRequest keeps the spec of a CSR that can be signed, with the user who
-// made it.
+// stripCertificateSigningRequest keeps the spec of a CSR that can be signed, with its author.
 func stripCertificateSigningRequest(o *certificatesv1.CertificateSigningRequest) client.Object {
 	r := certificateSigningRequest{csr: o}
 	_, ours := r.issuer()
@@ -145,7 +143,7 @@ func stripCSRConditions(conditions []certificatesv1.CertificateSigningRequestCon
 	return nil
 }
 
-// stripIssuer keeps spec and status, apart from large distribution points.
+// stripIssuer keeps spec and status, without large distribution points.
 func stripIssuer(o libapi.Issuer) {
 	spec, partial := specOf(o), isPartial(o)
 	o.SetManagedFields(nil)
@@ -159,7 +157,7 @@ func stripIssuer(o libapi.Issuer) {
 	}
 }
 
-// distributionPointsSize counts a distribution point with its string header.
+// distributionPointsSize is the size of all distribution points, with their string headers.
 func distributionPointsSize(spec *selfsigned.SelfSignedIssuerSpec) int {
 	size := 0
 	for _, uri := range spec.CRLDistributionPoints {
@@ -195,8 +193,8 @@ func keepAnnotation(kept *metav1.ObjectMeta, o client.Object, annotation string)
 	}
 }
 
-// clip bounds a value that is not valid when it is longer than the name of an object. Enough
-// is left that it is still not valid, and that a message which quotes it stays the same.
+// clip limits a value that must be the name of an object. If it was too long to be valid, it still
+// is, and messages with it stay the same.
 func clip(value string) string {
 	if len(value) <= validation.DNS1123SubdomainMaxLength {
 		return value
@@ -204,21 +202,21 @@ func clip(value string) string {
 	return truncate(onOneLine(value), maxArg+2*len(truncated))
 }
 
-// intern returns a string of which there is one copy, however many objects have it.
+// intern returns a string that all objects with the same value share.
 func intern[T ~string](value T) T { return unique.Make(value).Value() }
 
 var (
-	// certificatePlaceholder stands for whatever makes a request finished.
+	// certificatePlaceholder replaces what makes a request finished.
 	certificatePlaceholder = []byte("left out")
 
-	// partialAnnotations are those of all partial issuers.
+	// partialAnnotations is shared by all issuers without their distribution points.
 	partialAnnotations = map[string]string{partialAnnotation: ""}
 
-	// ownerPlaceholder stands for owner references: that there are some is all that is read.
+	// ownerPlaceholder replaces owner references, of which only the existence is used.
 	ownerPlaceholder = []metav1.OwnerReference{{}}
 )
 
-// forEachCached calls do with each object of a list in the cache, which must not be changed.
+// forEachCached calls do with each object of a list in the cache. do must not change it.
 func forEachCached(ctx context.Context, cache client.Reader, list client.ObjectList, do func(client.Object), options ...client.ListOption) error {
 	options = append(options, client.UnsafeDisableDeepCopy)
 	if err := cache.List(ctx, list, options...); err != nil {

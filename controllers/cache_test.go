@@ -25,10 +25,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// large is what makes an object large.
+// large is a string that makes an object large.
 var large = bytes.Repeat([]byte("x"), 8<<10)
 
-// strip returns what a reader of the cache gets of an object.
+// strip returns an object as a reader of the cache gets it.
 func strip[T client.Object](t *testing.T, object T) T {
 	t.Helper()
 	stripped, err := stripUnusedFields(object)
@@ -40,7 +40,7 @@ func strip[T client.Object](t *testing.T, object T) T {
 
 const uid = "0e7c3d0a-7f9c-4a36-8d5e-4b8f5f0a3c11"
 
-// decorate adds metadata that nothing reads.
+// decorate adds unused metadata.
 func decorate(o client.Object) {
 	annotations := map[string]string{"example.com/large": string(large)}
 	maps.Copy(annotations, o.GetAnnotations())
@@ -60,8 +60,7 @@ func ecdsaKey(t *testing.T) *ecdsa.PrivateKey {
 	return key
 }
 
-// TestStripKeepsTheDecision: what the controllers conclude from a request in the cache is the
-// same without what was dropped.
+// TestStripKeepsTheDecision: the dropped fields do not change how a request is handled.
 func TestStripKeepsTheDecision(t *testing.T) {
 	t.Parallel()
 	key := ecdsaKey(t)
@@ -208,7 +207,7 @@ func TestStripCSR(t *testing.T) {
 	}
 }
 
-// TestStripKeepsMessages: a name that no object can have is cut, and its message is the same.
+// TestStripKeepsMessages: an invalid name is truncated, and its message is the same.
 func TestStripKeepsMessages(t *testing.T) {
 	t.Parallel()
 	key := ecdsaKey(t)
@@ -237,8 +236,8 @@ func messageAbout(r certificateRequest, s Reason) string {
 	return a.decision.message
 }
 
-// TestCachedSizes measures the heap that the cache needs for a request. The API server does not
-// accept objects that are larger than these.
+// TestCachedSizes measures the memory of requests in the cache. The API server does not accept
+// larger objects than these.
 func TestCachedSizes(t *testing.T) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -289,7 +288,7 @@ func TestCachedSizes(t *testing.T) {
 	}
 }
 
-// TestOwnMessagesAreCachedWhole: a message that is cut in the cache would be written again.
+// TestOwnMessagesAreCachedWhole: a truncated message in the cache would be written again.
 func TestOwnMessagesAreCachedWhole(t *testing.T) {
 	t.Parallel()
 	longest := strings.Repeat("x", maxArg)

@@ -8,20 +8,19 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// unusedCallbacks are issuer-lib's callbacks with nothing to do: sign has decided already, and
-// never returns the errors that some of them belong to.
+// unusedCallbacks are issuer-lib's callbacks that do nothing, because sign has decided already.
 type unusedCallbacks struct{}
 
 // IsFailed is covered by IsReady.
 func (unusedCallbacks) IsFailed() bool { return false }
 
-// SetIssued gets what sign returned.
+// SetIssued is called after sign.
 func (unusedCallbacks) SetIssued(libsigner.PEMBundle) {}
 
-// SetRetryableError gets what sign returned.
+// SetRetryableError is called after sign.
 func (unusedCallbacks) SetRetryableError(error) {}
 
-// SetUnexpectedError gets what Reconcile returns.
+// SetUnexpectedError is called for API server errors, which Reconcile returns.
 func (unusedCallbacks) SetUnexpectedError(error) {}
 
 // SetPermanentError is never called.

@@ -18,7 +18,7 @@ import (
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
 )
 
-// certificateRequests is cert-manager's own kind of request.
+// certificateRequests is cert-manager's kind of request.
 func certificateRequests() requestKind {
 	return requestKind{
 		name:      cmapi.CertificateRequestKind,
@@ -55,8 +55,8 @@ func (r certificateRequest) waitingSince() time.Time {
 	return approved.LastTransitionTime.Time
 }
 
-// finished also holds for a request that carries a certificate without a condition, and for
-// one that cert-manager has found invalid.
+// finished includes a request with a certificate and no condition, and one with cert-manager's
+// condition InvalidRequest.
 func (r certificateRequest) finished() bool {
 	if len(r.cr.Status.Certificate) > 0 || cmutil.CertificateRequestHasInvalidRequest(r.cr) {
 		return true
@@ -94,8 +94,8 @@ func (r certificateRequest) complete(whole client.Object) {
 	r.cr.Spec = whole.(*cmapi.CertificateRequest).Spec
 }
 
-// issuer takes an empty kind for none of ours: cert-manager reads it as "Issuer" and does not
-// approve such a request.
+// issuer does not accept an empty kind: cert-manager reads it as "Issuer" and does not approve
+// the request.
 func (r certificateRequest) issuer() (issuerRef, bool) {
 	ref := r.cr.Spec.IssuerRef
 	if ref.Group != selfsigned.GroupName {
@@ -115,8 +115,8 @@ func (r certificateRequest) keyAnnotation() string {
 	return cmapi.CertificateRequestPrivateKeyAnnotationKey
 }
 
-// keySecret is always in the request's own namespace, also for a cluster issuer: a request
-// must never reach into another namespace.
+// keySecret is always in the namespace of the request, also for a cluster issuer: a request must
+// not use Secrets of another namespace.
 func (r certificateRequest) keySecret() types.NamespacedName {
 	return types.NamespacedName{Namespace: r.cr.Namespace, Name: r.cr.Annotations[r.keyAnnotation()]}
 }
@@ -133,7 +133,7 @@ func (r certificateRequest) status(v *decision, now metav1.Time) (any, bool) {
 	status := cmapi.CertificateRequestStatus{Conditions: []cmapi.CertificateRequestCondition{ready}}
 	switch v.state() {
 	case issued:
-		// The certificate is its own CA: cert-manager puts it into the Secret as ca.crt.
+		// A self-signed certificate is its own CA. cert-manager copies it to the Secret as ca.crt.
 		status.Certificate, status.CA = v.certificate.PEM, v.certificate.PEM
 	case failed, denied:
 		status.FailureTime = &now

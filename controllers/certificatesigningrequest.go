@@ -20,8 +20,8 @@ import (
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
 )
 
-// certificateSigningRequests is Kubernetes' own kind of request. Keys of cluster issuers'
-// requests are looked up in the namespace clusterResources.
+// certificateSigningRequests is Kubernetes' kind of request. The Secrets of requests for a
+// cluster issuer are in the namespace clusterResources.
 func certificateSigningRequests(clusterResources string, review accessReviewer) requestKind {
 	return requestKind{
 		name:      "CertificateSigningRequest",
@@ -63,7 +63,7 @@ func (r certificateSigningRequest) waitingSince() time.Time {
 	return r.csr.CreationTimestamp.Time
 }
 
-// denialRecorded: the condition Denied of a Kubernetes CSR is final, nothing is added to it.
+// denialRecorded is true: the condition Denied of a Kubernetes CSR is final.
 func (r certificateSigningRequest) denialRecorded() bool { return r.denied() }
 
 func (r certificateSigningRequest) finished() bool {
@@ -88,15 +88,15 @@ func (r certificateSigningRequest) partial() bool {
 	return waiting(r) && len(r.csr.Spec.Request) == 0
 }
 
-// complete also takes the annotations: one of them can be the duration.
+// complete also copies the annotations, which can have the duration.
 func (r certificateSigningRequest) complete(whole client.Object) {
 	r.csr.Spec = whole.(*certificatesv1.CertificateSigningRequest).Spec
 	r.csr.Annotations = whole.GetAnnotations()
 }
 
-// issuer reads the signer name as cert-manager writes it: "<plural>.<group>/<name>" for the
-// cluster kind, "<plural>.<group>/<namespace>.<name>" for the namespaced one. A namespace
-// has no dot, a name may have.
+// issuer parses the signer name like cert-manager: "<plural>.<group>/<name>" for the cluster
+// kind, "<plural>.<group>/<namespace>.<name>" for the namespaced kind. A namespace has no dots,
+// a name can have some.
 func (r certificateSigningRequest) issuer() (issuerRef, bool) {
 	kind, id, _ := strings.Cut(r.csr.Spec.SignerName, "/")
 	switch kind {
@@ -122,7 +122,8 @@ func (r certificateSigningRequest) keySecret() types.NamespacedName {
 	return types.NamespacedName{Namespace: namespace, Name: r.csr.Annotations[r.keyAnnotation()]}
 }
 
-// status of a Kubernetes CSR has no place for a wait: there the events tell.
+// status is only written when the request is finished: a Kubernetes CSR has no condition for
+// pending requests.
 func (r certificateSigningRequest) status(v *decision, now metav1.Time) (any, bool) {
 	switch v.state() {
 	case issued:

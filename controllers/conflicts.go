@@ -15,9 +15,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// conflicts delays the retries of status writes that did not find the version of the object
-// that was read, because the cache was behind or the object is gone. As long as the cache
-// shows the same version, another attempt would sign and write in vain.
+// conflicts delays the retries of status writes that met a conflict, because the cache was stale
+// or the object is deleted. While the cache has the same version, another attempt would fail too.
 type conflicts struct {
 	clock clock.PassiveClock
 
@@ -25,20 +24,19 @@ type conflicts struct {
 	byKey map[types.NamespacedName]conflict
 }
 
-// conflict is the last such write of an object.
+// conflict is the last conflict of an object.
 type conflict struct {
-	version string // that was read
+	version string // as read
 	delay   time.Duration
 	until   time.Time
 }
 
 const (
-	// A retry follows after conflictBaseDelay, then after twice as long each time.
+	// The first retry follows after conflictBaseDelay. The delay doubles each time.
 	conflictBaseDelay = 100 * time.Millisecond
 	conflictMaxDelay  = 10 * time.Second
 
-	// notFoundMaxDelay is the longest delay after NotFound: what is gone does not come back, and
-	// the cache will show that.
+	// notFoundMaxDelay is the maximum after NotFound, when the cache usually gets the deletion.
 	notFoundMaxDelay = 5 * time.Minute
 )
 
@@ -46,12 +44,12 @@ func newConflicts() *conflicts {
 	return &conflicts{clock: clock.RealClock{}, byKey: map[types.NamespacedName]conflict{}}
 }
 
-// isConflict reports whether a write has failed because of the object's version or absence.
+// isConflict returns whether the API server does not have the object in the version that was
+// read.
 func isConflict(err error) bool { return apierrors.IsConflict(err) || apierrors.IsNotFound(err) }
 
-// retry returns when the object is reconciled again after such a failure, which is no error.
-// NotFound for an object that the cache keeps showing is logged once: the cache has missed its
-// deletion, a proxy answers so, or the CRD has no status.
+// retry returns when the object is reconciled again. If NotFound persists, it is logged once: the
+// cache has missed the deletion, a proxy returns it, or the CRD lacks the subresource status.
 func (c *conflicts) retry(log logr.Logger, object client.Object, err error) ctrl.Result {
 	limit := conflictMaxDelay
 	if apierrors.IsNotFound(err) {
@@ -64,16 +62,16 @@ func (c *conflicts) retry(log logr.Logger, object client.Object, err error) ctrl
 	delay := min(max(2*before, conflictBaseDelay), limit)
 	c.byKey[key] = conflict{object.GetResourceVersion(), delay, c.clock.Now().Add(delay)}
 	if before <= conflictMaxDelay && delay > conflictMaxDelay {
-		log.Info("The cache has an object that the API server does not find, retrying at growing intervals", "cause", err.Error())
+		log.Info("The API server does not find an object that is in the cache, retrying with backoff", "cause", err.Error())
 	} else {
 		log.V(1).Info("The object has changed since it was read, reading it again", "delay", delay, "cause", err.Error())
 	}
 	return ctrl.Result{RequeueAfter: delay}
 }
 
-// pause returns how long to wait before anything is done about this version of the object;
-// zero if nothing is known against it.
-func (c *conflicts) pause(object client.Object) time.Duration {
+// retryAfter returns how long this version of the object must not be written; zero if it met no
+// conflict.
+func (c *conflicts) retryAfter(object client.Object) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	last := c.byKey[client.ObjectKeyFromObject(object)]
@@ -83,7 +81,7 @@ func (c *conflicts) pause(object client.Object) time.Duration {
 	return max(0, last.until.Sub(c.clock.Now()))
 }
 
-// forget drops an object that was written or is gone.
+// forget drops the state of an object that was written or deleted.
 func (c *conflicts) forget(key types.NamespacedName) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

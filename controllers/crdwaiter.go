@@ -27,12 +27,11 @@ import (
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
 )
 
-// crdPollInterval is how often the API server is asked for kinds that it does not know yet.
+// crdPollInterval is the interval of discovery until the CRDs are installed.
 const crdPollInterval = 2 * time.Second
 
-// Add makes the manager run the controllers as soon as the API server knows their kinds:
-// the plugin may be installed before cert-manager. Until then the process is up, not ready,
-// and says what it waits for.
+// Add makes the manager run the controllers as soon as the CRDs are installed. Until then,
+// selfsigned-issuer runs, is not ready and reports the missing CRDs.
 func Add(mgr ctrl.Manager, options Options) (*Added, error) {
 	if err := registerMetrics(); err != nil {
 		return nil, err
@@ -48,20 +47,19 @@ func Add(mgr ctrl.Manager, options Options) (*Added, error) {
 	}, mgr.Add(s)
 }
 
-// Added is what Add hands to the process.
+// Added is the result of Add.
 type Added struct {
-	// Ready is the readiness check: it fails with what is waited for.
+	// Ready is the readiness check. Its error has the reason.
 	Ready healthz.Checker
 
-	// Unserved describes the namespaces that are not served, also while the process is ready
-	// for the others.
+	// Unserved describes the namespaces that are not served.
 	Unserved func() []string
 
-	// Flush writes the events that are left. It is for when the manager has stopped.
+	// Flush writes the queued events. It must be called when the manager has stopped.
 	Flush func()
 }
 
-// crdWaiter sets the controllers up while the manager runs.
+// crdWaiter sets up the controllers while the manager runs.
 type crdWaiter struct {
 	mgr       ctrl.Manager
 	options   Options
@@ -72,14 +70,13 @@ type crdWaiter struct {
 	unselected sync.Once // all CertificateRequests are watched
 }
 
-// NeedLeaderElection is false: a standby has to be ready as well.
+// NeedLeaderElection is false: a standby must be ready.
 func (s *crdWaiter) NeedLeaderElection() bool { return false }
 
-// Start serves the namespaces, each by itself, until ctx ends or the controllers of one cannot
-// be set up.
+// Start serves the namespaces until ctx ends or the controllers of one cannot be set up.
 func (s *crdWaiter) Start(ctx context.Context) error {
 	if err := s.awaitKinds(ctx); err != nil {
-		return nil //nolint:nilerr // the process is being stopped, which is no failure
+		return nil //nolint:nilerr // ctx has ended, which is not an error
 	}
 	s.kinds = s.options.requestKinds(s.mgr)
 	s.gauges = &gauges{elected: s.mgr.Elected(), clock: s.options.Clock, kinds: s.kinds, issuers: s.options.issuerKinds()}
@@ -115,7 +112,7 @@ func (s *crdWaiter) permissionChecker() (permissionChecker, error) {
 	return checker, nil
 }
 
-// serve begins to fill the caches of a namespace, and adds its controllers when they are full.
+// serve starts the caches of a namespace, and its controllers when the caches are filled.
 func (s *crdWaiter) serve(ctx context.Context, namespace string, selectable bool, refused func()) (*servedScope, error) {
 	if !selectable {
 		s.unselected.Do(func() { s.mgr.GetLogger().Info(unselectedMessage) })
@@ -145,7 +142,7 @@ func (s *crdWaiter) serve(ctx context.Context, namespace string, selectable bool
 	return current, nil
 }
 
-// fill returns nothing when ctx ends before the caches are full.
+// fill returns nil if ctx ends before the caches are filled.
 func (s *crdWaiter) fill(ctx context.Context, scope *scope) (*scopeGauges, error) {
 	if filled, err := s.options.fill(ctx, scope, s.kinds); !filled || err != nil {
 		return nil, err
@@ -159,8 +156,8 @@ func (s *crdWaiter) fill(ctx context.Context, scope *scope) (*scopeGauges, error
 	return gauges, nil
 }
 
-// watchErrorHandler reports a refusal, which is logged once for the namespace, and has
-// everything else logged as usual. A field selector that is not supported is a bad request.
+// watchErrorHandler reports a refusal, which is logged once for the namespace. Other errors are
+// logged as usual. BadRequest means that the field selector is not supported.
 func watchErrorHandler(refused func()) toolscache.WatchErrorHandlerWithContext {
 	return func(ctx context.Context, r *toolscache.Reflector, err error) {
 		forbidden := apierrors.IsForbidden(err)
@@ -173,8 +170,8 @@ func watchErrorHandler(refused func()) toolscache.WatchErrorHandlerWithContext {
 	}
 }
 
-// awaitKinds returns when the API server knows every kind that the controllers watch, or
-// with an error when ctx ends.
+// awaitKinds returns when the CRDs of all kinds that the controllers watch are installed, or with
+// an error when ctx ends.
 func (s *crdWaiter) awaitKinds(ctx context.Context) error {
 	return wait.PollUntilContextCancel(ctx, crdPollInterval, true, func(context.Context) (bool, error) {
 		waiting := describeMissing(s.mgr.GetRESTMapper(), s.options.issuerKinds())
@@ -185,9 +182,8 @@ func (s *crdWaiter) awaitKinds(ctx context.Context) error {
 	})
 }
 
-// describeMissing says which CustomResourceDefinitions are missing, and where they come
-// from; nothing when all are there. The mapper asks for the API server's list of kinds, which
-// every account may read, unlike the definitions themselves.
+// describeMissing returns which CustomResourceDefinitions are missing, and where they come from;
+// empty if none is. The mapper uses discovery, which every account is allowed to use.
 func describeMissing(mapper apimeta.RESTMapper, issuerKinds []string) string {
 	origins := map[schema.GroupVersionKind]string{
 		cmapi.SchemeGroupVersion.WithKind(cmapi.CertificateRequestKind): "cert-manager",
@@ -200,7 +196,7 @@ func describeMissing(mapper apimeta.RESTMapper, issuerKinds []string) string {
 		if _, err := mapper.RESTMapping(kind.GroupKind(), kind.Version); apimeta.IsNoMatchError(err) {
 			missing = append(missing, fmt.Sprintf("%s (from %s)", kind.GroupKind(), origin))
 		} else if err != nil {
-			return "waiting for the API server to list its kinds: " + printable(err.Error())
+			return "waiting for API discovery: " + printable(err.Error())
 		}
 	}
 	if len(missing) == 0 {

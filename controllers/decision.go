@@ -11,28 +11,27 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/signer"
 )
 
-// decision is what one reconcile found out about a request.
+// decision is the result of one reconcile of a request.
 type decision struct {
 	reason  Reason
-	detail  string // what the message says beyond the reason, from elsewhere
-	message string // the filled sentence, see attempt.decide
+	detail  string // for the message
+	message string // rendered, see attempt.decide
 
-	// err is a failure of the API server: the request is retried with backoff, and the
-	// failure is logged and counted as an error. Expected waits have none.
+	// err is an API server error. The request is retried with backoff, and the error is logged
+	// and counted.
 	err error
 
-	// requeueAfter is when a wait ends by itself. Zero: only a change of the object that is
-	// waited for wakes the request.
+	// requeueAfter is the delay before the next reconcile. Zero: only the watches trigger it.
 	requeueAfter time.Duration
 
-	// secret is the Secret whose key does not match. Another one of the same name has another UID.
+	// secret is the UID of the Secret whose key does not match.
 	secret types.UID
 
 	// certificate is set when the reason is ReasonIssued.
 	certificate signer.Result
 }
 
-// requeueWithin brings the next look forward.
+// requeueWithin limits requeueAfter.
 func (d *decision) requeueWithin(delay time.Duration) {
 	if d.requeueAfter == 0 || delay < d.requeueAfter {
 		d.requeueAfter = delay

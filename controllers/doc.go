@@ -1,13 +1,11 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package controllers connects the pure signer to Kubernetes through issuer-lib: it finds
-// the issuer and the private key of a request, decides what happens to the request, and
-// writes that decision once.
+// Package controllers connects the signer to Kubernetes through issuer-lib. It finds the issuer
+// and the private key of a request, decides on the request, and writes the decision once.
 //
-// The flow of a request: watches.go defines what starts a reconcile, reconcile.go has its steps,
-// sign.go decides, outcome.go has every possible decision with its message, status.go writes it,
-// record.go reports it.
+// For the life of a request, see watches.go, reconcile.go, sign.go, outcome.go, status.go and
+// record.go, in this order.
 package controllers
 
 import (
@@ -17,13 +15,13 @@ import (
 )
 
 const (
-	// Name is the field owner of every status that is written, the reporting controller of
-	// every event, and the prefix of the controllers' names.
+	// Name is the field owner of status writes, the reporting controller of events, and a part
+	// of the controllers' names.
 	Name = selfsigned.GroupName
 
-	// LeaderElectionID names the Lease through which replicas elect a leader.
+	// LeaderElectionID is the name of the Lease.
 	LeaderElectionID = "selfsigned-issuer." + selfsigned.GroupName
 )
 
-// controllerName is how metrics call the controller of a kind.
+// controllerName is the name of the controller of a kind in metrics.
 func controllerName(kind string) string { return strings.ToLower(kind) + "." + Name }

@@ -44,7 +44,7 @@ func TestGeneratedOutcomesPage(t *testing.T) {
 	}
 }
 
-// TestGeneratedReadiness quotes what the log says about missing permissions.
+// TestGeneratedReadiness quotes the log lines about missing permissions.
 func TestGeneratedReadiness(t *testing.T) {
 	missing := missingPermissionsError{"list certificaterequests.cert-manager.io"}
 	quotes := map[string]string{

@@ -10,9 +10,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
-// stableErrorText says why a call to the API server failed, in words that are the same for each
-// attempt: a text with the ports of a connection would make every retry write the status
-// again.
+// stableErrorText returns why a call to the API server failed, with the same text for each
+// attempt. A text with the ports of a connection would make each retry write the status.
 func stableErrorText(err error) string {
 	if status := apierrors.APIStatus(nil); errors.As(err, &status) {
 		return err.Error()

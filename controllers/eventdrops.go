@@ -12,7 +12,7 @@ import (
 	eventsv1 "k8s.io/api/events/v1"
 )
 
-// dropReason says why an event was not written.
+// dropReason is why an event was not written.
 type dropReason string
 
 const (
@@ -24,11 +24,11 @@ const (
 
 var dropReasons = []dropReason{queueFull, eventRefused, retriesExhausted, writerStopped}
 
-// dropPeriod is how often dropped events are logged, for each reason.
+// dropPeriod is the interval of log lines for each reason.
 const dropPeriod = time.Minute
 
-// eventDrops counts the events that are not written, and logs the first one of a burst, then
-// how many more there were each minute.
+// eventDrops counts the events that are not written. It logs the first one at once, and the number
+// of others once a minute.
 type eventDrops struct {
 	log   logr.Logger
 	count *prometheus.CounterVec
@@ -37,13 +37,13 @@ type eventDrops struct {
 	bursts map[dropReason]*burst
 }
 
-// burst is what has been dropped for one reason since the last line in the log.
+// burst is the events that were dropped for one reason since the last log line.
 type burst struct {
 	logged   time.Time
 	unlogged int
 }
 
-// add notes one dropped event. err is the API server's last answer, if there was one.
+// add counts one dropped event. err is the last error of the API server, or nil.
 func (d *eventDrops) add(event *eventsv1.Event, reason dropReason, err error) {
 	d.count.WithLabelValues(string(reason)).Inc()
 	d.mu.Lock()
@@ -58,7 +58,7 @@ func (d *eventDrops) add(event *eventsv1.Event, reason dropReason, err error) {
 	*b = burst{logged: time.Now()}
 }
 
-// addStopped notes the events that were not tried any more.
+// addStopped counts the events that were still queued at the end.
 func (d *eventDrops) addStopped(n int) {
 	d.count.WithLabelValues(string(writerStopped)).Add(float64(n))
 	d.mu.Lock()
@@ -66,7 +66,7 @@ func (d *eventDrops) addStopped(n int) {
 	d.burst(writerStopped).unlogged += n
 }
 
-// report logs what no line has been written for yet.
+// report logs the remaining numbers.
 func (d *eventDrops) report() {
 	d.mu.Lock()
 	defer d.mu.Unlock()

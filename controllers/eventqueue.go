@@ -12,9 +12,8 @@ import (
 	eventsv1 "k8s.io/api/events/v1"
 )
 
-// eventQueue holds events until they are written, in bounded memory. Namespaces take turns,
-// and the one with the most events loses one when the queue is full: what happens in one
-// namespace does not cost another one its events.
+// eventQueue keeps events until they are written. It is bounded and fair: namespaces take turns,
+// and if the queue is full, the namespace with the most events loses one.
 type eventQueue struct {
 	limit int
 
@@ -22,7 +21,7 @@ type eventQueue struct {
 	changed  *sync.Cond
 	closed   bool
 	size     int
-	arrivals int64                     // so far
+	arrivals int64                     // in total
 	turns    list.List                 // of *eventSpace, the next one first
 	spaces   map[string]*eventSpace    // by namespace; none is empty
 	byObject map[objectKey]*eventEntry // the replaceable ones
@@ -31,7 +30,7 @@ type eventQueue struct {
 // objectKey is a reference to an object, whatever its version.
 type objectKey corev1.ObjectReference
 
-// eventSpace has the events of one namespace, each list in the order of arrival.
+// eventSpace has the events of one namespace, in the order of arrival.
 type eventSpace struct {
 	turn               *list.Element
 	replaceable, final list.List // of *eventEntry
@@ -40,9 +39,8 @@ type eventSpace struct {
 // eventEntry is one event. While it is queued, the queue's lock guards it.
 type eventEntry struct {
 	event *eventsv1.Event
-	// replaceable is an event about a state that passes: a later event of the same object
-	// takes its place. Any other event is final, and only dropped when its namespace has no
-	// replaceable one.
+	// replaceable means that a later event of the same object replaces this one. Other events are
+	// final, and only dropped if their namespace has no replaceable one.
 	replaceable bool
 	attempts    int
 
@@ -65,7 +63,7 @@ func (e *eventEntry) object() objectKey {
 	return object
 }
 
-// add queues a new entry. It returns the one that is dropped because the queue is full.
+// add queues a new entry. It returns the entry that is dropped if the queue is full.
 func (q *eventQueue) add(entry *eventEntry) (dropped *eventEntry) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -76,13 +74,13 @@ func (q *eventQueue) add(entry *eventEntry) (dropped *eventEntry) {
 	return q.insert(entry)
 }
 
-// retry queues an entry that was taken, for another attempt after a delay. It returns the one
-// that is dropped because the queue is full.
+// retry queues an entry again, for another attempt after a delay. It returns the entry that is
+// dropped if the queue is full.
 func (q *eventQueue) retry(entry *eventEntry, delay time.Duration) (dropped *eventEntry) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if entry.replaceable && q.byObject[entry.object()] != nil {
-		return nil // a later one is there already
+		return nil // a later event replaces it
 	}
 	entry.delayed = true
 	time.AfterFunc(delay, func() {
@@ -94,8 +92,8 @@ func (q *eventQueue) retry(entry *eventEntry, delay time.Duration) (dropped *eve
 	return q.insert(entry)
 }
 
-// take waits for an entry that may be written now, and removes it. It returns nil when the
-// queue is closed and empty.
+// take waits for an entry that is not delayed, and removes it. It returns nil if the queue is
+// closed and empty.
 func (q *eventQueue) take() *eventEntry {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -111,7 +109,7 @@ func (q *eventQueue) take() *eventEntry {
 	}
 }
 
-// close ends all delays. What is queued can still be taken.
+// close ends all delays. Queued entries can still be taken.
 func (q *eventQueue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -137,7 +135,7 @@ func (q *eventQueue) clear() int {
 	return size
 }
 
-// insert returns the entry that is dropped for it, which may be itself.
+// insert returns the dropped entry, which can be the new one.
 func (q *eventQueue) insert(entry *eventEntry) (dropped *eventEntry) {
 	if q.size >= q.limit {
 		largest := q.largest(q.spaces[entry.namespace()])
@@ -182,8 +180,7 @@ func (q *eventQueue) remove(entry *eventEntry) {
 	q.size--
 }
 
-// next returns the first entry without a delay of the first namespace that has one, whose
-// turn comes last then.
+// next returns the first entry without a delay, and moves its namespace to the end.
 func (q *eventQueue) next() *eventEntry {
 	for turn := q.turns.Front(); turn != nil; turn = turn.Next() {
 		space := turn.Value.(*eventSpace)
@@ -208,7 +205,7 @@ func (q *eventQueue) first(entries *list.List) *eventEntry {
 	return nil
 }
 
-// largest returns the namespace with the most events: the given one if there are several.
+// largest returns the namespace with the most events, preferably the given one.
 func (q *eventQueue) largest(largest *eventSpace) *eventSpace {
 	if largest == nil {
 		largest = q.turns.Front().Value.(*eventSpace)

@@ -14,7 +14,7 @@ import (
 	eventsv1 "k8s.io/api/events/v1"
 )
 
-// entry is an event "namespace/name note", which is final if the note begins with "end".
+// entry is the event "namespace/name note". It is final if the note begins with "end".
 func entry(text string) *eventEntry {
 	object, note, _ := strings.Cut(text, " ")
 	namespace, name, _ := strings.Cut(object, "/")
@@ -31,7 +31,7 @@ func (e *eventEntry) text() string {
 	return e.namespace() + "/" + e.event.Regarding.Name + " " + e.event.Note
 }
 
-// drain closes the queue and returns what is left, in its order.
+// drain closes the queue and returns the remaining events in order.
 func (q *eventQueue) drain() (texts []string) {
 	q.close()
 	for e := q.take(); e != nil; e = q.take() {
@@ -102,8 +102,7 @@ func TestEventQueueOrderAndDrops(t *testing.T) {
 	}
 }
 
-// TestEventQueueRetries: an entry that is delayed does not hold up others, is replaced as any
-// other, and comes when its time has come.
+// TestEventQueueRetries: a delayed entry does not delay others, and can be replaced.
 func TestEventQueueRetries(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -122,7 +121,7 @@ func TestEventQueueRetries(t *testing.T) {
 		if got := q.take().text(); got != "a/1 waits longer" || time.Since(start) != time.Minute {
 			t.Errorf("took %s after %s", got, time.Since(start))
 		}
-		// A newer state that came while the older one was in flight.
+		// A newer event was added while the older one was in flight.
 		q.add(entry("a/1 waits still"))
 		q.retry(first, time.Minute)
 		if got := q.drain(); !slices.Equal(got, []string{"a/1 waits still"}) {

@@ -22,65 +22,64 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// eventWriter writes events behind the signatures: a burst of requests is signed first, and
-// its events follow. client-go's own recorder writes all at once, beside the signatures,
-// keeps each event for minutes, and drops those in flight when the process is stopped.
+// eventWriter writes events with a low rate, so that a burst of requests is signed first. DESIGN.md
+// has the reason not to use client-go's recorder.
 type eventWriter struct {
 	client   client.Client
 	log      logr.Logger
 	instance string
-	names    atomic.Int64 // the number in the last event's name
+	names    atomic.Int64 // the number in the name of the last event
 	workers  sync.WaitGroup
 	queue    *eventQueue
 	drops    *eventDrops
-	giveUp   context.CancelFunc // ends what is in flight
+	cancel   context.CancelFunc // of writes in flight
 }
 
 const (
-	// eventWriters is how many events are written at the same time: enough to keep up with
-	// the signatures while the API server has time, and a small share of it when it has none.
+	// eventWriters is the number of events that are written at the same time: enough to keep up
+	// with signing, and little load for a busy API server.
 	eventWriters = 2
 
-	// maxEvents is how many events are queued. One of usual size takes about 1.5 KB.
+	// maxEvents is the maximum number of queued events. A typical one needs about 1.5 KB.
 	maxEvents = 10000
 
-	// An event that the API server does not take now is retried, first after eventRetryFirst,
-	// then after twice as long each time, for some minutes in all.
-	eventRetryFirst = time.Second
-	eventRetryMost  = 30 * time.Second
-	eventRetries    = 10
-	eventTimeout    = 10 * time.Second
+	// A failed write is retried after eventRetryBaseDelay. The delay doubles each time, up to
+	// eventRetryMaxDelay. All retries take some minutes.
+	eventRetryBaseDelay = time.Second
+	eventRetryMaxDelay  = 30 * time.Second
+	eventRetries        = 10
+	eventTimeout        = 10 * time.Second
 
-	// flushTimeout is how long writing the last events may take when the process stops.
+	// flushTimeout is the maximum time to write the queued events at the end.
 	flushTimeout = 5 * time.Second
 )
 
 func newEventWriter(c client.Client, log logr.Logger, metrics *metrics) *eventWriter {
-	host, _ := os.Hostname() // without a name, the controller's one must do
+	host, _ := os.Hostname() // can be empty
 	w := &eventWriter{
 		client: c, log: log, instance: Name + "-" + host,
 		queue: newEventQueue(maxEvents),
 		drops: &eventDrops{log: log, count: metrics.eventsDropped, bursts: map[dropReason]*burst{}},
 	}
-	ctx, giveUp := context.WithCancel(context.Background())
-	w.giveUp = giveUp
-	w.names.Store(time.Now().UnixNano()) // another process has another one
+	ctx, cancel := context.WithCancel(context.Background())
+	w.cancel = cancel
+	w.names.Store(time.Now().UnixNano()) // unlike other replicas
 	for range eventWriters {
 		w.workers.Go(func() { w.work(ctx) })
 	}
 	return w
 }
 
-// maxNote is the longest note, in bytes, that the API server takes in an event.
+// maxNote is the maximum length of the note of an event, in bytes.
 // Source: validation of events.k8s.io/v1.
 const maxNote = 1024
 
-// Eventf implements client-go's events.EventRecorder. issuer-lib passes finished texts where a
-// format string is expected: without arguments, a "%" is a "%".
+// Eventf implements client-go's events.EventRecorder. issuer-lib passes texts that are not format
+// strings: without arguments, "%" has no special meaning.
 func (w *eventWriter) Eventf(regarding, _ runtime.Object, eventType, reason, action, note string, args ...any) {
 	about, err := reference.GetReference(w.client.Scheme(), regarding)
 	if err != nil {
-		w.log.Error(err, "An event has no object", "reason", reason)
+		w.log.Error(err, "Failed to record an event, its object is not valid", "reason", reason)
 		return
 	}
 	if len(args) > 0 {
@@ -92,8 +91,8 @@ func (w *eventWriter) Eventf(regarding, _ runtime.Object, eventType, reason, act
 	}
 }
 
-// isReplaceable is true of events about what passes: a request that waits, an issuer. Those
-// about the end of a request, and the warnings that come with it, are final.
+// isReplaceable is true for events about pending requests and issuers. Events about finished
+// requests, and their warnings, are final.
 func isReplaceable(reason string) bool {
 	if reason == badConfig || reason == adjusted {
 		return false
@@ -130,8 +129,8 @@ func (w *eventWriter) work(ctx context.Context) {
 	}
 }
 
-// write sends an event once more. Its name is its own: a second attempt after an answer that
-// was lost on the way finds the event there already, and does not double it.
+// write sends an event. Its name is unique: if the response of the first attempt was lost, the
+// second one returns AlreadyExists.
 func (w *eventWriter) write(ctx context.Context, entry *eventEntry) {
 	ctx, cancel := context.WithTimeout(ctx, eventTimeout)
 	defer cancel()
@@ -146,25 +145,25 @@ func (w *eventWriter) write(ctx context.Context, entry *eventEntry) {
 	case entry.attempts > eventRetries:
 		w.drops.add(entry.event, retriesExhausted, err)
 	default:
-		delay := min(eventRetryFirst<<(entry.attempts-1), eventRetryMost)
+		delay := min(eventRetryBaseDelay<<(entry.attempts-1), eventRetryMaxDelay)
 		if dropped := w.queue.retry(entry, delay); dropped != nil {
 			w.drops.add(dropped.event, queueFull, nil)
 		}
 	}
 }
 
-// refused is true when the same event would be refused again.
+// refused returns whether the same event would be refused again.
 func refused(err error) bool {
 	return apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsForbidden(err) || apierrors.IsNotFound(err)
 }
 
-// stop returns when each event that is queued was tried once more, whether or not it was to
-// wait for a retry, or after the given time. It reports how many are lost.
+// stop returns when the last attempt for each queued event has ended, or after the limit. It
+// reports the number of events that were not written.
 func (w *eventWriter) stop(limit time.Duration) {
 	w.queue.close() // the workers end when it is empty
 	defer time.AfterFunc(limit, func() {
 		w.drops.addStopped(w.queue.clear())
-		w.giveUp()
+		w.cancel()
 	}).Stop()
 	w.workers.Wait()
 	w.drops.report()

@@ -32,8 +32,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 )
 
-// newTestWriter has an API server that treats each attempt to write an event as given; an
-// attempt without an error is stored.
+// newTestWriter returns a writer with an API server that calls a function for each write. Writes
+// without an error are stored.
 func newTestWriter(answer func(attempt int) (stored bool, err error)) (*eventWriter, client.Client) {
 	var mu sync.Mutex
 	attempts := 0
@@ -74,7 +74,7 @@ func eventNotes(t *testing.T, c client.Client) map[string]int {
 	return notes
 }
 
-// TestNoEventIsLost sends more at once than client-go's own recorder holds, and stops.
+// TestNoEventIsLost sends more events at once than client-go's recorder can queue, and stops.
 func TestNoEventIsLost(t *testing.T) {
 	t.Parallel()
 	const n = 1200
@@ -87,8 +87,7 @@ func TestNoEventIsLost(t *testing.T) {
 	}
 }
 
-// TestEventsAreRetried until they are there once, also when it is the answer that was
-// lost on the way.
+// TestEventsAreRetried until each is stored once, also if only the response was lost.
 func TestEventsAreRetried(t *testing.T) {
 	t.Parallel()
 	for name, first := range map[string]struct {
@@ -119,8 +118,8 @@ func TestEventsAreRetried(t *testing.T) {
 	}
 }
 
-// TestRefusedEventsAreDropped: what would be refused again is not retried, and does not hold
-// up others.
+// TestRefusedEventsAreDropped: an event that would be refused again is not retried, and does not
+// delay others.
 func TestRefusedEventsAreDropped(t *testing.T) {
 	t.Parallel()
 	attempts := make(chan int, 10)
@@ -147,7 +146,7 @@ func (w *eventWriter) record(name string, reason Reason, note string) {
 	w.Eventf(about("sandbox", name), nil, corev1.EventTypeNormal, string(reason), eventAction, note)
 }
 
-// counted returns what the metric says.
+// counted returns the value of the metric.
 func (d *eventDrops) counted(t *testing.T, reason dropReason) float64 {
 	t.Helper()
 	registry := prometheus.NewRegistry()
@@ -164,9 +163,8 @@ func (d *eventDrops) counted(t *testing.T, reason dropReason) float64 {
 	return 0
 }
 
-// TestToggledSecretQueuesOneEventEach: 100 requests wait for one Secret, which changes ten times
-// while the API server takes no event. Each request has one event of its last state, and
-// those of its end.
+// TestToggledSecretQueuesOneEventEach: the Secret of 100 pending requests changes ten times while
+// the API server accepts no events. Each request has one pending event, and its final events.
 func TestToggledSecretQueuesOneEventEach(t *testing.T) {
 	t.Parallel()
 	gate := make(chan struct{})
@@ -181,7 +179,7 @@ func TestToggledSecretQueuesOneEventEach(t *testing.T) {
 		w.record(fmt.Sprint(i), ReasonIssued, fmt.Sprintf("end of request %d", i))
 		w.record(fmt.Sprint(i), badConfig, fmt.Sprintf("warning of request %d", i))
 	}
-	// Those in flight were taken before they could be replaced.
+	// Events in flight cannot be replaced.
 	if got := w.queue.size; got < 3*n-eventWriters || got > 3*n {
 		t.Errorf("%d events are queued, want one for each state and two for each end of %d requests", got, n)
 	}
@@ -200,8 +198,8 @@ func TestToggledSecretQueuesOneEventEach(t *testing.T) {
 	}
 }
 
-// TestEventQueueIsBounded: many more events than the queue holds neither grow the process nor
-// the log, and are counted.
+// TestEventQueueIsBounded: if the queue is full, memory and log do not grow, and dropped events are
+// counted.
 func TestEventQueueIsBounded(t *testing.T) {
 	gate := make(chan struct{})
 	w, _ := newTestWriter(func(int) (bool, error) { <-gate; return false, nil })
@@ -239,9 +237,8 @@ func TestEventQueueIsBounded(t *testing.T) {
 	}
 }
 
-// TestEventsAtTheStop: an event that waits for a retry is tried once more when the process
-// stops. What the API server still refuses, and what it does not answer in time, is counted
-// and said in one line.
+// TestEventsAtTheStop: a delayed event is retried at the end. Events that the API server refuses or
+// does not accept in time are counted and logged in one line.
 func TestEventsAtTheStop(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -302,7 +299,7 @@ func TestEventsAtTheStop(t *testing.T) {
 	}
 }
 
-// TestDroppedEventsAreLoggedOncePerMinute: the first one at once, the others by their number.
+// TestDroppedEventsAreLoggedOncePerMinute: the first one at once, then the number of others.
 func TestDroppedEventsAreLoggedOncePerMinute(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

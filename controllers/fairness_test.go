@@ -22,13 +22,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 )
 
-// crowd is a running controller with many requests.
+// crowd is a controller with many requests.
 type crowd struct {
 	fixture
 	queue workQueue
 }
 
-// newCrowd starts a controller with so many workers. Before it reads a Secret, it calls a function.
+// newCrowd starts a controller. It calls a function before it reads a Secret.
 func newCrowd(t *testing.T, workers int, beforeRead func(ctx context.Context, namespace string) error) crowd {
 	t.Helper()
 	c := crowd{fixture: newFixture(t, interceptor.Funcs{}), queue: priorityqueue.New[ctrl.Request]("test")}
@@ -61,8 +61,7 @@ func newCrowd(t *testing.T, workers int, beforeRead func(ctx context.Context, na
 	return c
 }
 
-// add creates requests in a namespace, with an issuer and one key for all of them, and adds
-// them to the queue.
+// add creates requests in a namespace, with one issuer and one key, and enqueues them.
 func (c crowd) add(t *testing.T, namespace string, count int, priority *int) {
 	t.Helper()
 	issuer, secret := readyIssuer(), c.secret(t)
@@ -100,9 +99,8 @@ func (c crowd) signed(t *testing.T, namespace string) (signed int) {
 	return signed
 }
 
-// TestBusyNamespace lets many requests of one namespace wait for answers that do not
-// come. They do not take the workers from a neighbor, whatever its requests have been woken by,
-// and all of them are signed once the answers come.
+// TestBusyNamespace blocks the reads of many requests of one namespace. Another namespace still gets
+// workers, for any priority of its requests. All requests are signed when the reads return.
 func TestBusyNamespace(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -118,10 +116,10 @@ func TestBusyNamespace(t *testing.T) {
 				return ctx.Err()
 			}
 		})
-		c.add(t, "tenant", 120, firstWakePriority)
+		c.add(t, "tenant", 120, pendingPriority)
 		time.Sleep(time.Second) //nolint:forbidigo // of synctest
 		c.add(t, "neighbor", 1, new(0))
-		c.add(t, "woken-again", 1, repeatedWakePriority)
+		c.add(t, "woken-again", 1, repeatedPriority)
 		time.Sleep(10 * time.Millisecond) //nolint:forbidigo // of synctest
 		for _, namespace := range []string{"neighbor", "woken-again"} {
 			if c.signed(t, namespace) != 1 {
@@ -136,7 +134,7 @@ func TestBusyNamespace(t *testing.T) {
 	})
 }
 
-// TestBusyNamespaces: namespaces that share the slots do not take the workers either.
+// TestBusyNamespaces: namespaces that use all slots together do not block the workers either.
 func TestBusyNamespaces(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -148,9 +146,9 @@ func TestBusyNamespaces(t *testing.T) {
 		})
 		const tenants, each = 8, 24
 		for i := range tenants {
-			c.add(t, fmt.Sprint("tenant-", i), each, firstWakePriority)
+			c.add(t, fmt.Sprint("tenant-", i), each, pendingPriority)
 		}
-		c.add(t, "neighbor", 1, repeatedWakePriority)
+		c.add(t, "neighbor", 1, repeatedPriority)
 		time.Sleep(60 * time.Millisecond) //nolint:forbidigo // of synctest
 		if c.signed(t, "neighbor") != 1 {
 			t.Error("the neighbor's request is not signed beside busy namespaces")
@@ -164,8 +162,8 @@ func TestBusyNamespaces(t *testing.T) {
 	})
 }
 
-// TestBusyNamespaceKeepsItsSlots measures how long a namespace needs for its requests, by a
-// clock that stands still while there is something to do: its slots are hardly ever free.
+// TestBusyNamespaceKeepsItsSlots measures the time for the requests of a namespace with a fake
+// clock: its slots are in use most of the time.
 func TestBusyNamespaceKeepsItsSlots(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

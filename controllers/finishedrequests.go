@@ -10,13 +10,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// finishedRequests remembers requests that were finalized here but that the cache may still show
-// as pending. Whatever wakes such a request, most of all the issuer's own check when the
-// process starts, must not make it read the key, sign and meet a conflict for nothing.
+// finishedRequests remembers requests that were finalized but that the cache may still show as
+// pending. Without it, another event of such a request, mostly from the first check of its issuer,
+// would read the key, sign and meet a conflict.
 type finishedRequests struct{ versions *cache.LRUExpireCache }
 
 const (
-	// A cache is behind by less than this, and by fewer requests; beyond, conflicts do no harm.
+	// A cache is usually less stale than this. Otherwise, the write meets a conflict.
 	finishedRequestTTL  = time.Minute
 	maxFinishedRequests = 1000
 )
@@ -25,12 +25,12 @@ func newFinishedRequests() finishedRequests {
 	return finishedRequests{cache.NewLRUExpireCache(maxFinishedRequests)}
 }
 
-// add notes that the end of a request was written over this version of it.
+// add remembers the version of a request that its final status was written to.
 func (w finishedRequests) add(object client.Object) {
 	w.versions.Add(object.GetUID(), object.GetResourceVersion(), finishedRequestTTL)
 }
 
-// isFinalizedVersion is true when this version is the one that the end was written over.
+// isFinalizedVersion returns whether the final status was written to this version.
 func (w finishedRequests) isFinalizedVersion(object client.Object) bool {
 	version, known := w.versions.Get(object.GetUID())
 	return known && version == object.GetResourceVersion()

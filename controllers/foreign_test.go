@@ -16,9 +16,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 )
 
-// TestForeignWritesWake: what another replica writes to a waiting request is looked at, and
-// what this one writes is not.
-func TestForeignWritesWake(t *testing.T) {
+// TestStatusChangedByOthers: writes of another replica to a pending request trigger a reconcile, and
+// own writes do not.
+func TestStatusChangedByOthers(t *testing.T) {
 	t.Parallel()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

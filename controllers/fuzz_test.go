@@ -28,11 +28,10 @@ import (
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
 )
 
-// Whatever other people write into an object must neither make the process panic nor reach
-// another object than the rules say. What is in the request and in the key itself is fuzzed
-// beside the signer.
+// No object may cause a panic or give access to objects that the rules do not allow. The signer's
+// tests fuzz spec.request and private keys.
 
-// oneSecret is an API server that knows one Secret, under every name.
+// oneSecret is an API server that returns the same Secret for each name.
 type oneSecret struct {
 	client.Reader
 	data []byte
@@ -52,8 +51,8 @@ func fuzzKey(f *testing.F) crypto.Signer {
 	return key
 }
 
-// FuzzSignerName reads the signer name of Kubernetes CSRs: it leads to one issuer, and to
-// Secrets of one namespace.
+// FuzzSignerName parses the signer name of Kubernetes CSRs, which determines one issuer and one
+// namespace of Secrets.
 func FuzzSignerName(f *testing.F) {
 	for _, name := range []string{
 		"selfsignedissuers.selfsigned.cert-manager.io/sandbox.issuer", "selfsignedissuers.selfsigned.cert-manager.io/a.b.c",
@@ -83,7 +82,7 @@ func FuzzSignerName(f *testing.F) {
 	})
 }
 
-// FuzzMessage fills messages with text of any origin.
+// FuzzMessage renders messages with any text.
 func FuzzMessage(f *testing.F) {
 	f.Add("100%d", "key\x00\xff", "{detail}{kind}")
 	f.Add(strings.Repeat("ä", 1000), "\u202e\u2028", "a.b.")
@@ -103,7 +102,7 @@ func FuzzMessage(f *testing.F) {
 	})
 }
 
-// FuzzDuration reads the duration of Kubernetes CSRs, from the annotation and from the spec.
+// FuzzDuration checks the duration of Kubernetes CSRs, from the annotation and from the spec.
 func FuzzDuration(f *testing.F) {
 	for _, annotation := range []string{"1h", "599s", "600s", "-1h", "9999999h", "1e9h", "", "1h\x00", "٣h"} {
 		f.Add(annotation, int32(600), annotation != "")
@@ -126,8 +125,8 @@ func FuzzDuration(f *testing.F) {
 	})
 }
 
-// FuzzCertificateRequest takes a request from its object to its decision. The API server does
-// not validate what is fuzzed here where cert-manager's webhook is turned off.
+// FuzzCertificateRequest reconciles a request with fields that only cert-manager's webhook
+// validates.
 func FuzzCertificateRequest(f *testing.F) {
 	key := fuzzKey(f)
 	der, err := x509.MarshalPKCS8PrivateKey(key)
@@ -169,7 +168,7 @@ func FuzzCertificateRequest(f *testing.F) {
 	})
 }
 
-// FuzzIssuer signs with every spec that passes its check.
+// FuzzIssuer signs with each spec that passes its check.
 func FuzzIssuer(f *testing.F) {
 	key := fuzzKey(f)
 	f.Add("http://example.com/a.crl", "Fill", "ECDSAWithSHA256", "SHA1", int32(0), int64(time.Hour))

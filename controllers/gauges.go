@@ -19,25 +19,24 @@ import (
 
 var (
 	waitingDesc = prometheus.NewDesc(metricsPrefix+"requests_waiting",
-		"Requests that wait, by kind and reason: the reason of a pending situation in docs/outcomes.md, NotApproved while nobody has approved or denied the request, or InProgress before anything is found to wait for. Only the leader reports it.",
+		"Pending requests, by kind and reason: the reason of a pending outcome in docs/outcomes.md, NotApproved before the request is approved or denied, or InProgress before its first outcome. Only the leader reports it.",
 		[]string{"kind", "reason"}, nil)
 	oldestDesc = prometheus.NewDesc(metricsPrefix+"requests_waiting_oldest_timestamp_seconds",
-		"Since when the oldest of these requests has waited, in Unix time: since its approval, or since its creation without one. Absent when none waits. Only the leader reports it.",
+		"Since when the oldest of these requests is pending, in Unix time: since its approval, or since its creation if it is not approved. Absent without pending requests. Only the leader reports it.",
 		[]string{"kind", "reason"}, nil)
 	issuersDesc = prometheus.NewDesc(metricsPrefix+"issuers",
-		"Issuers by kind and by whether they are Ready for their current spec. Only the leader reports it.",
+		"Issuers, by kind and by whether they are ready for their current spec. Only the leader reports it.",
 		[]string{"kind", "ready"}, nil)
 )
 
-// Reasons to wait beside the pending situations.
+// The reasons in addition to those of pending outcomes.
 const (
 	notApproved Reason = "NotApproved"
 	inProgress  Reason = "InProgress"
 )
 
-// gauges are computed at each scrape from the caches, which know of restarts and deletions,
-// and from what the process remembers of each request that waits. They ask the API server
-// for nothing, and cost as much as there are requests that wait, and issuers.
+// gauges are computed at each scrape from the caches and the state of pending requests. They send
+// no calls to the API server. Their cost depends on the number of pending requests and issuers.
 type gauges struct {
 	elected <-chan struct{}
 	clock   clock.PassiveClock
@@ -48,7 +47,7 @@ type gauges struct {
 	scopes []*scopeGauges
 }
 
-// scopeGauges are what a scope contributes: the series are sums over all scopes.
+// scopeGauges is the part of a scope. The series are sums over all scopes.
 type scopeGauges struct {
 	cache   client.Reader
 	tracker map[string]*pendingTracker // by the name of the kind of request
@@ -66,7 +65,7 @@ func (g *gauges) remove(s *scopeGauges) {
 	g.scopes = slices.DeleteFunc(g.scopes, func(other *scopeGauges) bool { return other == s })
 }
 
-// leading is false on a standby, whose numbers would come on top of the leader's.
+// leading is false on a standby, whose values would be added to those of the leader.
 func (g *gauges) leading() bool { return isClosed(g.elected) }
 
 func (g *gauges) collect(values chan<- prometheus.Metric) {
@@ -81,7 +80,7 @@ func (g *gauges) collect(values chan<- prometheus.Metric) {
 	}
 }
 
-// group is the requests that wait for the same reason.
+// group is the pending requests with the same reason.
 type group struct {
 	size   int
 	oldest time.Time

@@ -20,23 +20,23 @@ import (
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
 )
 
-// hint is an event about a request that is not processed. Its status is not written: the
-// request is not approved, or it is for no issuer of ours.
+// hint is an event about a request that is not processed, because it is not approved or not for
+// one of our issuers. The status of the request is not written.
 type hint struct {
 	reason    Reason
 	eventType string
-	message   string        // words in braces are filled in for each request, see messageArgs
+	message   string        // words in braces are replaced, see messageArgs
 	delay     time.Duration // after the creation of the request
 	args      messageArgs
 }
 
 const (
-	// approvalDelay is how long an approver may take before its absence is reported.
-	// cert-manager's own approver takes less than a second.
+	// approvalDelay is the time for an approval before it is reported as missing.
+	// cert-manager's approver takes less than a second.
 	approvalDelay = 30 * time.Second
 
-	// maxHintAge is the age from which on requests are not reported, so that a restart beside
-	// many old ones does not report them all again.
+	// maxHintAge is the maximum age of a request with a hint, so that a restart does not report
+	// all old requests again.
 	maxHintAge = 24 * time.Hour
 )
 
@@ -49,7 +49,7 @@ func (r certificateRequest) hint() *hint {
 	return kindHint.unless(ref.Group != selfsigned.GroupName, messageArgs{"kind": ref.Kind})
 }
 
-// hint implements request. Signer names below our group are taken for ours.
+// hint implements request. All signer names below our group are checked.
 func (r certificateSigningRequest) hint() *hint {
 	if _, ours := r.issuer(); ours {
 		return csrApprovalHint.unless(r.approved(), messageArgs{})
@@ -58,17 +58,17 @@ func (r certificateSigningRequest) hint() *hint {
 	return signerNameHint.unless(!strings.HasSuffix(domain, "."+selfsigned.GroupName), messageArgs{"signer": r.csr.Spec.SignerName})
 }
 
-// unless returns the hint with its arguments, or nil where it does not apply.
-func (h hint) unless(unneeded bool, args messageArgs) *hint {
-	if unneeded {
+// unless returns the hint with its arguments, or nil if it does not apply.
+func (h hint) unless(notApplicable bool, args messageArgs) *hint {
+	if notApplicable {
 		return nil
 	}
 	h.args = args
 	return &h
 }
 
-// hinter sends the hints about one kind of request, one for each request. Its queue is not that
-// of the requestReconciler, so that hints never delay a signature, and it is empty on a standby.
+// hinter sends one hint for each request of a kind that needs it. It has its own queue, so that
+// hints do not delay other requests.
 type hinter struct {
 	kind     requestKind
 	cache    client.Reader
@@ -86,7 +86,7 @@ func (o Options) setupHints(mgr ctrl.Manager, kind requestKind) error {
 		Complete(h)
 }
 
-// whenCreated enqueues each request once, for when its hint is due.
+// whenCreated enqueues each request once, for the time when its hint is due.
 func (h *hinter) whenCreated() handler.EventHandler {
 	enqueue := func(object client.Object, queue workQueue) {
 		if hint, wait := h.due(h.kind.wrap(object)); hint != nil {
@@ -96,7 +96,7 @@ func (h *hinter) whenCreated() handler.EventHandler {
 	return handler.Funcs{
 		CreateFunc: func(_ context.Context, e event.CreateEvent, queue workQueue) { enqueue(e.Object, queue) },
 		UpdateFunc: func(_ context.Context, e event.UpdateEvent, queue workQueue) {
-			if e.ObjectOld.GetUID() != e.ObjectNew.GetUID() { // created again while the watch was interrupted
+			if e.ObjectOld.GetUID() != e.ObjectNew.GetUID() { // re-created while the watch was interrupted
 				enqueue(e.ObjectNew, queue)
 			}
 		},
@@ -112,7 +112,7 @@ func (h *hinter) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, 
 	hint, wait := h.due(h.kind.wrap(object))
 	switch {
 	case hint == nil:
-	case wait > 0: // another request of the same name
+	case wait > 0: // the request was re-created
 		return ctrl.Result{RequeueAfter: wait}, nil
 	default:
 		message := hint.about(object)
@@ -122,7 +122,7 @@ func (h *hinter) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, 
 	return ctrl.Result{}, nil
 }
 
-// due returns the hint that a request needs, nil for none, and how long it has time.
+// due returns the hint that a request needs, or nil, and the time until it is due.
 func (h *hinter) due(request request) (_ *hint, wait time.Duration) {
 	age := h.clock.Since(request.object().GetCreationTimestamp().Time)
 	if request.finished() || request.denied() || age > maxHintAge {
@@ -132,7 +132,7 @@ func (h *hinter) due(request request) (_ *hint, wait time.Duration) {
 	if hint == nil {
 		return nil, 0
 	}
-	// The clock of the API server may be ahead of this one.
+	// The clock of the API server may be ahead.
 	return hint, min(max(hint.delay-age, 0), hint.delay)
 }
 

@@ -24,7 +24,7 @@ import (
 
 var hintTime = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// newHinter has a cache with one object, as the manager's transform leaves it.
+// newHinter has a cache with one object, after the cache's transform.
 func newHinter(t *testing.T, kind requestKind, object client.Object) (*hinter, *events.FakeRecorder) {
 	t.Helper()
 	recorder := events.NewFakeRecorder(10)
@@ -36,7 +36,7 @@ func newHinter(t *testing.T, kind requestKind, object client.Object) (*hinter, *
 	}, recorder
 }
 
-// hintableRequest returns a request of the given age that nobody has approved or denied.
+// hintableRequest returns a request of the given age that is not approved or denied.
 func hintableRequest(age time.Duration, issuerKind string) *cmapi.CertificateRequest {
 	return &cmapi.CertificateRequest{
 		ObjectMeta: metav1.ObjectMeta{
@@ -59,8 +59,8 @@ func eventAbout(h hint, facts messageArgs) string {
 	return h.eventType + " " + string(h.reason) + " " + facts.render(h.message)
 }
 
-// TestHints compares which event a request gets. One that is not due yet is looked
-// at again.
+// TestHints compares the events of requests. If a hint is not due yet, the request is reconciled
+// again.
 func TestHints(t *testing.T) {
 	t.Parallel()
 	condition := func(conditionType cmapi.CertificateRequestConditionType, reason string) func(*cmapi.CertificateRequest) {
@@ -153,7 +153,7 @@ func checkHint(t *testing.T, kind requestKind, object client.Object, want string
 	}
 }
 
-// delayedQueue notes what is added, and for when.
+// delayedQueue records what is added, with the delay.
 type delayedQueue struct {
 	workqueue.TypedRateLimitingInterface[ctrl.Request]
 	added []time.Duration
@@ -163,8 +163,8 @@ func (q *delayedQueue) AddAfter(_ ctrl.Request, delay time.Duration) {
 	q.added = append(q.added, delay)
 }
 
-// TestHintsAreDueOnce: a request is enqueued when it is first seen and never again, whatever
-// happens to it, and what needs no hint is not enqueued at all.
+// TestHintsAreDueOnce: a request is enqueued once, also if it is updated. A request that needs no
+// hint is not enqueued.
 func TestHintsAreDueOnce(t *testing.T) {
 	t.Parallel()
 	h, _ := newHinter(t, certificateRequests(), hintableRequest(0, issuerKind))

@@ -15,35 +15,34 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// issuerReader asks the API server itself for what the cache lacks of an issuer: an issuer and
-// its first request are mostly made at once, and the cache may know the request first. No
-// request reports a missing issuer because of that.
+// issuerReader reads from the API server what the cache does not have of an issuer. An issuer and
+// its first request are usually created together, and the cache may get the request first.
 type issuerReader struct {
 	live client.Reader // must not be a cache
 }
 
-// diagnoseMissingIssuer returns the decision on a request whose issuer the cache lacks.
+// diagnoseMissingIssuer returns the decision on a request whose issuer is not in the cache.
 func (i issuerReader) diagnoseMissingIssuer(ctx context.Context, ref issuerRef) *decision {
-	// No issuer has such a name, see keyReader.read.
+	// The API server rejects such names, see keyReader.read.
 	if len(apimachineryvalidation.NameIsDNSSubdomain(ref.key.Name, false)) > 0 ||
 		ref.key.Namespace != "" && len(apimachineryvalidation.ValidateNamespaceName(ref.key.Namespace, false)) > 0 {
 		return &decision{reason: ReasonIssuerNotFound}
 	}
 	list := ref.newList()
 	switch err := listByName(ctx, i.live, list, ref.key); {
-	case apierrors.IsNotFound(err): // the kind itself has been removed
+	case apierrors.IsNotFound(err): // the CRD is deleted
 		return &decision{reason: ReasonIssuerNotFound}
 	case err != nil:
 		return &decision{reason: ReasonIssuerReadError, detail: stableErrorText(err), err: err}
 	case apimeta.LenList(list) == 0:
 		return &decision{reason: ReasonIssuerNotFound}
-	default: // its arrival in the cache wakes the request
+	default: // its event in the cache triggers a reconcile
 		return &decision{reason: ReasonIssuerNotChecked}
 	}
 }
 
-// complete reads the spec of an issuer of which the cache has left something out. The spec may be
-// newer than what else the cache has of the issuer.
+// complete reads the spec of an issuer if the cache has only a part of it. The spec can be newer
+// than the rest of the cached issuer.
 func (i issuerReader) complete(ctx context.Context, issuer libapi.Issuer) error {
 	if !isPartial(issuer) {
 		return nil
@@ -65,8 +64,8 @@ func (i issuerReader) complete(ctx context.Context, issuer libapi.Issuer) error 
 	return err
 }
 
-// listByName reads the object with this key, if there is one, into a list: selfsigned-issuer is
-// allowed to list requests and issuers, and needs no permission to get them.
+// listByName reads the object with this key, if it exists, into a list: selfsigned-issuer has the
+// permission to list requests and issuers, but not to get them.
 func listByName(ctx context.Context, live client.Reader, list client.ObjectList, key client.ObjectKey) error {
 	return live.List(ctx, list, client.InNamespace(key.Namespace), client.MatchingFields{"metadata.name": key.Name})
 }

@@ -23,15 +23,15 @@ import (
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
 )
 
-// unreachable is an API server that must not be asked.
+// unreachable is an API server that must not be called.
 type unreachable struct{ client.Reader }
 
 func (unreachable) List(context.Context, client.ObjectList, ...client.ListOption) error {
 	return errors.New("was asked")
 }
 
-// TestImpossibleIssuerNames: a name that no issuer can have is no reason to ask, since the
-// API server's refusal would look like a failure that passes.
+// TestImpossibleIssuerNames: the API server is not called with an invalid name, because its
+// rejection would be retried as an error.
 func TestImpossibleIssuerNames(t *testing.T) {
 	t.Parallel()
 	reader := issuerReader{unreachable{}}

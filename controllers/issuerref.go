@@ -11,19 +11,19 @@ import (
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
 )
 
-// The kinds of issuer, as an issuerRef names them.
+// The kinds of issuer.
 const (
 	issuerKind        = "SelfSignedIssuer"
 	clusterIssuerKind = "ClusterSelfSignedIssuer"
 )
 
-// issuerRef is the issuer that a request asks for.
+// issuerRef is a reference to an issuer.
 type issuerRef struct {
 	kind string
 	key  types.NamespacedName // Namespace is empty for the cluster kind
 }
 
-// newObject returns an empty issuer of that kind, with its kind set as issuer-lib wants it.
+// newObject returns an empty issuer of this kind. issuer-lib requires that its kind is set.
 func (r issuerRef) newObject() libapi.Issuer {
 	if r.kind == clusterIssuerKind {
 		issuer := &selfsigned.ClusterSelfSignedIssuer{}
@@ -35,7 +35,7 @@ func (r issuerRef) newObject() libapi.Issuer {
 	return issuer
 }
 
-// newList returns an empty list of issuers of that kind.
+// newList returns an empty list of this kind.
 func (r issuerRef) newList() client.ObjectList {
 	if r.kind == clusterIssuerKind {
 		return &selfsigned.ClusterSelfSignedIssuerList{}
@@ -43,7 +43,7 @@ func (r issuerRef) newList() client.ObjectList {
 	return &selfsigned.SelfSignedIssuerList{}
 }
 
-// String names the issuer for a message, and serves as its key in an index.
+// String is the issuer in messages, and its key in an index.
 func (r issuerRef) String() string {
 	if r.key.Namespace == "" {
 		return r.kind + " " + r.key.Name
@@ -60,7 +60,7 @@ func refOf(issuer libapi.Issuer) issuerRef {
 	return issuerRef{kind, client.ObjectKeyFromObject(issuer)}
 }
 
-// specOf returns the spec that both kinds of issuer share.
+// specOf returns the spec, which has the same type for both kinds of issuer.
 func specOf(issuer libapi.Issuer) *selfsigned.SelfSignedIssuerSpec {
 	if cluster, ok := issuer.(*selfsigned.ClusterSelfSignedIssuer); ok {
 		return &cluster.Spec

@@ -31,9 +31,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 )
 
-// check is issuer-lib's Check hook. An issuer depends on nothing but its spec, which the
-// schema has validated; it is validated again for objects that are older than the schema.
-// Only a change of the spec can fix it, so that the error is permanent.
+// check is issuer-lib's Check hook. The schema has validated the spec. It is validated again for
+// objects that are older than the schema. The error is permanent, because only a change of the
+// spec can fix it.
 func check(_ context.Context, issuer libapi.Issuer) error {
 	if err := specOf(issuer).Validate().ToAggregate(); err != nil {
 		return libsigner.PermanentError{Err: err}
@@ -41,9 +41,8 @@ func check(_ context.Context, issuer libapi.Issuer) error {
 	return nil
 }
 
-// setupIssuers registers a controller that keeps the Ready condition of an issuer kind. It is
-// built here and not by issuer-lib's SetupWithManager, because that one takes a conflict for
-// an error and does not notice when others write the Ready condition.
+// setupIssuers registers the controller of an issuer kind. issuer-lib's SetupWithManager treats
+// conflicts as errors and ignores a Ready condition written by others.
 func (o Options) setupIssuers(mgr ctrl.Manager, issuer libapi.Issuer) error {
 	kind := issuer.GetObjectKind().GroupVersionKind().Kind
 	changed := predicate.ResourceVersionChangedPredicate{}
@@ -52,7 +51,7 @@ func (o Options) setupIssuers(mgr ctrl.Manager, issuer libapi.Issuer) error {
 		For(issuer, builder.WithPredicates(changed, libcontrollers.IssuerPredicate{})).
 		Watches(issuer, enqueueAfterDelay(), builder.WithPredicates(changed, readyChanged())).
 		WithOptions(o.issuerControllerOptions()).
-		WithLogConstructor(logAbout(mgr.GetLogger(), kind)). // after the options, which have one too
+		WithLogConstructor(logAbout(mgr.GetLogger(), kind)). // after the options, which set it too
 		Complete(newIssuerReconciler(libcontrollers.IssuerReconciler{
 			ForObject:     issuer,
 			FieldOwner:    Name,
@@ -64,9 +63,9 @@ func (o Options) setupIssuers(mgr ctrl.Manager, issuer libapi.Issuer) error {
 		}, issuerReader{live: mgr.GetAPIReader()}))
 }
 
-// readyChanged matches updates of an issuer's Ready condition. A former leader, an older
-// version or an administrator may have written one that is wrong or about an older spec; to
-// check what selfsigned-issuer itself has written costs no write.
+// readyChanged matches updates of an issuer's Ready condition. A former leader, another version or
+// an administrator may have written a wrong one. If selfsigned-issuer has written it, the check
+// causes no write.
 func readyChanged() predicate.Predicate {
 	return onUpdate(func(e event.UpdateEvent) bool {
 		return !sameReady(readyOf(e.ObjectOld.(libapi.Issuer)), readyOf(e.ObjectNew.(libapi.Issuer)))
@@ -77,7 +76,7 @@ func readyOf(issuer libapi.Issuer) *metav1.Condition {
 	return apimeta.FindStatusCondition(issuer.GetConditions(), libapi.IssuerConditionTypeReady)
 }
 
-// sameReady compares what two Ready conditions say, whenever they were written.
+// sameReady compares Ready conditions without their times.
 func sameReady(a, b *metav1.Condition) bool {
 	if a == nil || b == nil {
 		return a == b
@@ -85,8 +84,8 @@ func sameReady(a, b *metav1.Condition) bool {
 	return a.Status == b.Status && a.Reason == b.Reason && a.Message == b.Message && a.ObservedGeneration == b.ObservedGeneration
 }
 
-// issuerReconciler runs issuer-lib's flow for one kind of issuer, with a guarded status write
-// that is announced once it has succeeded.
+// issuerReconciler runs issuer-lib's reconcile for one kind of issuer, with a guarded status write
+// that is reported after it has succeeded.
 type issuerReconciler struct {
 	library     libcontrollers.IssuerReconciler
 	issuers     issuerReader
@@ -101,7 +100,7 @@ func newIssuerReconciler(library libcontrollers.IssuerReconciler, issuers issuer
 // Reconcile keeps the Ready condition of one issuer.
 func (r *issuerReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	attempt := &issuerAttempt{issuerReconciler: r}
-	library := r.library // a value, so that each attempt can have its own
+	library := r.library // a copy
 	library.Client = statusClient{library.Client, attempt.write}
 	library.EventRecorder = attempt
 	library.IgnoreIssuer = attempt.begin
@@ -113,29 +112,28 @@ func (r *issuerReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctr
 // issuerAttempt is one reconcile of one issuer.
 type issuerAttempt struct {
 	*issuerReconciler
-	issuer  libapi.Issuer // as read
-	pause   time.Duration // when it is not to be written yet
-	events  []func()
-	ready   *metav1.Condition // written; nil if nothing was to be written
-	failure error             // of the write
+	issuer     libapi.Issuer // as read
+	retryAfter time.Duration // set to end the attempt
+	events     []func()
+	ready      *metav1.Condition // as written; nil without a write
+	writeErr   error
 }
 
-// begin is issuer-lib's hook that gets the issuer as it was read; true ends the attempt.
+// begin is issuer-lib's IgnoreIssuer hook. True ends the attempt.
 func (a *issuerAttempt) begin(ctx context.Context, issuer libapi.Issuer) (bool, error) {
-	a.issuer, a.pause = issuer.DeepCopyObject().(libapi.Issuer), a.conflicts.pause(issuer)
-	// The library does not check an issuer again that is Failed for its present spec, whoever
-	// wrote that: another client, or a version with stricter rules.
+	a.issuer, a.retryAfter = issuer.DeepCopyObject().(libapi.Issuer), a.conflicts.retryAfter(issuer)
+	// issuer-lib does not check an issuer again if its condition has the reason Failed, which
+	// another client or a version with stricter rules may have written.
 	if ready := readyOf(issuer); ready != nil && ready.Reason == libapi.IssuerConditionReasonFailed {
 		ready.Reason = libapi.IssuerConditionReasonPending
 	}
-	if a.pause > 0 {
+	if a.retryAfter > 0 {
 		return true, nil
 	}
 	return false, a.issuers.complete(ctx, issuer)
 }
 
-// write sends issuer-lib's patch for the object and version that was read, if it changes
-// anything.
+// write sends issuer-lib's patch with UID and resourceVersion, if it changes the condition.
 func (a *issuerAttempt) write(ctx context.Context, object client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
 	status, err := statusIn(patch, object)
 	if err != nil {
@@ -156,12 +154,12 @@ func (a *issuerAttempt) write(ctx context.Context, object client.Object, patch c
 	if err != nil {
 		return err
 	}
-	if a.failure = a.library.Client.Status().Patch(ctx, object, guarded, options...); a.failure == nil {
+	if a.writeErr = a.library.Client.Status().Patch(ctx, object, guarded, options...); a.writeErr == nil {
 		a.ready = ready
-	} else if !isConflict(a.failure) {
+	} else if !isConflict(a.writeErr) {
 		a.unconfirmed.add(a.issuer, ready)
 	}
-	return a.failure
+	return a.writeErr
 }
 
 func statusIn(patch client.Patch, object client.Object) (libapi.IssuerStatus, error) {
@@ -173,7 +171,7 @@ func statusIn(patch client.Patch, object client.Object) (libapi.IssuerStatus, er
 	return applied.Status, err
 }
 
-// Eventf implements events.EventRecorder: what issuer-lib records before the write is sent
+// Eventf implements events.EventRecorder. issuer-lib calls it before the write. The event is sent
 // after it.
 func (a *issuerAttempt) Eventf(regarding, related runtime.Object, eventType, reason, action, note string, args ...any) {
 	a.events = append(a.events, func() {
@@ -181,29 +179,29 @@ func (a *issuerAttempt) Eventf(regarding, related runtime.Object, eventType, rea
 	})
 }
 
-// finish returns what follows from the attempt. err is what issuer-lib returned.
+// finish returns when the issuer is reconciled again. err is the error of issuer-lib.
 func (a *issuerAttempt) finish(ctx context.Context, key types.NamespacedName, err error) (ctrl.Result, error) {
 	switch {
-	case a.pause > 0:
-		return ctrl.Result{RequeueAfter: a.pause}, nil
-	case isConflict(a.failure):
-		return a.conflicts.retry(log.FromContext(ctx), a.issuer, a.failure), nil
-	case a.failure != nil:
-		// Only this error: a permanent one of the check beside it would end the retries.
-		return ctrl.Result{}, a.failure
+	case a.retryAfter > 0:
+		return ctrl.Result{RequeueAfter: a.retryAfter}, nil
+	case isConflict(a.writeErr):
+		return a.conflicts.retry(log.FromContext(ctx), a.issuer, a.writeErr), nil
+	case a.writeErr != nil:
+		// Without the permanent error of the check, which would prevent the retry.
+		return ctrl.Result{}, a.writeErr
 	}
 	a.conflicts.forget(key)
 	a.unconfirmed.forget(key)
 	if a.ready != nil {
-		a.announce(ctx)
+		a.report(ctx)
 	} else if errors.Is(err, reconcile.TerminalError(nil)) {
-		return ctrl.Result{}, nil // it has been reported
+		return ctrl.Result{}, nil // it is reported already
 	}
 	return ctrl.Result{}, err
 }
 
-// announce reports a Ready condition that has been written.
-func (a *issuerAttempt) announce(ctx context.Context) {
+// report sends the events for a Ready condition that was written.
+func (a *issuerAttempt) report(ctx context.Context) {
 	for _, send := range a.events {
 		send()
 	}
@@ -212,8 +210,8 @@ func (a *issuerAttempt) announce(ctx context.Context) {
 	}
 }
 
-// noEvents stands for the channel through which issuer-lib's request controllers report
-// errors of an issuer: signing asks nobody, so that there are none.
+// noEvents replaces the source through which issuer-lib's request controllers report errors of an
+// issuer. Signing has no external dependency, so there are none.
 type noEvents struct{}
 
 func (noEvents) AddConsumer(schema.GroupVersionKind) source.Source {

@@ -36,7 +36,7 @@ import (
 
 var issuerKey = client.ObjectKey{Namespace: "sandbox", Name: "issuer"}
 
-// issuerFixture has one issuer, and an API server that answers each status write as given.
+// issuerFixture has one issuer, and an API server that calls a function for each status write.
 type issuerFixture struct {
 	reconciler *issuerReconciler
 	client     client.Client
@@ -122,7 +122,7 @@ func (f issuerFixture) ready(t *testing.T) metav1.Condition {
 	return metav1.Condition{}
 }
 
-// checkAnnounced checks that an event and a log line say once that the issuer is ready.
+// checkAnnounced checks that one event and one log line report the issuer as ready.
 func (f issuerFixture) checkAnnounced(t *testing.T, times int) {
 	t.Helper()
 	if sent, logged := len(f.recorder.Events), strings.Count(f.log.String(), "The issuer is Ready"); sent != times || logged != times {
@@ -139,8 +139,8 @@ func issuerReadyFor(observed int64) *selfsigned.SelfSignedIssuer {
 	return issuer
 }
 
-// TestIssuerStatusIsRepaired: somebody's late write has made an issuer Ready for an older
-// spec. The issuer is checked again, and requests go on.
+// TestIssuerStatusIsRepaired: another client has written a Ready condition for an older generation.
+// The issuer is checked again, and requests continue.
 func TestIssuerStatusIsRepaired(t *testing.T) {
 	t.Parallel()
 	if !readyChanged().Update(event.UpdateEvent{ObjectOld: issuerReadyFor(2), ObjectNew: issuerReadyFor(1)}) {
@@ -180,8 +180,8 @@ func TestIssuerStatusIsRepaired(t *testing.T) {
 	}
 }
 
-// TestIssuerIsCheckedAtStart: whatever an issuer says of its present spec, it is checked when it
-// is seen for the first time. Only another result is written.
+// TestIssuerIsCheckedAtStart: each issuer is checked at the start, for any Ready condition. Only a
+// different result is written.
 func TestIssuerIsCheckedAtStart(t *testing.T) {
 	t.Parallel()
 	const valid, invalid = "http://example.com/crl", "ftp://example.com/crl"
@@ -221,9 +221,8 @@ func TestIssuerIsCheckedAtStart(t *testing.T) {
 	}
 }
 
-// TestLateIssuerStatus: a write that was sent for one issuer arrives when another spec or a
-// successor of the same name is there. It changes nothing, is no error and is retried ever
-// more slowly.
+// TestLateIssuerStatus: the issuer is changed or re-created before the API server gets the write.
+// The write changes nothing, is not an error and is retried with backoff.
 func TestLateIssuerStatus(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(context.Context, client.Client, *selfsigned.SelfSignedIssuer) error{
@@ -260,7 +259,7 @@ func TestLateIssuerStatus(t *testing.T) {
 			})
 			for i, factor := range []int{1, 2, 4, 8, 16, 32, 64, 100, 100} {
 				want := time.Duration(factor) * conflictBaseDelay
-				for range 2 { // the second one is a wake in between, which writes nothing
+				for range 2 { // the second one is triggered too early and writes nothing
 					if result, err := f.reconcile(); err != nil || result.RequeueAfter != want {
 						t.Fatalf("conflict %d: got %+v, %v; want another attempt after %s, without an error", i, result, err, want)
 					}
@@ -286,8 +285,8 @@ func TestLateIssuerStatus(t *testing.T) {
 	}
 }
 
-// TestIssuerIsAnnouncedOnceWritten: nobody is notified of what the API server refuses; what
-// was written is reported once, also when the answer to the write was lost.
+// TestIssuerIsAnnouncedOnceWritten: a status is reported once after it is written, also if the
+// response was lost, and not if the API server refuses it.
 func TestIssuerIsAnnouncedOnceWritten(t *testing.T) {
 	t.Parallel()
 	forbidden := apierrors.NewForbidden(schema.GroupResource{Resource: "selfsignedissuers"}, "issuer", errors.New("no"))
@@ -323,8 +322,8 @@ func TestIssuerIsAnnouncedOnceWritten(t *testing.T) {
 	}
 }
 
-// TestInvalidIssuerIsWrittenInTheEnd: the check's error is permanent, the failure to write it
-// is not.
+// TestInvalidIssuerIsWrittenInTheEnd: the error of the check is permanent, the error of the write is
+// retried.
 func TestInvalidIssuerIsWrittenInTheEnd(t *testing.T) {
 	t.Parallel()
 	issuer := issuerReadyFor(2)

@@ -17,23 +17,21 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/signer"
 )
 
-// keyReader reads private keys from the API server at the moment of signing. Nothing is
-// cached: the process holds a key no longer than it takes to sign with it.
+// keyReader reads private keys from the API server when a request is signed. Keys are not
+// cached.
 type keyReader struct {
 	live   client.Reader // must not be a cache
 	limits signer.Limits
 }
 
-// fromWatchCache lets the API server answer from its memory, which is cheaper and may be
-// behind.
+// fromWatchCache makes the API server answer from its memory, which is cheaper and can be stale.
 var fromWatchCache = &client.GetOptions{Raw: &metav1.GetOptions{ResourceVersion: "0"}}
 
-// read returns the private key of the request, or the decision that follows from the state
-// of the Secret. A key that fits the request is right however old the answer is; every
-// other answer is only believed when it comes from a quorum read. A request that polls its Secret
-// reads it once, because the usual answer is that nothing has changed.
+// read returns the private key of the request, or the decision if there is none. A key that
+// matches the request is correct however old the answer is. All other results need a consistent
+// read, which is the only one for a request that polls, because usually nothing has changed.
 func (k keyReader) read(ctx context.Context, secret types.NamespacedName, candidate *signer.ParsedRequest, polled bool) (crypto.Signer, *decision) {
-	if !possible(secret) {
+	if !isValidName(secret) {
 		return nil, &decision{reason: ReasonSecretNotFound}
 	}
 	if !polled {
@@ -46,16 +44,16 @@ func (k keyReader) read(ctx context.Context, secret types.NamespacedName, candid
 
 // check returns the decision on a request whose Secret has no usable key; nil if there is one.
 func (k keyReader) check(ctx context.Context, secret types.NamespacedName) *decision {
-	if !possible(secret) {
+	if !isValidName(secret) {
 		return &decision{reason: ReasonSecretNotFound}
 	}
 	_, _, v := k.get(ctx, secret, &client.GetOptions{})
 	return v
 }
 
-// possible is false for a name that no Secret has, whatever somebody wrote into an annotation.
-// Asking for it would look like a failure of the API server.
-func possible(secret types.NamespacedName) bool {
+// isValidName returns whether a Secret can have the name, which is the value of an annotation. The
+// API server would reject an invalid name, which would be reported as its error.
+func isValidName(secret types.NamespacedName) bool {
 	return len(apimachineryvalidation.NameIsDNSSubdomain(secret.Name, false)) == 0
 }
 
@@ -70,7 +68,7 @@ func (k keyReader) readOnce(ctx context.Context, name types.NamespacedName, cand
 	return key, nil
 }
 
-// get returns the usable key in a Secret, and the Secret's UID.
+// get returns the usable key in a Secret, and the UID of the Secret.
 func (k keyReader) get(ctx context.Context, name types.NamespacedName, options *client.GetOptions) (crypto.Signer, types.UID, *decision) {
 	var secret corev1.Secret
 	if err := k.live.Get(ctx, name, &secret, options); err != nil {
@@ -87,8 +85,8 @@ func (k keyReader) get(ctx context.Context, name types.NamespacedName, options *
 	return key, secret.UID, nil
 }
 
-// readFailure: a Secret that is not there is an expected wait, everything else a failure
-// that is retried with backoff.
+// readFailure returns the decision on an error. All errors except NotFound are retried with
+// backoff.
 func readFailure(err error) *decision {
 	switch {
 	case apierrors.IsNotFound(err):

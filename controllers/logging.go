@@ -8,9 +8,8 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 )
 
-// logAbout returns how the controller of a kind begins its log lines: with the one object
-// that a line is about, in three words that can be searched for. What controller-runtime says
-// of its own start and stop is about none, and only seen with more verbosity.
+// logAbout returns the log constructor of the controller of a kind. Lines have the kind, namespace
+// and name of their object. Lines of controller-runtime without an object need more verbosity.
 func logAbout(logger logr.Logger, kind string) func(*ctrl.Request) logr.Logger {
 	logger = logger.WithValues("kind", kind)
 	return func(object *ctrl.Request) logr.Logger {

@@ -32,12 +32,12 @@ import (
 const (
 	memoryServerVariable = "SELFSIGNED_ISSUER_MEMORY_TEST_SERVER"
 
-	// maxPeakMemory is what selfsigned-issuer may need under the memory limit of 256 Mi.
+	// maxPeakMemory is the maximum memory use under the memory limit of 256 Mi.
 	maxPeakMemory = 200 << 20
 )
 
-// TestSecretReadsMemory reconciles 100 requests that name one Secret of 1 MiB, five times each
-// and all at the same time, in a process of its own, as the Deployment starts it.
+// TestSecretReadsMemory reconciles 100 requests with one Secret of 1 MiB at the same time, five
+// times each, in a separate process with the environment of the Deployment.
 func TestSecretReadsMemory(t *testing.T) {
 	if server := os.Getenv(memoryServerVariable); server != "" {
 		reconcileAtOnce(t, server)
@@ -56,7 +56,7 @@ func TestSecretReadsMemory(t *testing.T) {
 	peak := peakIn(t, string(output))
 	t.Logf("peak memory: %d MiB", peak>>20)
 	if peak > maxPeakMemory {
-		t.Errorf("the process needed %d MiB, want at most %d", peak>>20, maxPeakMemory>>20)
+		t.Errorf("the peak was %d MiB, want at most %d", peak>>20, maxPeakMemory>>20)
 	}
 }
 
@@ -65,7 +65,7 @@ func raceDetector() bool {
 	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
-// largeSecretServer is an API server that answers each request with a Secret of 1 MiB.
+// largeSecretServer is an API server that returns a Secret of 1 MiB for each call.
 func largeSecretServer(t *testing.T) string {
 	t.Helper()
 	scheme := Scheme()

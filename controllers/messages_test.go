@@ -34,7 +34,7 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/internal/docgen"
 )
 
-// messageCase leads to an outcome of a request, and so to a message.
+// messageCase causes an outcome of a request.
 type messageCase struct {
 	name    string
 	server  interceptor.Funcs // the API server's behavior
@@ -119,7 +119,7 @@ var messageCases = []messageCase{
 	{name: "CSR not reviewed", csr: true, server: reviewed(false, errEtcdDown)},
 }
 
-// hintCases lead to events about requests that are not processed.
+// hintCases cause events about requests that are not processed.
 var hintCases = []struct {
 	name   string
 	kind   requestKind
@@ -131,8 +131,8 @@ var hintCases = []struct {
 	{"CSR with an unknown signer", certificateSigningRequests("cert-manager", accessReviewer{}), hintableCSR("selfsignedissuers.selfsigned.cert-manager.io/issuer")},
 }
 
-// TestGeneratedMessages leads a request into each situation, and compares what its user reads word by
-// word with testdata/messages.txt. No other test repeats a message.
+// TestGeneratedMessages causes each outcome, and compares conditions and events word by word with
+// testdata/messages.txt. No other test repeats a message.
 func TestGeneratedMessages(t *testing.T) {
 	var text strings.Builder
 	reported := map[string]bool{}
@@ -156,7 +156,7 @@ func TestGeneratedMessages(t *testing.T) {
 	docgen.File(t, "testdata/messages.txt", text.String())
 	for _, reason := range allReasons() {
 		if !reported[reason] {
-			t.Errorf("no case leads to %s", reason)
+			t.Errorf("no case causes %s", reason)
 		}
 	}
 }
@@ -172,7 +172,7 @@ func (c messageCase) messages(t *testing.T) []string {
 	if c.arrange != nil {
 		c.arrange(t, &f)
 	}
-	// The error is the failure of the API server that some cases are about.
+	// In some cases, the API server returns an error.
 	_, _ = f.reconciler.Reconcile(t.Context(), ctrl.Request{NamespacedName: key})
 	events := sent(f.recorder)
 	if c.csr {
@@ -252,7 +252,7 @@ func noSecret(failure error) interceptor.Funcs {
 	}
 }
 
-// listed is an API server that answers lists with nothing or an error.
+// listed is an API server that returns empty lists or an error.
 func listed(failure error) interceptor.Funcs {
 	return interceptor.Funcs{
 		List: func(context.Context, client.WithWatch, client.ObjectList, ...client.ListOption) error { return failure },

@@ -16,8 +16,8 @@ import (
 
 const metricsPrefix = "selfsigned_issuer_"
 
-// metrics are the process's own; controller-runtime adds those of queues, clients and the
-// Lease. No label names an object: the number of series does not grow with the cluster.
+// metrics are the metrics of selfsigned-issuer; controller-runtime adds those of queues, clients
+// and the Lease. No label has the name of an object, so the number of series is bounded.
 //
 // A metric is added in two places: here and in newMetrics.
 type metrics struct {
@@ -37,7 +37,7 @@ type metrics struct {
 	gauges atomic.Pointer[gauges]
 }
 
-// processMetrics are those of the process, whose registry is controller-runtime's.
+// processMetrics are registered with controller-runtime's registry.
 var (
 	processMetrics   = newMetrics()
 	registerMetrics  = sync.OnceValue(func() error { return ctrlmetrics.Registry.Register(processMetrics) })
@@ -51,28 +51,28 @@ func newMetrics() *metrics {
 		Registry: registry,
 		build: add.NewGaugeVec(prometheus.GaugeOpts{
 			Name: metricsPrefix + "build_info",
-			Help: "Always 1; the labels say which version runs.",
+			Help: "Always 1. The labels have the versions of selfsigned-issuer and Go.",
 		}, []string{"version", "goversion"}),
 		ready: add.NewGauge(prometheus.GaugeOpts{
 			Name: metricsPrefix + "ready",
-			Help: "1 when the process is ready, as the leader or as a standby; 0 while it waits for CustomResourceDefinitions, fills its caches or serves none of its namespaces.",
+			Help: "1 if selfsigned-issuer is ready, as the leader or as a standby; 0 while it waits for CustomResourceDefinitions, fills its caches or serves no namespace.",
 		}),
 		served: add.NewGaugeVec(prometheus.GaugeOpts{
 			Name: metricsPrefix + "namespace_served",
-			Help: "Whether a namespace of --namespaces is served: 0 when it does not exist, when a permission is missing in it, or while its caches are filled. Absent without this flag.",
+			Help: "1 if a namespace of --namespaces is served; 0 if it does not exist, lacks a permission, or while its caches are filled. Absent without this flag.",
 		}, []string{"served_namespace"}),
 		requests: add.NewCounterVec(prometheus.CounterOpts{
 			Name: metricsPrefix + "requests_total",
-			Help: "Requests that have come to an end, by kind, result (issued, failed or denied) and reason, as docs/outcomes.md lists them.",
+			Help: "Finished requests, by kind, result (issued, failed or denied) and reason, as in docs/outcomes.md.",
 		}, []string{"kind", "result", "reason"}),
 		signing: add.NewHistogram(prometheus.HistogramOpts{
 			Name:    metricsPrefix + "sign_duration_seconds",
-			Help:    "How long it took to sign a request: to parse it, to read its private key from the API server, and to make the certificate.",
+			Help:    "How long signing a request takes: to parse it, to read its private key from the API server, and to create the certificate.",
 			Buckets: signingDurations,
 		}),
 		eventsDropped: add.NewCounterVec(prometheus.CounterOpts{
 			Name: metricsPrefix + "events_dropped_total",
-			Help: "Events that were not written, by reason: queue_full, refused by the API server, retries_exhausted, or stopped for those left when the process ends. A queued event that a later one of the same object replaces is not counted.",
+			Help: "Events that were not written, by reason: queue_full, refused by the API server, retries_exhausted, or stopped if they are left at the end of selfsigned-issuer. A queued event that a later one of the same object replaces is not counted.",
 		}, []string{"reason"}),
 	}
 	for _, reason := range dropReasons {
@@ -85,10 +85,10 @@ func newMetrics() *metrics {
 
 var leaseOpts = prometheus.GaugeOpts{
 	Name: metricsPrefix + "lease_not_renewed_seconds",
-	Help: "Seconds since the Lease was last renewed while this replica is the leader, at most about --leader-election-retry-period when all is well; 0 otherwise.",
+	Help: "Seconds since the leader last renewed its Lease, normally at most about --leader-election-retry-period; 0 if this replica is not the leader.",
 }
 
-// notRenewedFor returns the value of the gauge with leaseOpts.
+// notRenewedFor is the value of the gauge with leaseOpts.
 func (m *metrics) notRenewedFor() float64 {
 	if notRenewedFor := m.leaseNotRenewedFor.Load(); notRenewedFor != nil {
 		return (*notRenewedFor)().Seconds()
@@ -96,7 +96,7 @@ func (m *metrics) notRenewedFor() float64 {
 	return 0
 }
 
-// starting is called when a process has begun and is not ready yet.
+// starting is called at the start.
 func (m *metrics) starting(version string, leaseNotRenewedFor func() time.Duration) {
 	if leaseNotRenewedFor != nil {
 		m.leaseNotRenewedFor.Store(&leaseNotRenewedFor)
@@ -107,7 +107,7 @@ func (m *metrics) starting(version string, leaseNotRenewedFor func() time.Durati
 
 // started is called when the first caches are filled.
 func (m *metrics) started(g *gauges) {
-	// From the start, each series is there with 0: the first failure is an increase.
+	// Each series starts with 0, so that the first failure is an increase.
 	for _, kind := range g.kinds {
 		for reason, outcome := range outcomes {
 			if outcome.state != pending {
@@ -118,15 +118,15 @@ func (m *metrics) started(g *gauges) {
 	m.gauges.Store(g)
 }
 
-// ended counts a request whose end has been written.
+// ended counts a finished request.
 func (m *metrics) ended(kind string, v *decision) {
 	m.requests.WithLabelValues(kind, v.state().String(), string(v.reason)).Inc()
 }
 
-// signed observes one signature that has begun at start.
+// signed observes a signature that was started at start.
 func (m *metrics) signed(start time.Time) { m.signing.Observe(time.Since(start).Seconds()) }
 
-// cacheGauges collects the gauges that only the leader has.
+// cacheGauges collects the gauges that only the leader reports.
 type cacheGauges struct{ metrics *metrics }
 
 // Describe implements prometheus.Collector.

@@ -12,56 +12,55 @@ import (
 )
 
 const (
-	// A namespace that is served is checked every servedInterval, since the API server does not
-	// end a watch whose permission is removed. One that is not served is checked every
-	// unservedInterval: it is served within that time after its permissions are there.
+	// A served namespace is checked every servedInterval, because the API server does not end a
+	// watch when its permission is removed. Another one is checked every unservedInterval.
 	servedInterval   = 30 * time.Second
 	unservedInterval = 10 * time.Second
 
-	// clusterInterval is how often the whole cluster is checked while it is served.
+	// clusterInterval is the interval for the whole cluster while it is served.
 	clusterInterval = 10 * time.Minute
 
-	// intervalJitter lengthens each interval by a random part of at most this factor, so that
-	// many namespaces are not checked at the same moment.
+	// intervalJitter is the maximum random extension of an interval, so that many namespaces are
+	// not checked at the same time.
 	intervalJitter = 0.5
 
-	// recheckDelay is how soon after its first refusal a namespace is checked again. An API
-	// server that has just started may refuse what it permits a moment later.
+	// recheckDelay is the delay after a first refusal. An API server that has just started can
+	// refuse what it permits a moment later.
 	recheckDelay = 2 * time.Second
 
-	// fillTimeout is how long a namespace may delay that the process becomes ready for the others.
+	// fillTimeout is how long a namespace can delay readiness.
 	fillTimeout = 30 * time.Second
 )
 
-// namespaceRunner serves one namespace for as long as its objects can be listed and watched,
-// or the whole cluster when the namespace is empty.
+// namespaceRunner serves one namespace, or the whole cluster if the namespace is empty, while its
+// objects can be listed and watched.
 type namespaceRunner struct {
 	namespace string
-	// check returns missingPermissionsError, another error as long as there is no answer, or nil
-	// and whether the API server selects CertificateRequests by the group of their issuer.
+	// check returns missingPermissionsError, another error without an answer of the API server, or
+	// nil and whether the API server supports ownRequests.
 	check func(ctx context.Context, namespace string) (selectable bool, err error)
-	// serve begins to fill the caches. They report a refusal by refused.
+	// serve starts the caches, which call refused if a list or watch is refused.
 	serve func(ctx context.Context, namespace string, selectable bool, refused func()) (*servedScope, error)
-	// report gets every state, also when it has not changed.
+	// report is called with each state, also if it has not changed.
 	report func(namespace string, s namespaceState)
 
 	current     *servedScope // nil while the namespace is not served
 	refused     chan struct{}
-	selectable  bool      // at the last answer
-	unconfirmed bool      // the last answer was the first refusal
-	since       time.Time // when the namespace began to wait for an answer or its caches
+	selectable  bool      // the last result of check
+	unconfirmed bool      // the last check was the first refusal
+	since       time.Time // start of the wait for an answer or the caches
 }
 
-// servedScope is a namespace that is served once filled is closed without an error.
+// servedScope is a scope with its controllers, which are set up when filled is closed.
 type servedScope struct {
 	filled     chan struct{}
-	err        error // why the controllers could not be set up
+	err        error // of the setup
 	stop       func()
-	selectable bool // when the caches were set up
-	reported   bool // that it is served
+	selectable bool // as the caches were set up
+	reported   bool // as served
 }
 
-// run returns when ctx ends, with an error when the controllers cannot be set up.
+// run returns when ctx ends, or with an error if the controllers cannot be set up.
 func (r *namespaceRunner) run(ctx context.Context) error {
 	r.refused, r.since = make(chan struct{}, 1), time.Now()
 	answer := r.ask(ctx)
@@ -78,8 +77,8 @@ func (r *namespaceRunner) run(ctx context.Context) error {
 	return nil
 }
 
-// ask checks the namespace. It stops caches that watch what the API server does not support any
-// more, or more than necessary, because cert-manager's CRDs were replaced.
+// ask checks the namespace. If another version of cert-manager's CRDs supports other field
+// selectors, it stops the caches.
 func (r *namespaceRunner) ask(ctx context.Context) error {
 	selectable, err := r.check(ctx, r.namespace)
 	if err != nil {
@@ -92,7 +91,7 @@ func (r *namespaceRunner) ask(ctx context.Context) error {
 	return nil
 }
 
-// follow does what the answer of the API server asks for.
+// follow starts or stops the scope and reports its state.
 func (r *namespaceRunner) follow(ctx context.Context, answer error) (err error) {
 	missing := missingPermissionsError{}
 	refused := errors.As(answer, &missing)
@@ -121,10 +120,10 @@ func (r *namespaceRunner) follow(ctx context.Context, answer error) (err error) 
 	return err
 }
 
-// isFirstRefusal returns whether a refusal is the first one in a row for caches and controllers.
+// isFirstRefusal returns whether a running scope was not refused before.
 func (r *namespaceRunner) isFirstRefusal() bool { return r.current != nil && !r.unconfirmed }
 
-// leaveOut ends the caches and controllers, and reports that when it is done.
+// leaveOut stops the caches and controllers, and then reports it.
 func (r *namespaceRunner) leaveOut(missing missingPermissionsError) {
 	if r.namespace != "" { // the caches of the whole cluster are kept
 		r.stop()
@@ -144,7 +143,7 @@ func (r *namespaceRunner) stop() {
 	}
 }
 
-// noteRefusal makes the next check come at once.
+// noteRefusal triggers the next check.
 func (r *namespaceRunner) noteRefusal() {
 	select {
 	case r.refused <- struct{}{}:
@@ -152,8 +151,7 @@ func (r *namespaceRunner) noteRefusal() {
 	}
 }
 
-// pause returns when the namespace is to be checked again, or with true when its caches are
-// full.
+// pause returns when the next check is due, or with true when the caches are filled.
 func (r *namespaceRunner) pause(ctx context.Context, answer error) bool {
 	var filled chan struct{}
 	if r.current != nil && !r.served() {
@@ -161,7 +159,7 @@ func (r *namespaceRunner) pause(ctx context.Context, answer error) bool {
 	}
 	refused := r.refused
 	if r.unconfirmed {
-		refused = nil // the other caches may be refused at the same moment
+		refused = nil // the other caches can be refused at the same time
 	}
 	timer := time.NewTimer(wait.Jitter(r.interval(answer), intervalJitter))
 	defer timer.Stop()

@@ -18,7 +18,7 @@ import (
 	"github.com/go-logr/logr/funcr"
 )
 
-// tenants is a cluster in which permissions come and go, and what readiness reports about it.
+// tenants is a cluster in which permissions change, with the reports of readiness.
 type tenants struct {
 	*readiness
 
@@ -117,7 +117,7 @@ func (c *tenants) wait(d time.Duration) {
 	synctest.Wait()
 }
 
-// want compares what a user sees.
+// want compares readiness, metrics and log.
 func (c *tenants) want(t *testing.T, ready string, served map[string]float64, lines ...string) {
 	t.Helper()
 	got := "ready"
@@ -149,7 +149,7 @@ func (c *tenants) countChecks() int {
 	return c.checks
 }
 
-// takeLines returns what was logged since the last call.
+// takeLines returns the log since the last call.
 func (c *tenants) takeLines() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -158,7 +158,7 @@ func (c *tenants) takeLines() []string {
 	return lines
 }
 
-// messageOnly keeps the messages of a log.
+// messageOnly returns the messages of a log.
 type messageOnly struct {
 	logr.LogSink
 	tenants *tenants
@@ -170,8 +170,8 @@ func (m messageOnly) Info(_ int, message string, _ ...any) {
 	m.tenants.lines = append(m.tenants.lines, message)
 }
 
-// TestNamespaceIsLeftOut: a namespace without permissions delays nobody. It is served once it
-// has them, without them no more, and each change is logged once.
+// TestNamespaceIsLeftOut: a namespace without permissions does not delay others. It is served while
+// it has them, and each change is logged once.
 func TestNamespaceIsLeftOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newTenants(map[string]error{"tenant-a": nil, "tenant-b": forbidden})
@@ -197,7 +197,7 @@ func TestNamespaceIsLeftOut(t *testing.T) {
 	})
 }
 
-// refuse is what the caches do whose list or watch is refused.
+// refuse is called by caches whose list or watch is refused.
 func (c *tenants) refuse(namespace string) {
 	c.mu.Lock()
 	refused := c.refused[namespace]
@@ -206,8 +206,8 @@ func (c *tenants) refuse(namespace string) {
 	synctest.Wait()
 }
 
-// TestRefusedWatchIsNoticedSoon: the caches report what the next check would find later.
-func TestRefusedWatchIsNoticedSoon(t *testing.T) {
+// TestRefusedWatchTriggersCheck: a refused list or watch triggers the next check.
+func TestRefusedWatchTriggersCheck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newTenants(map[string]error{"tenant-a": nil, "tenant-b": nil})
 		c.start(t)
@@ -219,8 +219,8 @@ func TestRefusedWatchIsNoticedSoon(t *testing.T) {
 	})
 }
 
-// TestSingleRefusalChangesNothing: an API server that has just started may refuse what it
-// permits a second later. The caches and controllers are kept, however often that happens.
+// TestSingleRefusalChangesNothing: an API server that has just started can refuse what it permits a
+// second later. The caches and controllers are kept, also if this repeats.
 func TestSingleRefusalChangesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newTenants(map[string]error{"tenant-b": nil})
@@ -241,8 +241,8 @@ func TestSingleRefusalChangesNothing(t *testing.T) {
 	})
 }
 
-// TestStopIsReportedWhenItIsDone: as long as the controllers of a namespace run, nothing
-// reports that it is not served.
+// TestStopIsReportedWhenItIsDone: while the controllers of a namespace run, it is not reported as
+// not served.
 func TestStopIsReportedWhenItIsDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newTenants(map[string]error{"tenant-a": nil, "tenant-b": nil})
@@ -258,8 +258,7 @@ func TestStopIsReportedWhenItIsDone(t *testing.T) {
 	})
 }
 
-// TestChecksAreSpread: namespaces that are served at the same moment are not checked at the same
-// moment.
+// TestChecksAreSpread: namespaces that start at the same time are not checked at the same time.
 func TestChecksAreSpread(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		answers := map[string]error{}
@@ -281,7 +280,8 @@ func TestChecksAreSpread(t *testing.T) {
 	})
 }
 
-// TestNoNamespaceIsServed: a process that serves nobody is not ready, and says why.
+// TestNoNamespaceIsServed: without a served namespace, selfsigned-issuer is not ready and reports
+// the reason.
 func TestNoNamespaceIsServed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newTenants(map[string]error{"tenant-b": forbidden})
@@ -296,7 +296,7 @@ func TestNoNamespaceIsServed(t *testing.T) {
 	})
 }
 
-// TestUnansweredCheckChangesNothing: an API server that is away takes no namespace away.
+// TestUnansweredCheckChangesNothing: namespaces stay served if the API server is unavailable.
 func TestUnansweredCheckChangesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newTenants(map[string]error{"tenant-a": nil, "tenant-b": forbidden})
@@ -310,8 +310,8 @@ func TestUnansweredCheckChangesNothing(t *testing.T) {
 	})
 }
 
-// TestHangingNamespaceDelaysForATime: without any answer, the process becomes ready for the
-// other namespaces after a while.
+// TestHangingNamespaceDelaysForATime: a namespace without an answer delays readiness for a limited
+// time.
 func TestHangingNamespaceDelaysForATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reason := "failed to list secrets, will retry: the server is currently unable to handle the request"
@@ -327,7 +327,7 @@ func TestHangingNamespaceDelaysForATime(t *testing.T) {
 	})
 }
 
-// TestWholeCluster: without --namespaces there is one scope, which stays, and is rarely checked.
+// TestWholeCluster: without --namespaces, there is one scope, which is kept and rarely checked.
 func TestWholeCluster(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const refused = "selfsigned-issuer is not allowed to list certificaterequests.cert-manager.io. Apply the overlay again, which grants this permission."
@@ -356,8 +356,8 @@ func TestWholeCluster(t *testing.T) {
 	})
 }
 
-// TestReplacedCRD: when cert-manager's CRDs are replaced, the caches are filled anew with what
-// the API server supports then. A refused watch leads to that at once.
+// TestReplacedCRD: after a replacement of cert-manager's CRDs, the caches are filled again with the
+// supported selector. A refused watch triggers this at once.
 func TestReplacedCRD(t *testing.T) {
 	for namespace, interval := range map[string]time.Duration{"": clusterInterval, "tenant-a": servedInterval} {
 		synctest.Test(t, func(t *testing.T) {
@@ -387,7 +387,7 @@ func TestReplacedCRD(t *testing.T) {
 	}
 }
 
-// TestFillingCaches: the process is not ready before the caches are full.
+// TestFillingCaches: selfsigned-issuer is not ready before the caches are filled.
 func TestFillingCaches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newTenants(map[string]error{"": nil})
@@ -400,8 +400,7 @@ func TestFillingCaches(t *testing.T) {
 	})
 }
 
-// TestWorkersAreShared: all namespaces together have the workers that --concurrency allows,
-// and each of them has some.
+// TestWorkersAreShared: all namespaces share the workers of --concurrency, and each has some.
 func TestWorkersAreShared(t *testing.T) {
 	t.Parallel()
 	namespaces := func(n int) (names []string) {

@@ -11,32 +11,31 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/signer"
 )
 
-// Options are what a user can set on the controllers; see the flags for their meaning.
+// Options are the options of the controllers. docs/flags.md describes the flags.
 type Options struct {
-	// ClusterResourceNamespace is where the keys of Kubernetes CSRs for a cluster issuer are.
+	// ClusterResourceNamespace has the Secrets of Kubernetes CSRs for a cluster issuer.
 	ClusterResourceNamespace string
-	// Namespaces are the only ones that are served; all are when it is empty. With a list,
-	// neither cluster issuers nor Kubernetes CSRs are served.
+	// Namespaces are the served namespaces. If empty, the whole cluster is served, with cluster
+	// issuers and, if enabled, Kubernetes CSRs.
 	Namespaces []string
-	// PollSecrets looks again and again at the Secrets that requests wait for, where there is
-	// no right to watch them.
+	// PollSecrets makes pending requests poll their Secret, without permission to watch Secrets.
 	PollSecrets bool
-	// Concurrency is how many requests of a kind are handled at the same time.
+	// Concurrency is the number of requests of a kind that are reconciled at the same time.
 	Concurrency int
-	// KubernetesCSRs turns on the signing of Kubernetes CertificateSigningRequests.
+	// KubernetesCSRs enables signing of Kubernetes CertificateSigningRequests.
 	KubernetesCSRs bool
-	// KeyMismatchGrace is how long a Secret may hold another key than the request's.
+	// KeyMismatchGrace is the grace period for a Secret with a key that does not match.
 	KeyMismatchGrace time.Duration
-	// MaxCertificateSize and MaxPrivateKeySize are the sizes in bytes up to which
-	// PEM-encoded certificate requests and private keys are decoded. Zero is the default.
+	// MaxCertificateSize and MaxPrivateKeySize are the maximum sizes in bytes of PEM-encoded
+	// certificate requests and private keys. Zero is the default.
 	MaxCertificateSize int
 	MaxPrivateKeySize  int
-	// LeaseNotRenewedFor returns how long this replica has led without renewing its Lease;
-	// nil without leader election.
+	// LeaseNotRenewedFor returns the time since this leader renewed its Lease. It is nil without
+	// leader election.
 	LeaseNotRenewedFor func() time.Duration
-	// Version is what the metrics say of the build.
+	// Version is the version in the metric build_info.
 	Version string
-	// Clock is the source of validity periods and graces.
+	// Clock is the clock for validity periods and delays.
 	Clock clock.PassiveClock
 
 	events *eventWriter // set by Add

@@ -16,10 +16,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 )
 
-// TestAlternatingSituations: while its Secret alternates, a pending request is written at most
-// once in writeInterval after the first change, with an event each. The certificate is not
-// delayed.
-func TestAlternatingSituations(t *testing.T) {
+// TestAlternatingSecret: while its Secret alternates, a pending request is written at most once in
+// writeInterval after the first change, with one event each. The certificate is not delayed.
+func TestAlternatingSecret(t *testing.T) {
 	t.Parallel()
 	writes := 0
 	f := newFixture(t, interceptor.Funcs{
@@ -44,11 +43,11 @@ func TestAlternatingSituations(t *testing.T) {
 		{0, "", "has no data", 1, 0},
 		{0, "junk", "PEM", 2, 0}, // the first change
 		{time.Second, "", "PEM", 2, 4 * time.Second},
-		{2 * time.Second, "junk", "PEM", 2, 0}, // as the request says
+		{2 * time.Second, "junk", "PEM", 2, 0}, // the message is already in the condition
 		{4 * time.Second, "", "PEM", 2, time.Second},
 		{5 * time.Second, "", "has no data", 3, 0},
 		{6 * time.Second, "junk", "has no data", 3, 4 * time.Second},
-		{7 * time.Second, string(key), "Signed", 4, 0},
+		{7 * time.Second, string(key), "Certificate issued", 4, 0},
 	} {
 		f.reconciler.clock = clocktesting.NewFakePassiveClock(start.Add(step.after))
 		secret.Data = map[string][]byte{"tls.key": []byte(step.key)}

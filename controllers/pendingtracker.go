@@ -12,44 +12,43 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// pendingTracker keeps the state of pending requests that cannot be stored on the object. It holds
-// nothing about finished requests, and what a restart loses only lengthens a grace period or
-// repeats an event.
+// pendingTracker keeps per-request state that cannot be stored on the object, only for pending
+// requests. Its loss in a restart only extends a grace period or repeats an event.
 type pendingTracker struct {
 	mu    sync.Mutex
 	byID  map[types.NamespacedName]*pendingState
-	polls map[string]int // how many of them poll their Secrets, by namespace
+	polls map[string]int // the number of requests that poll their Secret, by namespace
 }
 
 type pendingState struct {
 	uid          types.UID
-	lastReported Reason        // the last one that an event was sent for
-	message      string        // the last message that was to be written to the object
-	mismatched   time.Time     // when the Secret was first seen to hold another key
-	mismatchAt   time.Time     // when it was last seen
-	mismatchIn   types.UID     // the Secret in which it was last seen
-	pollDelay    time.Duration // how long it waited before it looked at its Secret again
-	changed      time.Time     // when message last changed from one message to another
-	wokenAt      time.Time     // when what it waits for last led to a wake
-	wakeAfter    time.Duration // how long after that the request was to be woken
-	wakeDelay    time.Duration // the shortest time until it is woken again
+	lastReported Reason        // of the last event
+	message      string        // the last one for the condition
+	mismatchFrom time.Time     // first reconcile with a key that does not match
+	mismatchAt   time.Time     // last reconcile with a key that does not match
+	mismatchIn   types.UID     // the Secret with this key
+	pollDelay    time.Duration // last delay before the Secret is read again
+	changed      time.Time     // when the message last changed
+	triggeredAt  time.Time     // when its Secret or issuer last triggered a reconcile
+	triggerAfter time.Duration // the delay of this reconcile
+	triggerDelay time.Duration // the minimum delay of the next one
 }
 
 func newPendingTracker() *pendingTracker {
 	return &pendingTracker{byID: map[types.NamespacedName]*pendingState{}, polls: map[string]int{}}
 }
 
-// markReported returns whether s is news for the user of the request, and takes it for reported.
-func (w *pendingTracker) markReported(key types.NamespacedName, uid types.UID, s Reason) bool {
+// markReported sets the last reported reason, and returns whether it is another one than before.
+func (w *pendingTracker) markReported(key types.NamespacedName, uid types.UID, reason Reason) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	entry := w.entry(key, uid)
-	news := entry.lastReported != s
-	entry.lastReported = s
-	return news
+	isNew := entry.lastReported != reason
+	entry.lastReported = reason
+	return isNew
 }
 
-// lastReported returns the last reason that was reported to the user of the request; empty if none.
+// lastReported returns the reason of the last event about the request; empty without one.
 func (w *pendingTracker) lastReported(key types.NamespacedName, uid types.UID) Reason {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -59,8 +58,7 @@ func (w *pendingTracker) lastReported(key types.NamespacedName, uid types.UID) R
 	return ""
 }
 
-// recordMessage notes the message that the request is to carry, and reports whether this process had
-// another one for it before.
+// recordMessage sets the message of the request, and returns whether it replaces another one.
 func (w *pendingTracker) recordMessage(key types.NamespacedName, uid types.UID, message string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -70,7 +68,7 @@ func (w *pendingTracker) recordMessage(key types.NamespacedName, uid types.UID, 
 	return another
 }
 
-// isLastMessage returns whether message is the last one that this process had for the request.
+// isLastMessage returns whether message is the last one that was recorded for the request.
 func (w *pendingTracker) isLastMessage(key types.NamespacedName, uid types.UID, message string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -78,12 +76,12 @@ func (w *pendingTracker) isLastMessage(key types.NamespacedName, uid types.UID, 
 	return entry != nil && entry.uid == uid && entry.message == message
 }
 
-// writeInterval is the shortest time between two changes of a pending request's message. The
-// change from the first message to the second one is not delayed.
+// writeInterval is the minimum time between two changes of a pending request's message. The
+// first change is not delayed.
 const writeInterval = 5 * time.Second
 
-// untilWrite returns for how long another message for a pending request must not be written
-// yet. Zero permits the write, and starts the interval when the message is a change.
+// untilWrite returns how long the message of a pending request must not be changed. If it
+// returns zero, the message can be written, and a change starts the next interval.
 func (w *pendingTracker) untilWrite(key types.NamespacedName, uid types.UID, message string, clock clock.PassiveClock) time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -98,41 +96,40 @@ func (w *pendingTracker) untilWrite(key types.NamespacedName, uid types.UID, mes
 	return 0
 }
 
-// mismatchedFor returns how long the request's Secret has been seen to hold another key: zero
-// the first time, when the Secret is another one, and when it has not been looked at for longer
-// than gap.
-func (w *pendingTracker) mismatchedFor(key types.NamespacedName, uid, secret types.UID, clock clock.PassiveClock, gap time.Duration) time.Duration {
+// mismatchedFor returns the time since the first reconcile with a key that does not match: zero
+// for the first one, for a re-created Secret, and after a pause that is longer than maxPause.
+func (w *pendingTracker) mismatchedFor(key types.NamespacedName, uid, secret types.UID, clock clock.PassiveClock, maxPause time.Duration) time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	entry := w.entry(key, uid)
 	now := clock.Now()
-	if entry.mismatched.IsZero() || entry.mismatchIn != secret || clock.Since(entry.mismatchAt) > gap {
-		entry.mismatched = now
+	if entry.mismatchFrom.IsZero() || entry.mismatchIn != secret || clock.Since(entry.mismatchAt) > maxPause {
+		entry.mismatchFrom = now
 	}
 	entry.mismatchAt, entry.mismatchIn = now, secret
-	return clock.Since(entry.mismatched)
+	return clock.Since(entry.mismatchFrom)
 }
 
-// endMismatch makes the next mismatch a first one: something else was found in between.
+// endMismatch is called after a reconcile with another result.
 func (w *pendingTracker) endMismatch(key types.NamespacedName) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if entry := w.byID[key]; entry != nil {
-		entry.mismatched = time.Time{}
+		entry.mismatchFrom = time.Time{}
 	}
 }
 
-// A Secret that is not watched is looked at again after pollBaseDelay, then after twice as long
-// each time, up to retryMaxDelay. Each time is shortened by a random part, at most pollJitter of it,
-// so that requests that were created together are not looked at together. All requests of a
-// namespace together read about pollRate Secrets a second, however many requests there are.
+// A Secret that is not watched is read again after pollBaseDelay. The delay doubles each time, up
+// to retryMaxDelay. Each delay is shortened by a random part of at most pollJitter, so that
+// requests that were created together do not stay together. All requests of a namespace together
+// read about pollRate Secrets a second.
 const (
 	pollBaseDelay = time.Second
 	pollJitter    = 0.2
 	pollRate      = 50
 )
 
-// nextPoll returns how long a request waits before it looks at its Secret again.
+// nextPoll returns the delay before the Secret of a request is read again.
 func (w *pendingTracker) nextPoll(key types.NamespacedName, uid types.UID) time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -145,7 +142,7 @@ func (w *pendingTracker) nextPoll(key types.NamespacedName, uid types.UID) time.
 	return wait.Jitter(time.Duration((1-pollJitter)*float64(delay)), pollJitter/(1-pollJitter))
 }
 
-// isPolled returns whether a request has read its Secret before and no watch reports its changes.
+// isPolled returns whether a request has read its Secret before, and the Secret is not watched.
 func (w *pendingTracker) isPolled(key types.NamespacedName, uid types.UID) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -154,38 +151,39 @@ func (w *pendingTracker) isPolled(key types.NamespacedName, uid types.UID) bool 
 }
 
 const (
-	// A request is woken at once by a change of what it waits for, then not before wakeBaseDelay,
-	// and then twice as long each time, up to wakeMaxDelay, until it was not woken for wakeReset.
-	wakeBaseDelay = 100 * time.Millisecond
-	wakeMaxDelay  = 5 * time.Second
-	wakeReset     = 2 * wakeMaxDelay
+	// The first change of a Secret or an issuer triggers a reconcile at once. The minimum time to
+	// the next one is triggerBaseDelay. It doubles each time, up to triggerMaxDelay, and is reset
+	// after triggerReset without a change.
+	triggerBaseDelay = 100 * time.Millisecond
+	triggerMaxDelay  = 5 * time.Second
+	triggerReset     = 2 * triggerMaxDelay
 )
 
-// nextWake returns after which delay a request is to be woken because what it waits for has
-// changed, and whether it was woken shortly before. A request that is not known has not been
-// looked at yet, and is woken at once.
-func (w *pendingTracker) nextWake(key types.NamespacedName, uid types.UID, clock clock.PassiveClock) (delay time.Duration, repeated bool) {
+// nextTrigger returns the delay before a request is reconciled after a change of its Secret or
+// issuer, and whether another change triggered a reconcile shortly before. A request that is not
+// known has not been reconciled yet, and is not delayed.
+func (w *pendingTracker) nextTrigger(key types.NamespacedName, uid types.UID, clock clock.PassiveClock) (delay time.Duration, repeated bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	entry := w.byID[key]
 	if entry == nil || entry.uid != uid {
 		return 0, false
 	}
-	quiet := clock.Since(entry.wokenAt) - entry.wakeAfter
+	quiet := clock.Since(entry.triggeredAt) - entry.triggerAfter
 	if quiet < 0 {
-		return -quiet, true // it is to be woken already
+		return -quiet, true // the last one is still delayed
 	}
-	entry.wokenAt = clock.Now()
-	if quiet >= wakeReset {
-		entry.wakeAfter, entry.wakeDelay = 0, wakeBaseDelay
+	entry.triggeredAt = clock.Now()
+	if quiet >= triggerReset {
+		entry.triggerAfter, entry.triggerDelay = 0, triggerBaseDelay
 		return 0, false
 	}
-	entry.wakeAfter = max(0, entry.wakeDelay-quiet)
-	entry.wakeDelay = min(2*entry.wakeDelay, wakeMaxDelay)
-	return entry.wakeAfter, true
+	entry.triggerAfter = max(0, entry.triggerDelay-quiet)
+	entry.triggerDelay = min(2*entry.triggerDelay, triggerMaxDelay)
+	return entry.triggerAfter, true
 }
 
-// forget drops a request that is finished or gone.
+// forget drops the state of a request that is finished or deleted.
 func (w *pendingTracker) forget(key types.NamespacedName) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -201,7 +199,7 @@ func (w *pendingTracker) drop(key types.NamespacedName) {
 	delete(w.byID, key)
 }
 
-// entry returns what is known of a request; a successor of the same name starts anew.
+// entry returns the state of a request. A re-created request gets a new one.
 func (w *pendingTracker) entry(key types.NamespacedName, uid types.UID) *pendingState {
 	if entry := w.byID[key]; entry != nil && entry.uid == uid {
 		return entry

@@ -20,9 +20,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 )
 
-// TestNextLook: a Secret that is not watched is read ever more rarely, and anew for another
-// request of the same name.
-func TestNextLook(t *testing.T) {
+// TestNextPoll: the delay of polls doubles, and starts again for a re-created request.
+func TestNextPoll(t *testing.T) {
 	t.Parallel()
 	w := newPendingTracker()
 	for _, seconds := range []float64{1, 2, 4, 8, 16, 30, 30} {
@@ -76,8 +75,8 @@ func checkLook(t *testing.T, got time.Duration, seconds float64) {
 	}
 }
 
-// TestSecretPolls: a request polls its Secret where no watch reports a change of it: when the
-// Secret does not exist, has not the label, or when Secrets are not watched at all.
+// TestSecretPolls: a request polls its Secret if it is not watched: if it does not exist or has no
+// label, or if no Secrets are watched.
 func TestSecretPolls(t *testing.T) {
 	t.Parallel()
 	label := map[string]string{cmapi.PartOfCertManagerControllerLabelKey: "true"}
@@ -123,7 +122,7 @@ func TestSecretPolls(t *testing.T) {
 	}
 }
 
-// getOwnSecrets makes the client answer for the metadata of a Secret as the cache does.
+// getOwnSecrets makes the client return the metadata of Secrets like the cache.
 func getOwnSecrets(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
 	_, metadata := object.(*metav1.PartialObjectMetadata)
 	if err := c.Get(ctx, key, object, options...); err != nil || !metadata || ownSecrets.Matches(labels.Set(object.GetLabels())) {

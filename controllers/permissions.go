@@ -17,27 +17,26 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// permissionTimeout bounds one check of a namespace.
+// permissionTimeout is the timeout of one check.
 const permissionTimeout = 10 * time.Second
 
-// permissionChecker finds out whether the objects of a namespace can be listed and watched. It
-// does what the caches do, on one object at most: of all answers, only that one is the truth
-// for every authorizer.
+// permissionChecker checks whether the objects of a namespace can be listed and watched. It sends
+// the same calls as the caches, with a limit of one object: unlike access reviews, their result is
+// correct with every authorizer.
 type permissionChecker struct {
 	live  client.WithWatch // must not be a cache
 	kinds []schema.GroupVersionKind
 }
 
-// missingPermissionsError is the API server's definitive answer that some are missing, each as
-// "list secrets". An account whose permissions are those of a Role gets it for a namespace that does
-// not exist, too.
+// missingPermissionsError has the permissions that the API server refused, such as "list secrets".
+// With a Role, it is also the result for a namespace that does not exist.
 type missingPermissionsError []string
 
 func (m missingPermissionsError) Error() string {
 	return "selfsigned-issuer is not allowed to " + strings.Join(m, ", ")
 }
 
-// remedy says what is to be done about it; namespace is empty for the whole cluster.
+// remedy is the message with the remedy. namespace is empty for the whole cluster.
 func (m missingPermissionsError) remedy(namespace string) string {
 	if namespace == "" {
 		return m.Error() + ". Apply the overlay again, which grants this permission."
@@ -45,8 +44,8 @@ func (m missingPermissionsError) remedy(namespace string) string {
 	return m.Error() + " there. Create the namespace with the Role and the RoleBinding selfsigned-issuer-manager, or remove it from --namespaces."
 }
 
-// check returns missingPermissionsError, why the API server has given no answer, or nil and
-// whether it supports ownRequests.
+// check returns missingPermissionsError, another error without an answer of the API server, or nil
+// and whether it supports ownRequests.
 func (c permissionChecker) check(ctx context.Context, namespace string) (selectable bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, permissionTimeout)
 	defer cancel()
@@ -68,7 +67,7 @@ func (c permissionChecker) check(ctx context.Context, namespace string) (selecta
 func (c permissionChecker) checkKind(ctx context.Context, kind schema.GroupVersionKind, namespace string) error {
 	mapping, err := c.live.RESTMapper().RESTMapping(kind.GroupKind(), kind.Version)
 	if err != nil {
-		return fmt.Errorf("waiting for the API server to list its kinds: %s", stableErrorText(err))
+		return fmt.Errorf("waiting for API discovery: %s", stableErrorText(err))
 	}
 	if mapping.Scope.Name() == apimeta.RESTScopeNameRoot {
 		namespace = ""
@@ -79,7 +78,7 @@ func (c permissionChecker) checkKind(ctx context.Context, kind schema.GroupVersi
 	if err := c.live.List(ctx, list, client.InNamespace(namespace), client.Limit(1)); err != nil {
 		return permissionError("list", resource, err)
 	}
-	// From the version of the list on, nothing is sent but the answer.
+	// A watch from the version of the list returns no objects.
 	from := &metav1.ListOptions{ResourceVersion: list.ResourceVersion, TimeoutSeconds: new(int64(1))}
 	watch, err := c.live.Watch(ctx, list, client.InNamespace(namespace), &client.ListOptions{Raw: from})
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 )
 
-// TestPermissionChecker: a missing permission differs from an API server that gives no answer.
+// TestPermissionChecker: a missing permission is a different error than an unavailable API server.
 func TestPermissionChecker(t *testing.T) {
 	t.Parallel()
 	secrets := schema.GroupResource{Resource: "secrets"}
@@ -48,8 +48,8 @@ func TestPermissionChecker(t *testing.T) {
 	}
 }
 
-// checkerWith returns one whose API server answers as given when it is asked for Secrets of the
-// namespace sandbox.
+// checkerWith returns a checker whose API server calls functions for Secrets of the namespace
+// sandbox.
 func checkerWith(listed, watched error) permissionChecker {
 	kinds := []schema.GroupVersionKind{
 		cmapi.SchemeGroupVersion.WithKind(cmapi.CertificateRequestKind), corev1.SchemeGroupVersion.WithKind("Secret"),

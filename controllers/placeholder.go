@@ -16,23 +16,23 @@ import (
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
 )
 
-// placeholder stands in a cache for an object of which little more than its name is read. A whole
-// object, even if empty, needs three times the memory. A reader of the cache gets a copy, which
-// is a whole object; event handlers and indexes get the placeholder.
+// placeholder replaces an object in a cache if little more than its name is used. An empty object
+// of the original type needs three times the memory. Readers of the cache get a copy of the
+// original type. Event handlers and indexes get the placeholder.
 type placeholder struct {
-	client.Object   // what is read beside the rest; shared by many placeholders, never changed
+	client.Object   // the other fields; shared and immutable
 	namespace, name string
 	uid             uuid.UUID // zero: not known
 }
 
-// secretPlaceholder stands for a Secret, whose changes are reported. Those of other placeholders
-// are not, since they have no version.
+// secretPlaceholder replaces a Secret. It has a version, so that changes are events. Other
+// placeholders have none.
 type secretPlaceholder struct {
 	placeholder
 	version string
 }
 
-// What placeholders stand for. Other fields than these are not read.
+// The shared objects of placeholders, with the fields that are used.
 var (
 	finishedRequest = &cmapi.CertificateRequest{
 		Spec:   cmapi.CertificateRequestSpec{IssuerRef: cmmeta.IssuerReference{Group: selfsigned.GroupName, Kind: issuerKind}},
@@ -54,15 +54,15 @@ func standFor(shared, object client.Object) *placeholder {
 	return &placeholder{Object: shared, namespace: intern(object.GetNamespace()), name: object.GetName()}
 }
 
-// standForFinished returns one with the UID, which unconfirmed needs. The API server sets no UIDs
-// but UUIDs, which need a third of the memory in this form.
+// standForFinished returns a placeholder with the UID, which unconfirmed needs. The API server's
+// UIDs are UUIDs, which need a third of the memory in this form.
 func standForFinished(shared, object client.Object) *placeholder {
 	p := standFor(shared, object)
 	p.uid, _ = uuid.Parse(string(object.GetUID()))
 	return p
 }
 
-// whole returns what is read of an object beside its names.
+// whole returns the object with the original type.
 func whole(object client.Object) client.Object {
 	if p, ok := object.(*placeholder); ok {
 		return p.Object

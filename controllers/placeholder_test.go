@@ -22,8 +22,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 )
 
-// TestPlaceholderSizes measures what the cache needs for an object of which it keeps little, with
-// the keys and the index by namespace of its store.
+// TestPlaceholderSizes measures the memory of placeholders in the cache, with the keys and the index
+// by namespace of its store.
 func TestPlaceholderSizes(t *testing.T) {
 	const count, limit = 10_000, 300
 	key := ecdsaKey(t)
@@ -74,7 +74,7 @@ func TestPlaceholderSizes(t *testing.T) {
 	}
 }
 
-// heap returns the size of what is in use.
+// heap returns the size of the heap in use.
 func heap() int64 {
 	var stats runtime.MemStats
 	for range 3 { // finalizers and pools take more than one
@@ -91,8 +91,8 @@ func issuedRequest(t *testing.T, key *ecdsa.PrivateKey) *cmapi.CertificateReques
 	return request
 }
 
-// TestPlaceholderEvents: a request that is finished in the cache is not reconciled, and one that
-// was created again under the same name is.
+// TestPlaceholderEvents: a finished request in the cache is not reconciled, and a re-created request
+// with the same name is.
 func TestPlaceholderEvents(t *testing.T) {
 	t.Parallel()
 	kind, key, tracker := certificateRequests(), ecdsaKey(t), newPendingTracker()

@@ -14,30 +14,29 @@ import (
 	"github.com/go-logr/logr"
 )
 
-// namespaceState says whether a namespace is served.
+// namespaceState is whether a namespace is served.
 type namespaceState struct {
-	notServed string // why not; empty when it is served
-	leftOut   bool   // the process is ready without it
+	notServed string // the reason; empty if it is served
+	leftOut   bool   // it does not delay readiness
 }
 
-// readiness is what the process reports about the namespaces that it serves: in the log, in
-// its probes and in its metrics.
+// readiness reports the state of the namespaces in the log, in the probes and in the metrics.
 type readiness struct {
 	log     logr.Logger
 	metrics *metrics
 
 	mu       sync.Mutex
-	notReady error                     // nil when the process is ready
+	notReady error                     // nil if ready
 	states   map[string]namespaceState // by namespace; "" is the whole cluster
-	started  bool                      // it was ready once
-	logged   map[string]string         // the last reason in the log, by namespace
+	started  bool                      // was ready once
+	logged   map[string]string         // the last logged reason, by namespace
 }
 
 func newReadiness(log logr.Logger, m *metrics) *readiness {
 	return &readiness{log: log, metrics: m, notReady: errors.New("starting"), states: map[string]namespaceState{}, logged: map[string]string{}}
 }
 
-// wait notes why no namespace can be served yet, and logs it when it has changed.
+// wait sets the reason why no namespace can be served yet, and logs a change.
 func (r *readiness) wait(reason string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -45,7 +44,7 @@ func (r *readiness) wait(reason string) {
 	r.logOnce("", "Not ready: ", reason)
 }
 
-// begin notes which namespaces are to be served from now on.
+// begin sets the namespaces to serve.
 func (r *readiness) begin(namespaces []string) {
 	for _, namespace := range namespaces {
 		if namespace != "" {
@@ -55,7 +54,7 @@ func (r *readiness) begin(namespaces []string) {
 	}
 }
 
-// set notes the state of a namespace, and logs it when it has changed.
+// set sets the state of a namespace, and logs a change.
 func (r *readiness) set(namespace string, s namespaceState) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -100,7 +99,7 @@ func (r *readiness) reportProcess() {
 	}
 }
 
-// logOnce logs a reason unless it is the last one that was logged about the namespace.
+// logOnce logs a reason unless it is the last logged reason of the namespace.
 func (r *readiness) logOnce(namespace, intro, reason string) {
 	if r.logged[namespace] != reason {
 		r.log.Info(intro + reason)
@@ -108,11 +107,11 @@ func (r *readiness) logOnce(namespace, intro, reason string) {
 	}
 }
 
-// noneServed begins the reason of a process that all namespaces have left.
+// noneServed is the reason if no namespace is served.
 const noneServed = "none of the namespaces in --namespaces is served"
 
-// reason returns why the process is not ready: no namespace is served, or one is still to be
-// filled at the start.
+// reason returns why selfsigned-issuer is not ready: no namespace is served, or one is not filled
+// yet after the start.
 func (r *readiness) reason() error {
 	if cluster, whole := r.states[""]; whole {
 		if cluster.notServed == "" {
@@ -131,7 +130,7 @@ func (r *readiness) reason() error {
 	}
 }
 
-// filling describes the namespaces whose caches are to be filled.
+// filling describes the namespaces whose caches are not filled yet.
 func (r *readiness) filling() []string {
 	var lines []string
 	for _, namespace := range slices.Sorted(maps.Keys(r.states)) {
@@ -149,7 +148,7 @@ func (r *readiness) describeUnserved() []string {
 	return r.unserved()
 }
 
-// unserved is describeUnserved for those who hold the lock.
+// unserved is describeUnserved with the lock held.
 func (r *readiness) unserved() []string {
 	var lines []string
 	for _, namespace := range slices.Sorted(maps.Keys(r.states)) {

@@ -4,6 +4,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math"
@@ -29,13 +30,13 @@ import (
 // requestReconciler reconciles one kind of request. The methods in this file are in the order
 // in which issuer-lib's RequestController calls them:
 //
-//	matchIssuer    is the request for one of our issuers?
-//	IsApproved ... is there anything left to do?
-//	preflight      what can be decided without the issuer?
-//	SetWaiting...  is the issuer ready?
-//	sign           the private key, and the certificate
-//	write          one guarded write, and what is recorded after it
-//	finish         when the request is reconciled again
+//	matchIssuer    Is the request for one of our issuers?
+//	IsApproved ... Is it approved or denied, and not finished?
+//	preflight      Decide what does not depend on the issuer.
+//	SetWaiting...  Is the issuer ready?
+//	sign           Read the private key and sign.
+//	write          Write the decision once, and record it.
+//	finish         Return when the request is reconciled again.
 type requestReconciler struct {
 	kind             requestKind
 	client           client.Client
@@ -50,25 +51,24 @@ type requestReconciler struct {
 	finishedRequests finishedRequests
 	metrics          *metrics
 	limits           signer.Limits
-	// conflicts delays the retries of writes that did not find what was read.
+	// conflicts delays the retries of writes that met a conflict.
 	conflicts   *conflicts
 	unconfirmed unconfirmed[unconfirmedEnd]
 
-	namespaced  bool // cluster issuers are out of reach
-	pollSecrets bool // no watch reports when a Secret changes
+	namespaced  bool // with --namespaces, cluster issuers are not served
+	pollSecrets bool // Secrets are not watched
 }
 
-// attempt is one reconcile of one request. It is the helper that issuer-lib asks about the
-// request: the library's own helpers write each request twice, without saying which version of
-// the object they mean, and have one event for each attempt.
+// attempt is one reconcile of one request. It replaces issuer-lib's helpers, which write each
+// request twice, without UID and resourceVersion, and send an event for each attempt.
 type attempt struct {
 	unusedCallbacks
 	*requestReconciler
 	log         logr.Logger
-	request     request       // nil until it was read
-	decision    *decision     // nil until it is decided
-	failure     error         // of the status write
-	pause       time.Duration // when nothing is to be done about the request yet
+	request     request       // nil until it is read
+	decision    *decision     // nil until it is made
+	writeErr    error         // of the status write
+	retryAfter  time.Duration // set to end the attempt without a decision
 	releaseSlot func()        // nil without a slot, see newReadSlots
 }
 
@@ -77,25 +77,23 @@ var (
 	_ libcontrollers.RequestPatchHelper  = &attempt{}
 )
 
-// neverTooLate keeps issuer-lib from failing a request because of its age: a failure of the
-// API server, however long it lasts, is not the request's fault.
-const neverTooLate = time.Duration(math.MaxInt64)
+// noMaxRetryDuration disables issuer-lib's limit for the age of a request, which would fail
+// requests after an outage of the API server.
+const noMaxRetryDuration = time.Duration(math.MaxInt64)
 
 // Reconcile decides on one request and writes the decision.
 func (r *requestReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	if ctx.Err() != nil {
-		return ctrl.Result{}, nil // the process is being stopped: another one does it
+		return ctrl.Result{}, nil // selfsigned-issuer stops, the next leader continues
 	}
-	// What has begun is finished, within the time that the manager gives it to stop, and does
-	// not wait for an answer for ever.
+	// A reconcile that has started continues during a graceful shutdown.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reconcileTimeout)
 	defer cancel()
 	a := &attempt{requestReconciler: r, log: log.FromContext(ctx)}
 	defer a.dropSlot()
-	// The library's controller is a value without state, so that each attempt can have its own.
 	library := &libcontrollers.RequestController{
 		FieldOwner:               Name,
-		MaxRetryDuration:         neverTooLate,
+		MaxRetryDuration:         noMaxRetryDuration,
 		Client:                   statusClient{r.client, a.write},
 		Sign:                     a.sign,
 		IgnoreCertificateRequest: a.preflight,
@@ -103,26 +101,26 @@ func (r *requestReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 		Clock:                    r.clock,
 	}
 	library.Init(r.kind.newObject(), nil, a.matchIssuer, a.helper)
-	// issuer-lib logs every wait as an error; record logs decisions, once each.
+	// issuer-lib logs each pending request as an error. record logs each decision once.
 	_, err := library.Reconcile(log.IntoContext(ctx, logr.Discard()), req)
 	return a.finish(ctx, req.NamespacedName, err)
 }
 
 var (
-	// errNotOurs makes issuer-lib leave a request alone.
+	// errNotOurs makes issuer-lib ignore a request.
 	errNotOurs = errors.New("the request is for another issuer")
-	// errTooEarly makes issuer-lib leave a request for later.
-	errTooEarly = errors.New("the cache does not show yet what the last write met")
+	// errTooEarly makes issuer-lib end the attempt.
+	errTooEarly = errors.New("the cache still has the version that met a conflict")
 )
 
-// matchIssuer is where issuer-lib first hands over the object.
+// matchIssuer gets the object as it was read.
 func (a *attempt) matchIssuer(object client.Object) (libapi.Issuer, types.NamespacedName, error) {
 	a.request = a.kind.wrap(object)
 	ref, ours := a.request.issuer()
 	if !ours {
 		return nil, types.NamespacedName{}, errNotOurs
 	}
-	if a.pause = a.conflicts.pause(object); a.pause > 0 {
+	if a.retryAfter = a.conflicts.retryAfter(object); a.retryAfter > 0 {
 		return nil, types.NamespacedName{}, errTooEarly
 	}
 	return ref.newObject(), ref.key, nil
@@ -130,23 +128,22 @@ func (a *attempt) matchIssuer(object client.Object) (libapi.Issuer, types.Namesp
 
 func (a *attempt) helper(client.Object) libcontrollers.RequestObjectHelper { return a }
 
-// IsApproved lets denied requests pass as well: the library stops at what nobody has decided
-// on, and a denial has to be written to the request, see preflight.
+// IsApproved includes denied requests, to which preflight's decision is written. issuer-lib
+// ends the attempt if it is false.
 func (a *attempt) IsApproved() bool { return a.request.approved() || a.request.denied() }
 
-// IsDenied is about what has been written already.
+// IsDenied is true if the denial has been written.
 func (a *attempt) IsDenied() bool { return a.request.denialRecorded() }
 
-// IsReady covers every end of a request, Failed as well: a finished one is never touched again.
+// IsReady is true for each finished request, including a failed one: it is never written again.
 func (a *attempt) IsReady() bool {
 	return a.request.finished() || a.finishedRequests.isFinalizedVersion(a.request.object())
 }
 
-// RequestObject is what sign gets.
+// RequestObject is the argument of preflight and sign.
 func (a *attempt) RequestObject() libsigner.CertificateRequestObject { return a.request.details() }
 
-// preflight runs before the issuer is looked at and finds what no issuer can change. True ends
-// the attempt.
+// preflight decides what does not depend on the issuer. True ends the attempt.
 func (a *attempt) preflight(ctx context.Context, _ libsigner.CertificateRequestObject, _ schema.GroupVersionKind, _ types.NamespacedName) (bool, error) {
 	if busy, err := a.acquireSlot(ctx); busy || err != nil {
 		return busy, err
@@ -171,33 +168,33 @@ func (a *attempt) preflight(ctx context.Context, _ libsigner.CertificateRequestO
 	return false, nil
 }
 
-// clusterIssuersDisabled returns whether the request is for a cluster issuer, which a process with
-// permissions in some namespaces only must not even ask for.
+// clusterIssuersDisabled returns whether the request is for a cluster issuer, and
+// selfsigned-issuer has no permission to read these.
 func (a *attempt) clusterIssuersDisabled() bool {
 	ref, _ := a.request.issuer()
 	return a.namespaced && ref.kind == clusterIssuerKind
 }
 
-// SetInitializing is asked before the issuer is read: true ends the flow with a write.
+// SetInitializing is called before the issuer is read. True writes preflight's decision.
 func (a *attempt) SetInitializing() bool { return a.decision != nil }
 
-// SetWaitingForIssuerExist is about the cache: write asks the API server.
+// SetWaitingForIssuerExist is called if the cache has no issuer. write asks the API server.
 func (a *attempt) SetWaitingForIssuerExist(error) {
 	a.decide(&decision{reason: ReasonIssuerNotFound})
 }
 
-// SetWaitingForIssuerReadyNoCondition gets an issuer that is new.
+// SetWaitingForIssuerReadyNoCondition is called for a new issuer.
 func (a *attempt) SetWaitingForIssuerReadyNoCondition() {
 	a.decide(&decision{reason: ReasonIssuerNotChecked})
 }
 
-// SetWaitingForIssuerReadyOutdated gets an issuer whose condition is about a former spec.
+// SetWaitingForIssuerReadyOutdated is called if the condition is for an older generation.
 func (a *attempt) SetWaitingForIssuerReadyOutdated() {
 	a.decide(&decision{reason: ReasonIssuerOutdated})
 }
 
-// SetWaitingForIssuerReadyNotReady also gets what the library writes to a new issuer before
-// it checks it.
+// SetWaitingForIssuerReadyNotReady is called for an issuer that is not ready. issuer-lib also
+// writes such a condition to a new issuer before it checks it.
 func (a *attempt) SetWaitingForIssuerReadyNotReady(ready *metav1.Condition) {
 	if ready.Reason == libapi.IssuerConditionReasonInitializing {
 		a.decide(&decision{reason: ReasonIssuerNotChecked})
@@ -206,15 +203,15 @@ func (a *attempt) SetWaitingForIssuerReadyNotReady(ready *metav1.Condition) {
 	a.decide(&decision{reason: ReasonIssuerNotReady, detail: ready.Message})
 }
 
-// NewPatch and Patch leave what is written to write.
+// NewPatch returns the attempt, whose write makes the patch.
 func (a *attempt) NewPatch(clock.PassiveClock, string, events.EventRecorder) libcontrollers.RequestPatchHelper {
 	return a
 }
 
-// Patch returns the object; the patch is made by write.
+// Patch returns the object without a patch.
 func (a *attempt) Patch() (client.Object, client.Patch, error) { return a.request.object(), nil, nil }
 
-// sign is issuer-lib's Sign hook: a Ready issuer is to sign an approved request.
+// sign is issuer-lib's Sign hook, for an approved request with a ready issuer.
 func (a *attempt) sign(ctx context.Context, details libsigner.CertificateRequestObject, issuer libapi.Issuer) (libsigner.PEMBundle, error) {
 	start := time.Now()
 	v := a.trySign(ctx, details, issuer)
@@ -226,8 +223,8 @@ func (a *attempt) sign(ctx context.Context, details libsigner.CertificateRequest
 	return libsigner.PEMBundle{ChainPEM: v.certificate.PEM, CAPEM: v.certificate.PEM}, nil
 }
 
-// write writes the decision and records it. It gets what Patch returned: the library takes
-// NotFound for success, and its patch does not say which version of the object it means.
+// write writes the decision and records it. It replaces issuer-lib's write, which has no UID
+// and resourceVersion, and treats NotFound as success.
 func (a *attempt) write(ctx context.Context, _ client.Object, _ client.Patch, options ...client.SubResourcePatchOption) error {
 	if a.decision.reason == ReasonIssuerNotFound {
 		ref, _ := a.request.issuer()
@@ -240,47 +237,51 @@ func (a *attempt) write(ctx context.Context, _ client.Object, _ client.Patch, op
 	if a.postpone() {
 		return nil
 	}
-	status, stated := a.status()
-	if stated {
-		a.failure = a.apply(ctx, status, options...)
+	status, changed := a.status()
+	if changed {
+		a.writeErr = a.apply(ctx, status, options...)
 	}
-	if a.failure == nil {
+	if a.writeErr == nil {
 		a.conflicts.forget(key)
-		a.record(stated)
+		a.record(changed)
 	}
-	return a.failure
+	return a.writeErr
 }
 
-// finish returns when the request is reconciled again. err is what issuer-lib returned.
+// finish returns when the request is reconciled again. err is the error of issuer-lib.
 func (a *attempt) finish(ctx context.Context, key types.NamespacedName, err error) (ctrl.Result, error) {
-	if a.pause > 0 {
-		return ctrl.Result{RequeueAfter: a.pause}, nil
+	if a.retryAfter > 0 {
+		return ctrl.Result{RequeueAfter: a.retryAfter}, nil
 	}
-	if a.decision == nil { // gone, not ours, not approved, or done with
-		if err == nil {
-			err = a.confirm(ctx)
-		}
-		if err == nil && a.pause == 0 {
-			a.forget(key)
-		}
-		return ctrl.Result{RequeueAfter: a.pause}, err
+	if a.decision == nil {
+		return a.finishUndecided(ctx, key, err)
 	}
-	// Whatever issuer-lib returned is the decision again, or the failure of the write.
-	switch {
-	case apierrors.IsNotFound(a.failure):
+	// The error of issuer-lib is that of the write or of the decision.
+	if apierrors.IsNotFound(a.writeErr) {
 		a.tracker.forget(key)
-		fallthrough
-	case isConflict(a.failure):
-		return a.conflicts.retry(a.log, a.request.object(), a.failure), nil
-	case a.failure != nil:
-		return ctrl.Result{}, a.failure
-	case a.decision.err != nil:
-		return ctrl.Result{}, a.decision.err
 	}
-	return ctrl.Result{RequeueAfter: a.decision.requeueAfter, Priority: firstWakePriority}, nil
+	if isConflict(a.writeErr) {
+		return a.conflicts.retry(a.log, a.request.object(), a.writeErr), nil
+	}
+	if err := cmp.Or(a.writeErr, a.decision.err); err != nil {
+		return ctrl.Result{}, err
+	}
+	return ctrl.Result{RequeueAfter: a.decision.requeueAfter, Priority: pendingPriority}, nil
 }
 
-// forget drops what is remembered of a request that needs nothing more.
+// finishUndecided ends the attempt for a request that is deleted, not ours, not approved or
+// finished.
+func (a *attempt) finishUndecided(ctx context.Context, key types.NamespacedName, err error) (ctrl.Result, error) {
+	if err == nil {
+		err = a.confirm(ctx)
+	}
+	if err == nil && a.retryAfter == 0 {
+		a.forget(key)
+	}
+	return ctrl.Result{RequeueAfter: a.retryAfter}, err
+}
+
+// forget drops the state of a request.
 func (a *attempt) forget(key types.NamespacedName) {
 	a.tracker.forget(key)
 	a.conflicts.forget(key)

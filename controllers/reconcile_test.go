@@ -41,8 +41,8 @@ import (
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
 )
 
-// The end-to-end tests cover what happens with a real API server. Here is what such a server
-// does not do on demand: fail for years, or change an object at the worst moment.
+// The end-to-end tests use a real API server. The tests here have failures that it cannot cause on
+// demand: an outage of years, or a change of an object during a reconcile.
 
 var requestKey = client.ObjectKey{Namespace: "sandbox", Name: "request"}
 
@@ -52,8 +52,8 @@ type fixture struct {
 	recorder   *events.FakeRecorder
 }
 
-// newFixture has an approved request, its key and a Ready issuer, ten years after the
-// request was made. The API server behaves as intercepted.
+// newFixture has an approved request, its key and a ready issuer, ten years after the creation of
+// the request. The interceptor changes the behavior of the API server.
 func newFixture(t *testing.T, intercepted interceptor.Funcs) fixture {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -97,8 +97,8 @@ func newFixture(t *testing.T, intercepted interceptor.Funcs) fixture {
 	}}
 }
 
-// applyStatus does for a status what a real API server does with a server-side apply. The
-// fake client has no schema, and takes the list of conditions for one value.
+// applyStatus is a server-side apply of a status. The fake client has no schema, and would treat the
+// list of conditions as one value.
 func applyStatus(ctx context.Context, c client.Client, _ string, object client.Object, patch client.Patch, _ ...client.SubResourcePatchOption) error {
 	var applied struct {
 		Status cmapi.CertificateRequestStatus
@@ -242,9 +242,8 @@ func TestTransientFailuresNeverFailARequest(t *testing.T) {
 	}
 }
 
-// TestConflictIsReadAgain: a write names the object and version that were read; when they
-// are not the current ones it is neither an error nor an event. While the cache shows the same
-// version, the key is read and the request signed ever more rarely.
+// TestConflictIsReadAgain: a write with another UID or version than the current one causes no error
+// and no event. While the cache has the same version, it is retried with backoff.
 func TestConflictIsReadAgain(t *testing.T) {
 	t.Parallel()
 	var written statusApply
@@ -271,7 +270,7 @@ func TestConflictIsReadAgain(t *testing.T) {
 	request := f.request(t)
 	for i, factor := range []int{1, 2, 4, 8, 16, 32, 64, 100} {
 		want := time.Duration(factor) * conflictBaseDelay
-		for range 2 { // the second one is a wake in between
+		for range 2 { // the second one is triggered too early
 			if result, err := f.reconcile(); err != nil || result.RequeueAfter != want {
 				t.Fatalf("conflict %d: got %+v, %v; want to be called again after %s, without an error", i, result, err, want)
 			}
@@ -290,7 +289,7 @@ func TestConflictIsReadAgain(t *testing.T) {
 		t.Errorf("event %s was sent", <-f.recorder.Events)
 	}
 
-	// The cache catches up: the new version is signed at once, and its conflicts are counted anew.
+	// With the new version in the cache, the request is signed at once, and the backoff is reset.
 	request.Labels = map[string]string{"edited": "true"}
 	if err := f.client.Update(t.Context(), request); err != nil {
 		t.Fatal(err)
@@ -307,9 +306,9 @@ func TestConflictIsReadAgain(t *testing.T) {
 	}
 }
 
-// TestNotFoundIsNoSuccess: the API server answers the status write with NotFound. Nothing is
-// announced, counted or taken for finished. If the request is still there, it is signed later;
-// if it is gone, nothing is left of it.
+// TestNotFoundIsNoSuccess: the API server returns NotFound for the status write. Nothing is reported
+// or counted, and the request is not finished. If it still exists, it is signed later. If it is
+// deleted, its state is dropped.
 func TestNotFoundIsNoSuccess(t *testing.T) {
 	t.Parallel()
 	for name, gone := range map[string]bool{"deleted meanwhile": true, "not served for a while": false} {
@@ -356,8 +355,8 @@ func TestNotFoundIsNoSuccess(t *testing.T) {
 	}
 }
 
-// TestNotFoundForHours: a request that the cache keeps showing, and that cannot be written, is
-// no error. It is retried ever more rarely, and logged once.
+// TestNotFoundForHours: a request that stays in the cache and cannot be written is not an error. It
+// is retried with backoff, and logged once.
 func TestNotFoundForHours(t *testing.T) {
 	t.Parallel()
 	missing := true
@@ -385,7 +384,7 @@ func TestNotFoundForHours(t *testing.T) {
 	if attempts > 25 {
 		t.Errorf("%d attempts in an hour, want 25 at most", attempts)
 	}
-	if len(lines) != 1 || !strings.Contains(lines[0], "The cache has an object that the API server does not find") {
+	if len(lines) != 1 || !strings.Contains(lines[0], "The API server does not find an object that is in the cache") {
 		t.Errorf("want one line in the log, got\n%s", strings.Join(lines, "\n"))
 	}
 	missing = false
@@ -394,8 +393,8 @@ func TestNotFoundForHours(t *testing.T) {
 	}
 }
 
-// TestStopping: a write that is in flight when the process is asked to stop is finished, and
-// nothing new is begun.
+// TestStopping: a write in flight is completed when selfsigned-issuer stops, and no new reconcile
+// starts.
 func TestStopping(t *testing.T) {
 	t.Parallel()
 	ctx, stop := context.WithCancel(t.Context())
@@ -470,8 +469,8 @@ func TestWaitsForgetsAndStartsAnew(t *testing.T) {
 	}
 }
 
-// TestMismatchMustLast: a request fails for a Secret with another key only if each look in the
-// whole grace period found one.
+// TestMismatchMustLast: a request only fails if each reconcile in the grace period found a key that
+// does not match.
 func TestMismatchMustLast(t *testing.T) {
 	t.Parallel()
 	other, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -580,14 +579,14 @@ func (f fixture) setIssuer(t *testing.T, ready metav1.ConditionStatus) {
 	}
 }
 
-// TestStaleCacheCostsNothing: a request that was signed a moment ago, and that the cache
-// still shows as waiting, is neither read again nor written again.
+// TestStaleCacheCostsNothing: a request that was signed, and that is still pending in the cache, is
+// not read or written again.
 func TestStaleCacheCostsNothing(t *testing.T) {
 	t.Parallel()
 	var reads, writes int
 	f := newFixture(t, interceptor.Funcs{
 		Get: countSecretReads(&reads),
-		// Accepted, and not seen by any reader yet.
+		// Accepted, but not in the cache yet.
 		SubResourcePatch: func(context.Context, client.Client, string, client.Object, client.Patch, ...client.SubResourcePatchOption) error {
 			writes++
 			return nil
@@ -601,7 +600,7 @@ func TestStaleCacheCostsNothing(t *testing.T) {
 	if reads != 1 || writes != 1 || len(f.recorder.Events) != 1 {
 		t.Errorf("%d reads of the Secret, %d writes, %d events; want one each", reads, writes, len(f.recorder.Events))
 	}
-	// A change of the request by somebody else is a new version.
+	// A write by another client is a new version.
 	var request cmapi.CertificateRequest
 	if err := f.client.Get(t.Context(), requestKey, &request); err != nil {
 		t.Fatal(err)
@@ -615,9 +614,9 @@ func TestStaleCacheCostsNothing(t *testing.T) {
 	}
 }
 
-// TestOwnWriteThatTheCacheLacks: the answer to a write was lost, and the next reconcile sees the
-// version before it, which says what is true again. Once the write shows in the cache it is one
-// of this process's own, which wakes nothing.
+// TestOwnWriteThatTheCacheLacks: the response to a write was lost, and the next reconcile has the
+// version before it, whose message is correct again. When the cache has the write, it is an own
+// write, which triggers no reconcile.
 func TestOwnWriteThatTheCacheLacks(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, interceptor.Funcs{})

@@ -9,12 +9,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// eventAction is the action of every event; events.k8s.io wants one.
+// eventAction is the action of all events, which events.k8s.io requires.
 const eventAction = "Sign"
 
-// record reports a decision that has been written, or that the object has no place for: an event
-// and a log line when the situation is new, and nothing on a mere repetition.
-func (a *attempt) record(stated bool) {
+// record reports a decision with an event and a log line, unless it was reported before. written
+// is false if the object had it already or has no field for it.
+func (a *attempt) record(written bool) {
 	v := a.decision
 	object := a.request.object()
 	key := client.ObjectKeyFromObject(object)
@@ -23,7 +23,7 @@ func (a *attempt) record(stated bool) {
 		a.finishedRequests.add(object)
 		a.unconfirmed.forget(key)
 		a.metrics.ended(a.kind.name, v)
-	} else if a.alreadyReported(key, stated) {
+	} else if a.alreadyReported(key, written) {
 		return
 	}
 	if kind := outcomes[v.reason].event; kind != "" {
@@ -39,10 +39,10 @@ func (a *attempt) record(stated bool) {
 	a.log.Info(v.message, "reason", v.reason, "uid", object.GetUID(), "issuer", ref.String())
 }
 
-// alreadyReported reports whether there was an event for this situation. A condition that says
-// it already was reported before a restart.
-func (a *attempt) alreadyReported(key types.NamespacedName, stated bool) bool {
-	news := a.tracker.markReported(key, a.request.object().GetUID(), a.decision.reason)
+// alreadyReported returns whether an event was sent for this decision. If the condition had it
+// already, it was reported before a restart.
+func (a *attempt) alreadyReported(key types.NamespacedName, written bool) bool {
+	isNew := a.tracker.markReported(key, a.request.object().GetUID(), a.decision.reason)
 	_, hasCondition := a.request.(certificateRequest)
-	return !news || (!stated && hasCondition)
+	return !isNew || (!written && hasCondition)
 }

@@ -13,14 +13,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// requestKind is what differs between the two kinds of request that are signed.
+// requestKind is one of the two kinds of request.
 type requestKind struct {
-	name      string // the kind, as users write it
-	reference string // where the request names its issuer
+	name      string
+	reference string // the field with the issuer, for messages
 	newObject func() client.Object
 	newList   func() client.ObjectList
 	wrap      func(client.Object) request
-	preflight func(context.Context, request) *decision // nil where there is nothing more to check
+	preflight func(context.Context, request) *decision // can be nil
 }
 
 // request is one CertificateRequest or Kubernetes CSR, read-only.
@@ -28,45 +28,42 @@ type request interface {
 	object() client.Object
 	details() libsigner.CertificateRequestObject
 
-	approved() bool // and not denied as well
+	approved() bool // and not denied
 	denied() bool
-	finished() bool // nothing is ever written to it again
+	finished() bool // it is never written again
 	denialRecorded() bool
 
-	// hint returns what its user should know although the request is not processed; nil if
-	// there is nothing.
+	// hint returns the hint for a request that is not processed, or nil.
 	hint() *hint
 
-	// waitingSince is when the request was approved, or made when nobody has approved it or
-	// said when.
+	// waitingSince is the time of the approval, or else of the creation.
 	waitingSince() time.Time
 
-	// said is what the object says of its wait; empty when it says nothing or has no place.
+	// readyMessage is the message of the Ready condition; empty without one.
 	readyMessage() string
 
-	// fromCertificate is true if cert-manager made the request for a Certificate.
+	// fromCertificate is true if cert-manager created the request for a Certificate.
 	fromCertificate() bool
 
-	// partial is true when the cache has left out the spec because of its size; complete takes
-	// the spec from the whole object.
+	// partial is true if the cache omits the spec because of its size. complete copies the spec
+	// from the whole object.
 	partial() bool
 	complete(whole client.Object)
 
-	// issuer returns which issuer is asked for, and false when it is not one of ours.
+	// issuer returns the referenced issuer, and false if it is not one of ours.
 	issuer() (issuerRef, bool)
 	// keyAnnotation is the annotation that names the Secret with the private key.
 	keyAnnotation() string
-	// keySecret names that Secret; its Name is empty when the annotation is.
+	// keySecret is this Secret. Its name is empty without the annotation.
 	keySecret() types.NamespacedName
 
-	// end is what stands in a finished request: its certificate, or else the message that says
-	// why there is none.
+	// end is the certificate of a finished request, or else the message of its failure.
 	end() string
 
-	// status returns the status that says v, and false when the object says it already or
-	// has no place for it.
+	// status returns the status with the decision, and false if the object has it already or
+	// has no field for it.
 	status(v *decision, now metav1.Time) (any, bool)
 }
 
-// waiting is a request that a change elsewhere may bring further.
+// waiting returns whether a request is approved and not finished.
 func waiting(r request) bool { return r.approved() && !r.finished() }

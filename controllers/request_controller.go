@@ -12,10 +12,8 @@ import (
 	libcontrollers "github.com/cert-manager/issuer-lib/controllers"
 )
 
-// setupRequests registers the controller of one kind of request, with what wakes it. It is
-// built here and not by issuer-lib's SetupWithManager, because that one watches no Secrets,
-// wakes finished requests on every change of their issuer, and can not tell a conflict or a
-// wait from an error.
+// setupRequests registers the controller of one kind of request. DESIGN.md has the reason not to
+// use issuer-lib's SetupWithManager.
 func (o Options) setupRequests(mgr ctrl.Manager, kind requestKind, tracker *pendingTracker) error {
 	changed := predicate.ResourceVersionChangedPredicate{}
 	issuerReady := builder.WithPredicates(changed, libcontrollers.LinkedIssuerPredicate{})

@@ -12,13 +12,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// requestReader reads from the API server what the cache has left out of a large request.
+// requestReader reads large requests, which the cache does not keep, from the API server.
 type requestReader struct {
 	live client.Reader // must not be a cache
 }
 
-// read completes the request. The version that was read need not be the one in the cache: the
-// result is only written if it is.
+// read completes the request. If its version is not that of the cache, the write of the result
+// meets a conflict.
 func (r requestReader) read(ctx context.Context, kind requestKind, request request) *decision {
 	whole, err := r.get(ctx, kind, request.object())
 	switch {
@@ -31,7 +31,7 @@ func (r requestReader) read(ctx context.Context, kind requestKind, request reque
 	return nil
 }
 
-// get returns the whole object; nil if it is gone.
+// get returns the whole object; nil if it is deleted.
 func (r requestReader) get(ctx context.Context, kind requestKind, object client.Object) (whole client.Object, err error) {
 	list := kind.newList()
 	if err := listByName(ctx, r.live, list, client.ObjectKeyFromObject(object)); err != nil {
@@ -46,7 +46,7 @@ func (r requestReader) get(ctx context.Context, kind requestKind, object client.
 	return whole, err
 }
 
-// completeRequest reads what the cache has left out.
+// completeRequest reads a request that the cache keeps without its spec.
 func (a *attempt) completeRequest(ctx context.Context) *decision {
 	if !a.request.partial() {
 		return nil

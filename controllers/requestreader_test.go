@@ -20,8 +20,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 )
 
-// newLargeFixture has a request with so many names that the cache leaves its spec out. list
-// answers the live read of requests, after the API server has.
+// newLargeFixture has a request with so many names that the cache omits its spec. list changes the
+// result of live reads of requests.
 func newLargeFixture(t *testing.T, list func(*cmapi.CertificateRequestList) error) fixture {
 	t.Helper()
 	key := ecdsaKey(t)
@@ -62,7 +62,7 @@ func newLargeFixture(t *testing.T, list func(*cmapi.CertificateRequestList) erro
 	return f
 }
 
-// stripped returns objects as the cache keeps them.
+// stripped returns objects after the cache's transform.
 func stripped(server client.WithWatch) client.Client {
 	return interceptor.NewClient(server, interceptor.Funcs{
 		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
@@ -75,8 +75,8 @@ func stripped(server client.WithWatch) client.Client {
 	})
 }
 
-// TestLargeRequests: a request that the cache holds in part is read when it is to be signed,
-// and is signed as it is in the API server.
+// TestLargeRequests: a request without its spec in the cache is read from the API server when it is
+// signed.
 func TestLargeRequests(t *testing.T) {
 	t.Parallel()
 	reads := 0
@@ -95,7 +95,7 @@ func TestLargeRequests(t *testing.T) {
 	}
 }
 
-// TestLargeRequestNotRead: what can not be read is retried and never fails.
+// TestLargeRequestNotRead: if it cannot be read, the request is retried and never fails.
 func TestLargeRequestNotRead(t *testing.T) {
 	t.Parallel()
 	f := newLargeFixture(t, func(*cmapi.CertificateRequestList) error { return syscall.ECONNREFUSED })
@@ -120,7 +120,7 @@ func TestLargeRequestNotRead(t *testing.T) {
 	}
 }
 
-// TestUnapprovedRequestsAreNotRead: the whole request is not read before somebody has approved it.
+// TestUnapprovedRequestsAreNotRead: the whole request is not read before it is approved.
 func TestUnapprovedRequestsAreNotRead(t *testing.T) {
 	t.Parallel()
 	f := newLargeFixture(t, func(*cmapi.CertificateRequestList) error {

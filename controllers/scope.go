@@ -21,10 +21,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 )
 
-// scope is the manager as the controllers of one namespace see it: with caches of that
-// namespace only, and with a stop that leaves the other namespaces running. A namespace whose
-// objects cannot be listed blocks no cache but its own. Without --namespaces the only scope
-// has the caches of the whole cluster. The manager's own cache is not used.
+// scope is the manager of one namespace: it has separate caches, and can be stopped separately, so
+// that a namespace whose objects cannot be listed does not block others. Without --namespaces,
+// there is one scope for the whole cluster. The cache of ctrl.Manager is not used.
 type scope struct {
 	ctrl.Manager
 	cluster cluster.Cluster
@@ -34,8 +33,8 @@ type scope struct {
 	stopping bool
 }
 
-// newScope returns the scope of a namespace, or of the whole cluster when namespace is empty.
-// Its caches begin to fill at once.
+// newScope returns the scope of a namespace, or of the whole cluster if namespace is empty, and
+// starts its caches.
 func newScope(mgr ctrl.Manager, namespace string, caches cache.Options) (*scope, error) {
 	if namespace != "" {
 		caches.DefaultNamespaces = map[string]cache.Config{namespace: {}}
@@ -51,9 +50,13 @@ func newScope(mgr ctrl.Manager, namespace string, caches cache.Options) (*scope,
 	return s, s.add(scopeCache{newScopePart(own, false)})
 }
 
-// GetCache, GetClient and GetFieldIndexer are those of the scope.
-func (s *scope) GetCache() cache.Cache                { return s.cluster.GetCache() }
-func (s *scope) GetClient() client.Client             { return s.cluster.GetClient() }
+// GetCache returns the caches of the scope.
+func (s *scope) GetCache() cache.Cache { return s.cluster.GetCache() }
+
+// GetClient returns a client that reads from these caches.
+func (s *scope) GetClient() client.Client { return s.cluster.GetClient() }
+
+// GetFieldIndexer returns the indexer of these caches.
 func (s *scope) GetFieldIndexer() client.FieldIndexer { return s.cluster.GetFieldIndexer() }
 
 // GetControllerOptions returns the defaults of the controllers.
@@ -64,10 +67,10 @@ func (s *scope) GetControllerOptions() config.Controller {
 	return o
 }
 
-// cacheSyncTimeout never ends the process: the caches are full before there are controllers.
+// cacheSyncTimeout has no effect: the caches are filled before the controllers start.
 const cacheSyncTimeout = 365 * 24 * time.Hour
 
-// Add lets the manager run a controller of the scope.
+// Add makes the manager run a controller of the scope.
 func (s *scope) Add(runnable manager.Runnable) error {
 	elected := true // controller-runtime's default
 	if r, ok := runnable.(manager.LeaderElectionRunnable); ok {
@@ -76,7 +79,7 @@ func (s *scope) Add(runnable manager.Runnable) error {
 	return s.add(newScopePart(runnable, elected))
 }
 
-// stoppable is a part of a scope in the form in which the manager gets it.
+// stoppable is a runnable for the manager that belongs to a scope.
 type stoppable interface {
 	manager.Runnable
 	part() *scopePart
@@ -97,8 +100,8 @@ func (s *scope) add(runnable stoppable) error {
 	return s.Manager.Add(runnable)
 }
 
-// addOnceElected keeps a part out of the queue in which the manager of a standby has what is
-// started with the Lease: it would stay there after it was stopped.
+// addOnceElected adds a part when this replica becomes the leader. The manager of a standby would
+// keep it after it was stopped.
 func (s *scope) addOnceElected(part *scopePart) {
 	select {
 	case <-part.stopping:
@@ -118,7 +121,7 @@ func isClosed(signal <-chan struct{}) bool {
 	}
 }
 
-// stop ends the controllers and then their caches, and returns when they have ended.
+// stop stops the controllers, then the caches, and returns when they have stopped.
 func (s *scope) stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -129,15 +132,15 @@ func (s *scope) stop() {
 	s.parts = nil
 }
 
-// scopePart is a controller or the cache of a scope. The manager cannot forget what it was
-// once given: a part that was stopped releases what it ran.
+// scopePart is a controller or the caches of a scope. The manager keeps all its runnables, so a
+// part releases its runnable when it is stopped.
 type scopePart struct {
 	elected  bool
 	stopping chan struct{}
 	ended    chan struct{}
 
 	mu       sync.Mutex
-	runnable manager.Runnable // nil once it is to stop
+	runnable manager.Runnable // nil after stop
 	cancel   context.CancelFunc
 }
 
@@ -178,16 +181,16 @@ func (p *scopePart) stop() {
 	p.runnable = nil
 	cancel := p.cancel
 	p.mu.Unlock()
-	if cancel != nil { // otherwise it has not started, and will not
+	if cancel != nil { // otherwise it was not started
 		cancel()
 		<-p.ended
 	}
 }
 
-// scopeCache is the part with the caches. The manager stops it after the controllers.
+// scopeCache is the part with the caches, which the manager stops after the controllers.
 type scopeCache struct{ *scopePart }
 
-// GetCache marks it as caches for the manager, which need not wait for them: see scope.fill.
+// GetCache makes the manager treat it as caches, without waiting for them: see Options.fill.
 func (scopeCache) GetCache() cache.Cache { return filledCache{} }
 
 type filledCache struct{ cache.Cache }

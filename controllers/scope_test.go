@@ -24,7 +24,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 )
 
-// standby is a manager that keeps what it is given, and gets the Lease when elected is closed.
+// standby is a manager that keeps its runnables, and becomes the leader when elected is closed.
 type standby struct {
 	ctrl.Manager
 	elected   chan struct{}
@@ -51,9 +51,8 @@ func newStandby(t *testing.T) *standby {
 	return &standby{Manager: mgr}
 }
 
-// TestStandbyHasNoQueue: a controller gives the manager nothing to start before the process
-// holds the Lease. Its sources, and so its queue, start with its workers: whatever is created
-// and deleted beside a standby, it keeps nothing of it.
+// TestStandbyHasNoQueue: the sources of a controller, and so its queue, start with its workers, when
+// this replica becomes the leader. A standby keeps no state of requests that are created and deleted.
 func TestStandbyHasNoQueue(t *testing.T) {
 	t.Parallel()
 	mgr := newStandby(t)
@@ -77,8 +76,8 @@ func TestStandbyHasNoQueue(t *testing.T) {
 	}
 }
 
-// TestControllersStartWithTheLease: the manager gets the controllers of a namespace when it has
-// the Lease, and never those of a namespace that was stopped before.
+// TestControllersStartWithTheLease: the manager gets the controllers of a namespace when it becomes
+// the leader, and never those of a namespace that was stopped before.
 func TestControllersStartWithTheLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mgr := &standby{elected: make(chan struct{})}
@@ -104,8 +103,8 @@ func TestControllersStartWithTheLease(t *testing.T) {
 	})
 }
 
-// TestScopeStops: the controllers of a namespace end before its caches, and the manager, which
-// cannot forget them, keeps nothing of them.
+// TestScopeStops: the controllers of a namespace stop before its caches, and the manager, which
+// keeps its runnables, does not keep their memory.
 func TestScopeStops(t *testing.T) {
 	t.Parallel()
 	mgr := &standby{elected: make(chan struct{})}
@@ -147,8 +146,8 @@ func TestScopeStops(t *testing.T) {
 
 type startedKey struct{}
 
-// recorded runs until it is stopped, and then fails, as controllers do that are stopped while
-// they wait for their caches.
+// recorded runs until it is stopped, and then fails, like controllers that are stopped while they
+// wait for their caches.
 func recorded(name string, ended *[]string) manager.Runnable {
 	return manager.RunnableFunc(func(ctx context.Context) error {
 		close(ctx.Value(startedKey{}).(chan struct{}))
@@ -158,8 +157,8 @@ func recorded(name string, ended *[]string) manager.Runnable {
 	})
 }
 
-// TestStoppedScopesAreReleased: of a namespace that comes and goes, the manager of a standby and
-// that of a leader keep nothing.
+// TestStoppedScopesAreReleased: neither a standby nor a leader keeps memory of a namespace that is
+// served and stopped repeatedly.
 func TestStoppedScopesAreReleased(t *testing.T) {
 	t.Parallel()
 	for name, lock := range map[string]resourcelock.Interface{"leader": nil, "standby": heldByAnother{}} {
@@ -232,7 +231,7 @@ func (s *startSignal) Start(context.Context) error {
 	return nil
 }
 
-// heldByAnother is a Lease that another replica holds.
+// heldByAnother is a Lease held by another replica.
 type heldByAnother struct{ resourcelock.Interface }
 
 func (heldByAnother) Identity() string { return "this replica" }
@@ -241,7 +240,7 @@ func (heldByAnother) Get(context.Context) (*resourcelock.LeaderElectionRecord, [
 	return &resourcelock.LeaderElectionRecord{HolderIdentity: "another replica", LeaseDurationSeconds: 3600}, []byte("held"), nil
 }
 
-// untilStopped is a controller that has nothing to do.
+// untilStopped is a controller that does nothing.
 type untilStopped struct{}
 
 func (untilStopped) Start(ctx context.Context) error {
@@ -249,7 +248,7 @@ func (untilStopped) Start(ctx context.Context) error {
 	return nil
 }
 
-// countKept returns how many parts are still reachable when the goroutines that ran them have ended.
+// countKept returns the number of parts that are still reachable after their goroutines have ended.
 func countKept(parts []weak.Pointer[scopePart]) int {
 	kept := len(parts)
 	for range 20 {

@@ -20,22 +20,22 @@ import (
 )
 
 // ownRequests selects the CertificateRequests for issuers in our group. The API server supports
-// it where the CRD names the field in selectableFields, as in cert-manager v1.20 and later.
+// it if the CRD has the field in selectableFields, as in cert-manager v1.20 and later.
 var ownRequests = fields.OneTermEqualSelector("spec.issuerRef.group", selfsigned.GroupName)
 
-// ownSecrets selects the Secrets that cert-manager creates for a Certificate. Its own caches select
-// them by this label.
+// ownSecrets selects the Secrets that cert-manager creates for a Certificate. cert-manager's caches
+// use the same label.
 var ownSecrets = labels.SelectorFromSet(labels.Set{cmapi.PartOfCertManagerControllerLabelKey: "true"})
 
-// secretMetadata returns an empty object of the type in which Secrets are watched.
+// secretMetadata returns an empty object of the type that is used to watch Secrets.
 func secretMetadata() *metav1.PartialObjectMetadata {
 	secret := &metav1.PartialObjectMetadata{}
 	secret.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
 	return secret
 }
 
-// cacheOptions are those of the caches of a scope. What they hold of other people's objects
-// costs memory, and each of their changes costs time: only own objects are selected.
+// cacheOptions are the options of the caches of a scope. Other objects would cost memory, and each
+// of their changes would cost time.
 func cacheOptions(selectable bool) cache.Options {
 	requests := cache.ByObject{}
 	if selectable {
@@ -50,9 +50,9 @@ func cacheOptions(selectable bool) cache.Options {
 const unselectedMessage = "Watching the CertificateRequests of all issuers, which needs more memory: " +
 	"the API server does not support the field selector for those of selfsigned-issuer. cert-manager v1.20 and later support it."
 
-// selectable reports whether the API server supports ownRequests. It answers 400 to a list with
-// a field selector that it does not support, before it looks for any object. The list is for one
-// name in one namespace, which costs the API server nothing however many objects there are.
+// selectable returns whether the API server supports ownRequests. It rejects an unsupported field
+// selector with 400. The list is for one name in one namespace, which is cheap for any number of
+// objects.
 func (c permissionChecker) selectable(ctx context.Context, namespace string) (bool, error) {
 	list := &metav1.PartialObjectMetadataList{}
 	list.SetGroupVersionKind(cmapi.SchemeGroupVersion.WithKind(cmapi.CertificateRequestKind + "List"))

@@ -13,8 +13,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 )
 
-// TestSelectable: the field selector is used where the API server supports it. What it answers is
-// asked for one name in one namespace.
+// TestSelectable: the field selector is used if the API server supports it, which is checked with a
+// list for one name in one namespace.
 func TestSelectable(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -32,8 +32,8 @@ func Scheme() *runtime.Scheme {
 	return scheme
 }
 
-// setup registers the controllers of a scope, whose caches are filled, and returns what the
-// metrics know of them.
+// setup registers the controllers of a scope with filled caches, and returns the scope's part of
+// the gauges.
 func (o Options) setup(s *scope, kinds []requestKind) (*scopeGauges, error) {
 	g := &scopeGauges{cache: s.GetCache(), tracker: map[string]*pendingTracker{}}
 	for _, kind := range kinds {
@@ -53,9 +53,8 @@ func (o Options) setup(s *scope, kinds []requestKind) (*scopeGauges, error) {
 	return g, nil
 }
 
-// fill returns true when the caches of a scope hold every object that its controllers watch, with
-// the indexes, and false when ctx ends before. Because it does not need the Lease, a standby
-// takes over with full caches, and without a queue that nobody works on.
+// fill returns true when the caches of a scope are filled, with their indexes, and false if ctx ends
+// before. It does not need the Lease, so a standby has filled caches, and no growing queue.
 func (o Options) fill(ctx context.Context, s *scope, kinds []requestKind) (bool, error) {
 	for _, object := range o.watchedObjects(kinds) {
 		if _, err := s.GetCache().GetInformer(ctx, object, cache.BlockUntilSynced(false)); err != nil {
@@ -70,7 +69,7 @@ func (o Options) fill(ctx context.Context, s *scope, kinds []requestKind) (bool,
 	return s.GetCache().WaitForCacheSync(ctx), nil
 }
 
-// watchedObjects are an empty object of each type that the controllers watch.
+// watchedObjects has an empty object of each type that the controllers watch.
 func (o Options) watchedObjects(kinds []requestKind) []client.Object {
 	var objects []client.Object
 	for _, kind := range kinds {
@@ -85,7 +84,7 @@ func (o Options) watchedObjects(kinds []requestKind) []client.Object {
 	return objects
 }
 
-// scopeNamespaces are the namespaces with a scope each; one empty name is the whole cluster.
+// scopeNamespaces returns the namespaces that have a scope. An empty name is the whole cluster.
 func (o Options) scopeNamespaces() []string {
 	if o.namespaced() {
 		return slices.Compact(slices.Sorted(slices.Values(o.Namespaces)))
@@ -93,10 +92,10 @@ func (o Options) scopeNamespaces() []string {
 	return []string{""}
 }
 
-// namespaced is true when the process has no rights beyond some namespaces.
+// namespaced returns whether only some namespaces are served.
 func (o Options) namespaced() bool { return len(o.Namespaces) > 0 }
 
-// issuerKinds are the kinds of issuer that are served.
+// issuerKinds returns the kinds of issuer that are served.
 func (o Options) issuerKinds() []string {
 	if o.namespaced() {
 		return []string{issuerKind}
@@ -113,20 +112,20 @@ func (o Options) requestKinds(mgr ctrl.Manager) []requestKind {
 }
 
 const (
-	// Failures of the API server are retried after retryBaseDelay, then after twice as long each
-	// time, up to retryMaxDelay: a repaired permission or network is noticed within that time.
+	// API server errors are retried after retryBaseDelay. The delay doubles each time, up to
+	// retryMaxDelay.
 	retryBaseDelay = 100 * time.Millisecond
 	retryMaxDelay  = 30 * time.Second
 
-	// reconcileTimeout is how long one reconcile waits for the API server. A request that is never
-	// answered, by a broken proxy for instance, must not keep a worker for ever.
+	// reconcileTimeout is the maximum duration of a reconcile. Without it, calls that are never
+	// answered, for example by a broken proxy, would block all workers.
 	reconcileTimeout = 30 * time.Second
 )
 
-// minimumWorkers let a namespace go on while a request of it waits for the API server.
+// minimumWorkers is more than one, so that one slow call does not block a namespace.
 const minimumWorkers = 2
 
-// workers are those of each controller of a scope: all namespaces share Concurrency.
+// workers returns the number of workers of a controller. All namespaces share Concurrency.
 func (o Options) workers() int {
 	if !o.namespaced() {
 		return o.Concurrency
@@ -134,8 +133,8 @@ func (o Options) workers() int {
 	return max(o.Concurrency/len(o.scopeNamespaces()), min(o.Concurrency, minimumWorkers))
 }
 
-// maxIssuerWorkers bounds the memory for the answers to status writes: issuers are few, and can
-// be as large as etcd allows.
+// maxIssuerWorkers bounds the memory for responses to status writes: issuers can be as large as
+// etcd allows.
 const maxIssuerWorkers = 8
 
 func (o Options) issuerControllerOptions() controller.Options {

@@ -14,13 +14,13 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/signer"
 )
 
-// trySign looks at the request before it reads the Secret: a request that can never be
-// signed costs no read and learns nothing about Secrets.
+// trySign parses the request before it reads the Secret: an invalid request costs no read, and
+// its author gets no information about Secrets.
 func (a *attempt) trySign(ctx context.Context, object libsigner.CertificateRequestObject, issuer libapi.Issuer) *decision {
 	if err := a.issuers.complete(ctx, issuer); err != nil {
 		return &decision{reason: ReasonIssuerReadError, detail: stableErrorText(err), err: err}
 	}
-	// The Ready condition may have been written by a version with other rules.
+	// A version with other rules may have written the Ready condition.
 	if err := specOf(issuer).Validate().ToAggregate(); err != nil {
 		return &decision{reason: ReasonIssuerNotReady, detail: err.Error()}
 	}
@@ -58,8 +58,8 @@ func (a *attempt) trySign(ctx context.Context, object libsigner.CertificateReque
 	return &decision{reason: ReasonIssued, certificate: certificate}
 }
 
-// waitedForKey reports whether this process has found nothing wrong with the request before, whose
-// spec cannot change. A large one is not read again for a Secret without a key.
+// waitedForKey returns whether only the key was missing before. The spec is immutable, so a large
+// request is not read again while its Secret has no key.
 func (a *attempt) waitedForKey() bool {
 	object := a.request.object()
 	switch a.tracker.lastReported(client.ObjectKeyFromObject(object), object.GetUID()) {
@@ -70,23 +70,20 @@ func (a *attempt) waitedForKey() bool {
 	}
 }
 
-// waitForKey completes the decision on a request whose Secret does not have its key.
+// waitForKey completes the decision on a request without its key.
 func (a *attempt) waitForKey(ctx context.Context, v *decision) *decision {
 	if v.reason == ReasonSecretNotFound && lostOwner(a.request.object()) {
 		v.reason = ReasonMissingOwner
 	}
-	return a.pollSecret(ctx, a.limitGrace(v))
+	return a.pollSecret(ctx, a.limitMismatch(v))
 }
 
-// limitGrace ends the wait for a matching key. A mismatch is mostly cert-manager replacing
-// the key at this moment: failing at once would leave the Certificate in its backoff of an
-// hour and more (cert-manager issues 6331 and 9097). Only a mismatch that each reconcile has
-// found since it began counts, and only in one Secret: one that is created again was missing in
-// between. Every change of a watched Secret starts a reconcile, within wakeMaxDelay where it
-// changes all the time, and another Secret is polled, so that a matching key is missed only if it
-// is replaced before that. After a pause of the process, in which it could not see any change, the
-// grace period starts over.
-func (a *attempt) limitGrace(v *decision) *decision {
+// limitMismatch fails the request if each reconcile in the grace period found a key that does
+// not match. DESIGN.md has the reason for the grace period. Each change of a watched Secret
+// triggers a reconcile within triggerMaxDelay, and other Secrets are polled: a matching key is
+// only missed if it is replaced earlier. The grace period starts again if the Secret is re-created,
+// which was missing in between, and after a pause without reconciles.
+func (a *attempt) limitMismatch(v *decision) *decision {
 	if v.reason != ReasonWaitingForMatchingKey {
 		return v
 	}
@@ -95,13 +92,13 @@ func (a *attempt) limitGrace(v *decision) *decision {
 	if waited >= a.gracePeriod {
 		return &decision{reason: ReasonKeyMismatch}
 	}
-	// A full second more than needed, so that the next look is not a moment too early.
+	// One second more, so that the next reconcile is not too early.
 	v.requeueAfter = a.gracePeriod - waited + time.Second
 	return v
 }
 
-// pollSecret makes a pending request read its Secret again unless the watch reports each change
-// of it. A failure of the API server is retried anyway.
+// pollSecret makes a pending request read its Secret again unless the Secret is watched. API
+// server errors are retried anyway.
 func (a *attempt) pollSecret(ctx context.Context, v *decision) *decision {
 	if v.state() != pending || v.err != nil || a.secretWatched(ctx) {
 		return v
@@ -111,20 +108,20 @@ func (a *attempt) pollSecret(ctx context.Context, v *decision) *decision {
 	return v
 }
 
-// isPolled reports whether the request has read its Secret before and polls it.
+// isPolled returns whether the request has read its Secret before and polls it.
 func (a *attempt) isPolled() bool {
 	object := a.request.object()
 	return a.tracker.isPolled(client.ObjectKeyFromObject(object), object.GetUID())
 }
 
-// secretWatched reports whether the cache has the metadata of the Secret, see ownSecrets.
+// secretWatched returns whether the cache has the Secret, see ownSecrets.
 func (a *attempt) secretWatched(ctx context.Context) bool {
 	return !a.pollSecrets && a.client.Get(ctx, a.request.keySecret(), secretMetadata()) == nil
 }
 
-// postpone reports whether the write of a pending situation must wait, and then schedules
-// another reconcile. A request whose situation alternates, because its Secret does, is written
-// once in a while with the situation that holds by then. A final decision is never delayed.
+// postpone returns whether the write of a pending decision is too early after the last one, and
+// schedules another reconcile. This limits the writes if a Secret changes again and again. Final
+// decisions are never delayed.
 func (a *attempt) postpone() bool {
 	if a.decision.state() != pending {
 		return false
@@ -138,7 +135,7 @@ func (a *attempt) postpone() bool {
 	return true
 }
 
-// manifests returns the overlay and the role that give this process its permissions.
+// manifests returns the overlay and the role that grant the permissions.
 func (a *attempt) manifests() (overlay, role string) {
 	if a.namespaced {
 		return "deploy/served-namespace", "Role selfsigned-issuer-manager"
@@ -146,7 +143,7 @@ func (a *attempt) manifests() (overlay, role string) {
 	return "deploy/overlays/default", "ClusterRole selfsigned-issuer-manager"
 }
 
-// decide notes what happens to the request, with the message that says so.
+// decide sets the decision, with its message.
 func (a *attempt) decide(v *decision) {
 	ref, _ := a.request.issuer()
 	overlay, role := a.manifests()

@@ -8,8 +8,7 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/signer"
 )
 
-// signerOptions translates the spec of an issuer. The values of its enumerations are the
-// signer's own.
+// signerOptions converts the spec of an issuer. The enums have the same values in the signer.
 func signerOptions(spec *selfsigned.SelfSignedIssuerSpec) signer.Options {
 	options := signer.Options{
 		CRLDistributionPoints: spec.CRLDistributionPoints,

@@ -22,9 +22,8 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/signer"
 )
 
-// TestOverriddenAlgorithmIsReported signs a CSR for a P-256 key that is signed with
-// SHA-384, as cert-manager does for a Certificate that says so, and as tools do for
-// a request that somebody makes.
+// TestOverriddenAlgorithmIsReported signs a CSR for a P-256 key that is signed with SHA-384, as
+// cert-manager does if the Certificate sets this, and as other tools do.
 func TestOverriddenAlgorithmIsReported(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -57,8 +56,8 @@ func TestOverriddenAlgorithmIsReported(t *testing.T) {
 	}
 }
 
-// TestInvalidIssuerSignsNothing: a Ready condition of another version is no reason to sign with an
-// option that this version does not know.
+// TestInvalidIssuerSignsNothing: an issuer that another version has accepted as ready does not sign
+// with an option that this version does not support.
 func TestInvalidIssuerSignsNothing(t *testing.T) {
 	t.Parallel()
 	var reads int
@@ -73,7 +72,7 @@ func TestInvalidIssuerSignsNothing(t *testing.T) {
 	}
 }
 
-// TestSizeLimits: the limits of the options hold for the request and for the Secret.
+// TestSizeLimits: the limits of the options apply to the request and to the Secret.
 func TestSizeLimits(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -83,10 +82,10 @@ func TestSizeLimits(t *testing.T) {
 		message string
 	}{
 		"large request": {Options{}, largeRequest, cmapi.CertificateRequestReasonFailed,
-			"spec.request is 40000 bytes long, and the limit is 36500: "},
+			"spec.request has 40000 bytes, more than the limit of 36500: "},
 		"large request, raised": {Options{MaxCertificateSize: 40000}, largeRequest, cmapi.CertificateRequestReasonIssued, ""},
 		"large key": {Options{}, largeKey, cmapi.CertificateRequestReasonPending,
-			"20000 bytes long, and the limit is 13000: "},
+			"20000 bytes, more than the limit of 13000: "},
 		"large key, raised": {Options{MaxPrivateKeySize: 20000}, largeKey, cmapi.CertificateRequestReasonIssued, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -152,7 +151,7 @@ func (f fixture) key(t *testing.T) crypto.Signer {
 	return key
 }
 
-// adjusted returns the event of that reason, or nothing.
+// adjusted returns the event with this reason, or an empty string.
 func (f fixture) adjusted() string {
 	for {
 		select {

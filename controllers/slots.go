@@ -14,8 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 )
 
-// FairSlots limits how much is done at the same time, in total and for one key, such as a
-// namespace or a remote address: who uses all slots of a key waits for these only.
+// FairSlots limits concurrency, in total and for each key, such as a namespace or a remote
+// address.
 type FairSlots struct {
 	all    *semaphore.Weighted
 	perKey int64
@@ -24,20 +24,20 @@ type FairSlots struct {
 	keys map[string]*keySlots
 }
 
-// keySlots exist while somebody has or awaits one of them.
+// keySlots are the slots of one key. They exist while they are in use.
 type keySlots struct {
 	slots   *semaphore.Weighted
-	waiting *semaphore.Weighted // for a slot of those of all keys, see TryAcquire
+	waiting *semaphore.Weighted // held by the caller that waits for a slot of the total
 	retries *rate.Limiter
 	users   int
 }
 
-// NewFairSlots returns total slots, of which one key gets at most perKey.
+// NewFairSlots returns slots with a limit in total and a limit for each key.
 func NewFairSlots(total, perKey int) *FairSlots {
 	return &FairSlots{all: semaphore.NewWeighted(int64(total)), perKey: int64(perKey), keys: map[string]*keySlots{}}
 }
 
-// Acquire waits for a slot until ctx ends. The returned function gives it back.
+// Acquire waits for a slot until ctx ends. The returned function releases it.
 func (s *FairSlots) Acquire(ctx context.Context, key string) (release func(), err error) {
 	own := s.join(key)
 	if err := own.slots.Acquire(ctx, 1); err != nil {
@@ -52,9 +52,9 @@ func (s *FairSlots) Acquire(ctx context.Context, key string) (release func(), er
 	return func() { s.release(key, own) }, nil
 }
 
-// TryAcquire does not wait for slots of the same key: while they are taken, it returns after
-// which delay to try again. For the slots that other keys have, one caller of each key waits in
-// turn until ctx ends. So a key keeps no more goroutines than it has slots.
+// TryAcquire does not wait for slots of the same key. If none is free, it returns the delay for
+// the next attempt. For slots of other keys, one caller for each key waits until ctx ends. So a key
+// does not block more goroutines than it has slots.
 func (s *FairSlots) TryAcquire(ctx context.Context, key string) (release func(), retryAfter time.Duration, err error) {
 	own := s.join(key)
 	if !own.slots.TryAcquire(1) {
@@ -84,9 +84,8 @@ func (s *FairSlots) release(key string, own *keySlots) {
 	s.leave(key, own)
 }
 
-// Those who have found no free slot of a key try again one after the other, retryRate a second:
-// soon enough that free slots are hardly ever left unused, and so rarely that it costs little,
-// however many they are.
+// The callers without a free slot of a key retry one after the other, at most retryRate times a
+// second. Free slots are used quickly, and many callers cost little.
 const (
 	retryRate     = 2000
 	minRetryDelay = 20 * time.Millisecond
@@ -126,28 +125,26 @@ func (s *FairSlots) leave(key string, own *keySlots) {
 	}
 }
 
-// Objects that are read from the API server, or come back in the answer to a write, can have
-// more than 1 MiB each, and need a multiple of that while they are decoded. These limits, and not
-// the number of workers, decide how many are in memory at the same time.
+// Responses to reads and writes can have more than 1 MiB each, and need a multiple of that while
+// they are decoded. These limits bound how many are in memory at the same time.
 const (
 	maxLiveReads          = 16
-	maxNamespaceLiveReads = 8 // so that no namespace can take all of them
+	maxNamespaceLiveReads = 8 // so that no namespace uses all of them
 )
 
 func newReadSlots() *FairSlots { return NewFairSlots(maxLiveReads, maxNamespaceLiveReads) }
 
-// acquireSlot takes a slot for what the run reads and writes. It reports whether the run must
-// pause because requests of the same namespace have all that it gets: these do not keep
-// the workers.
+// acquireSlot acquires a slot for the reads and writes of the attempt. If other requests of the
+// namespace use all its slots, it returns true and sets retryAfter, so that no worker is blocked.
 func (a *attempt) acquireSlot(ctx context.Context) (busy bool, err error) {
-	a.releaseSlot, a.pause, err = a.slots.TryAcquire(ctx, a.request.keySecret().Namespace)
+	a.releaseSlot, a.retryAfter, err = a.slots.TryAcquire(ctx, a.request.keySecret().Namespace)
 	if err != nil {
 		return false, fmt.Errorf("waiting for other requests: %w", err)
 	}
-	return a.pause > 0, nil
+	return a.retryAfter > 0, nil
 }
 
-// dropSlot gives the slot back, if there is one.
+// dropSlot releases the slot, if there is one.
 func (a *attempt) dropSlot() {
 	if a.releaseSlot != nil {
 		a.releaseSlot()

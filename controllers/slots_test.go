@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// TestReadSlots: one namespace can not take every slot, and a slot that is given back is
-// taken by the next one. Nothing is remembered of a namespace that has none.
+// TestReadSlots: one namespace cannot use all slots, and a released slot is used again. No state is
+// kept for a namespace without slots in use.
 func TestReadSlots(t *testing.T) {
 	t.Parallel()
 	slots := newReadSlots()
@@ -57,8 +57,7 @@ func TestReadSlots(t *testing.T) {
 	}
 }
 
-// TestSlotRetries: who finds no slot tries again one after the other, and soon, however many
-// have tried.
+// TestSlotRetries: any number of callers without a slot retry one after the other, and soon.
 func TestSlotRetries(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -14,9 +14,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 )
 
-// statusApply is a server-side apply of a status. It names the very object and version that
-// the decision is about: a stale cache, a deposed leader or a successor of the same name
-// gets a conflict and can not lose a certificate.
+// statusApply is a server-side apply of a status to the object and version that were read. If
+// the cache is stale, another replica is the leader or the object was re-created, the API server
+// returns a conflict, and no certificate is overwritten.
 type statusApply struct {
 	metav1.TypeMeta `json:",inline"`
 	Metadata        applyMetadata `json:"metadata"`
@@ -30,18 +30,18 @@ type applyMetadata struct {
 	ResourceVersion string    `json:"resourceVersion"`
 }
 
-// status returns the status that says the decision, and false when the object says it already or
-// has no place for it.
-func (a *attempt) status() (_ any, stated bool) {
+// status returns the status with the decision, and false if the object has it already or has no
+// field for it.
+func (a *attempt) status() (_ any, changed bool) {
 	object := a.request.object()
 	another := a.decision.state() == pending &&
 		a.tracker.recordMessage(client.ObjectKeyFromObject(object), object.GetUID(), a.decision.message)
-	status, stated := a.request.status(a.decision, metav1.NewTime(a.clock.Now()))
-	if !stated && another && a.request.readyMessage() != "" {
-		// The cache does not show the last write yet, whose answer may have been lost.
+	status, changed := a.request.status(a.decision, metav1.NewTime(a.clock.Now()))
+	if !changed && another && a.request.readyMessage() != "" {
+		// The cache does not have the last write yet, whose response may have been lost.
 		a.decision.requeueWithin(foreignDelay)
 	}
-	return status, stated
+	return status, changed
 }
 
 // apply writes a status.

@@ -9,8 +9,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// statusClient is a client whose patches of a status go through a function. issuer-lib takes
-// NotFound for success, and does not guard what it writes to issuers.
+// statusClient is a client with another function for patches of a status. issuer-lib's patches
+// have no UID and resourceVersion, and it treats NotFound as success.
 type statusClient struct {
 	client.Client
 	patch patchStatus

@@ -13,19 +13,19 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// unconfirmed remembers what was to be written to the status of objects when the write failed
-// with another error than a conflict: the API server may have done it nevertheless. What is
-// found to be written is then reported like any other write.
+// unconfirmed remembers status writes that failed with another error than a conflict, because the
+// API server may have accepted them. If the object has the status later, the write is reported
+// as usual.
 type unconfirmed[T any] struct{ writes *cache.LRUExpireCache }
 
-// unconfirmedWrites are the attempts to write one object, the last ones of them.
+// unconfirmedWrites are the last attempts to write one object.
 type unconfirmedWrites[T any] struct {
 	uid      types.UID
 	attempts []T
 }
 
 const (
-	// Not more writes than there are slots are in progress when the API server stops answering.
+	// There are fewer slots, and so fewer writes in progress when the API server fails.
 	maxUnconfirmed         = 256
 	maxUnconfirmedAttempts = 4
 	unconfirmedFor         = time.Hour
@@ -35,14 +35,14 @@ func newUnconfirmed[T any]() unconfirmed[T] {
 	return unconfirmed[T]{cache.NewLRUExpireCache(maxUnconfirmed)}
 }
 
-// add notes what was to be written to an object.
+// add remembers an attempt to write an object.
 func (u unconfirmed[T]) add(object client.Object, attempt T) {
 	attempts := append(u.of(object), attempt)
 	attempts = attempts[max(0, len(attempts)-maxUnconfirmedAttempts):]
 	u.writes.Add(client.ObjectKeyFromObject(object), unconfirmedWrites[T]{object.GetUID(), attempts}, unconfirmedFor)
 }
 
-// of returns what may have been written to an object.
+// of returns the remembered attempts to write an object.
 func (u unconfirmed[T]) of(object client.Object) []T {
 	if known, ok := u.writes.Get(client.ObjectKeyFromObject(object)); ok {
 		if writes := known.(unconfirmedWrites[T]); writes.uid == object.GetUID() {
@@ -52,13 +52,13 @@ func (u unconfirmed[T]) of(object client.Object) []T {
 	return nil
 }
 
-// forget drops an object that was written or is gone.
+// forget drops an object that was written or deleted.
 func (u unconfirmed[T]) forget(key types.NamespacedName) { u.writes.Remove(key) }
 
-// unconfirmedEnd is a decision that ends a request, without the certificate.
+// unconfirmedEnd is a final decision, without the certificate.
 type unconfirmedEnd struct {
 	decision *decision
-	digest   [sha256.Size]byte // of what stands in the request then
+	digest   [sha256.Size]byte // of request.end
 }
 
 func unconfirmedEndOf(v *decision) unconfirmedEnd {
@@ -71,8 +71,8 @@ func unconfirmedEndOf(v *decision) unconfirmedEnd {
 	return unconfirmedEnd{&kept, sha256.Sum256([]byte(end))}
 }
 
-// confirm takes the end of a finished request for that of this run if it was written here and
-// the answer was lost. The cache does not keep what finished a request.
+// confirm records the decision on a finished request if its write was unconfirmed. The cache does
+// not keep the certificate or the message of a finished request.
 func (a *attempt) confirm(ctx context.Context) error {
 	if a.request == nil || !a.request.finished() {
 		return nil

@@ -21,8 +21,8 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/signer"
 )
 
-// TestLostAnswer cuts the connection at the last writes to a request, one of which the API
-// server does. The end is reported and counted once, when the request is seen again.
+// TestLostAnswer loses the responses to the last writes of a request, one of which the API server
+// accepts. The end is reported and counted once, when the cache has it.
 func TestLostAnswer(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -88,7 +88,7 @@ func (f fixture) change(t *testing.T, change func(*cmapi.CertificateRequest)) {
 	}
 }
 
-// TestLostRefusal: what another client writes after an attempt has failed is not reported.
+// TestLostRefusal: the write of another client after a failed attempt is not reported.
 func TestLostRefusal(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, interceptor.Funcs{
@@ -112,8 +112,8 @@ func TestLostRefusal(t *testing.T) {
 	}
 }
 
-// TestUnconfirmedIsBounded: of one object the last attempts are remembered, and of a successor
-// of the same name none of them.
+// TestUnconfirmedIsBounded: only the last attempts for an object are remembered, and none of them
+// applies to a re-created object.
 func TestUnconfirmedIsBounded(t *testing.T) {
 	t.Parallel()
 	writes, object := newUnconfirmed[int](), waitingFor("request")
@@ -132,7 +132,7 @@ func TestUnconfirmedIsBounded(t *testing.T) {
 	}
 }
 
-// TestEnds: the end of a request in the API server is that of the decision that was written.
+// TestEnds: the end of a request in the API server equals that of the written decision.
 func TestEnds(t *testing.T) {
 	t.Parallel()
 	for _, v := range []*decision{

@@ -10,25 +10,23 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// unownedAge is how long a request that was made by hand counts among those that somebody
-// waits for.
+// unownedAge is how long a request without an owner is monitored.
 const unownedAge = 24 * time.Hour
 
-// lostOwner reports whether cert-manager made a request for a Certificate that does not own it
-// any more, as after a restore from a backup, which drops owner references. cert-manager finds
-// the requests of a Certificate by their owner, so that nobody waits for this one.
+// lostOwner returns whether cert-manager created the request for a Certificate that does not own
+// it, for example after a restore from a backup, which drops owner references. cert-manager finds
+// requests by their owner and does not use this one.
 func lostOwner(object client.Object) bool {
 	return isForCertificate(object) && len(object.GetOwnerReferences()) == 0
 }
 
-// isForCertificate relies on the annotation that cert-manager sets: the owner reference is lost
-// when a backup is restored.
+// isForCertificate checks the annotation that cert-manager sets, which a restore keeps.
 func isForCertificate(object client.Object) bool {
 	return object.GetAnnotations()[cmapi.CertificateNameKey] != ""
 }
 
-// unattended reports whether nobody waits for a request, as far as can be known: no alert is
-// about it. Nothing deletes a request without an owner but a person.
+// unattended returns whether a request is left out of alerts, because it is probably not
+// needed: only a person deletes a request without an owner.
 func unattended(object client.Object, now time.Time) bool {
 	if len(object.GetOwnerReferences()) > 0 {
 		return false

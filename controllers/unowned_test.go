@@ -22,7 +22,7 @@ func ownedBy(certificate string) []metav1.OwnerReference {
 	}}
 }
 
-// TestUnattended: which requests nobody waits for is known of them as they are in the cache.
+// TestUnattended: requests in the cache have the fields that unattended needs.
 func TestUnattended(t *testing.T) {
 	t.Parallel()
 	forCertificate := map[string]string{cmapi.CertificateNameKey: "certificate"}
@@ -56,8 +56,8 @@ func TestUnattended(t *testing.T) {
 	}
 }
 
-// TestRestoredRequest: a request of a Certificate without its owner and without its Secret says
-// what it is and what to do. It is signed nevertheless when the Secret appears.
+// TestRestoredRequest: a request of a Certificate without its owner and its Secret reports this
+// with the remedy. It is still signed when the Secret is created.
 func TestRestoredRequest(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, interceptor.Funcs{})

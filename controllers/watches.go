@@ -19,9 +19,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 )
 
-// The indexes hold waiting requests only, so that an event of a Secret or an issuer costs
-// as much as there are requests that wait for it, however many have been signed before. The
-// last one is for the gauges, and holds those that nobody has approved yet as well.
+// The indexes have only unfinished requests, so that the cost of an event of a Secret or an
+// issuer does not depend on finished requests. The last one is for the gauges and includes
+// requests that are not approved.
 const (
 	bySecret     = "waitingForSecret"
 	byIssuer     = "waitingForIssuer"
@@ -48,7 +48,7 @@ func (k requestKind) secretsWaitedFor(object client.Object) []string {
 	return []string{r.keySecret().String()}
 }
 
-// unfinished is "true" for the requests of ours that nothing has come of yet.
+// unfinished is "true" for our unfinished requests.
 func (k requestKind) unfinished(object client.Object) []string {
 	r := k.wrap(object)
 	if _, ours := r.issuer(); !ours || r.finished() {
@@ -66,15 +66,15 @@ func (k requestKind) issuersWaitedFor(object client.Object) []string {
 	return []string{ref.String()}
 }
 
-// Priorities in the queue: the events of a request itself have 0, and what is in the cache
-// when the process starts has handler.LowPriority. A request whose Secret or issuer changes
-// again and again does not delay others.
+// Priorities in the queue. Events of a request itself have 0, and requests that exist when
+// selfsigned-issuer starts have handler.LowPriority. A request whose Secret or issuer changes again
+// and again does not delay others.
 var (
-	firstWakePriority    = new(-10)
-	repeatedWakePriority = new(handler.LowPriority - 10)
+	pendingPriority  = new(-10)
+	repeatedPriority = new(handler.LowPriority - 10)
 )
 
-// enqueuer adds the requests that wait for a Secret or an issuer to the queue.
+// enqueuer enqueues the pending requests of a Secret or an issuer.
 type enqueuer struct {
 	reader  client.Reader
 	kind    requestKind
@@ -82,12 +82,12 @@ type enqueuer struct {
 	clock   clock.PassiveClock
 }
 
-// enqueueForSecret enqueues the requests that wait for a Secret.
+// enqueueForSecret enqueues the pending requests of a Secret.
 func (e enqueuer) enqueueForSecret() handler.EventHandler {
 	return e.forIndex(bySecret, func(key client.ObjectKey) string { return key.String() })
 }
 
-// enqueueForIssuer enqueues the requests that wait for an issuer of the given kind.
+// enqueueForIssuer enqueues the pending requests of an issuer of the given kind.
 func (e enqueuer) enqueueForIssuer(issuerKind string) handler.EventHandler {
 	return e.forIndex(byIssuer, func(key client.ObjectKey) string { return issuerRef{issuerKind, key}.String() })
 }
@@ -105,16 +105,16 @@ func (e enqueuer) forIndex(index string, value func(client.ObjectKey) string) ha
 
 type workQueue = workqueue.TypedRateLimitingInterface[ctrl.Request]
 
-// enqueue adds every request at once, or after the delay that its former wakes lead to.
+// enqueue enqueues each request in the index, with the delay for repeated changes.
 func (e enqueuer) enqueue(ctx context.Context, index, value string, queue workQueue) {
 	err := forEachCached(ctx, e.reader, e.kind.newList(), func(object client.Object) {
 		key := client.ObjectKeyFromObject(object)
-		delay, repeated := e.tracker.nextWake(key, object.GetUID(), e.clock)
-		priority := firstWakePriority
-		// An issuer and its first request are mostly created together: the issuer's changes in the
-		// first moments are no reason to be served last.
+		delay, repeated := e.tracker.nextTrigger(key, object.GetUID(), e.clock)
+		priority := pendingPriority
+		// An issuer and its first request are usually created together: the first changes of an
+		// issuer do not lower the priority.
 		if repeated && index == bySecret {
-			priority = repeatedWakePriority
+			priority = repeatedPriority
 		}
 		addWithPriority(queue, ctrl.Request{NamespacedName: key}, delay, priority)
 	}, client.MatchingFields{index: value})
@@ -131,8 +131,8 @@ func addWithPriority(queue workQueue, request ctrl.Request, delay time.Duration,
 	queue.AddAfter(request, delay)
 }
 
-// requestPredicate are the events of a request itself that start a reconcile: what is finished
-// stays asleep, and so does a request after our own write.
+// requestPredicate matches the events of a request that trigger a reconcile. Events of finished
+// requests and our own writes do not.
 func requestPredicate(kind requestKind) predicate.Predicate {
 	ours := func(o client.Object) bool {
 		_, ours := kind.wrap(o).issuer()
@@ -149,8 +149,8 @@ func requestPredicate(kind requestKind) predicate.Predicate {
 	}
 }
 
-// statusChangedByOthers matches updates whose Ready message was not written by this process, but
-// for example by a former leader that has not noticed yet that it has lost its Lease.
+// statusChangedByOthers matches updates whose Ready message was not written by this replica, for
+// example by a former leader.
 func statusChangedByOthers(kind requestKind, tracker *pendingTracker) predicate.Predicate {
 	return onUpdate(func(e event.UpdateEvent) bool {
 		was, is := kind.wrap(e.ObjectOld), kind.wrap(e.ObjectNew)
@@ -160,7 +160,7 @@ func statusChangedByOthers(kind requestKind, tracker *pendingTracker) predicate.
 	})
 }
 
-// onUpdate matches no other events than updates.
+// onUpdate matches only updates.
 func onUpdate(matches func(event.UpdateEvent) bool) predicate.Predicate {
 	return predicate.Funcs{
 		CreateFunc:  func(event.CreateEvent) bool { return false },
@@ -170,12 +170,12 @@ func onUpdate(matches func(event.UpdateEvent) bool) predicate.Predicate {
 	}
 }
 
-// foreignDelay keeps two replicas that both believe to lead, and differ, from correcting each
-// other without end and pause.
+// foreignDelay is the delay after another replica has written an object. It limits the writes of
+// two leaders with different results.
 const foreignDelay = time.Second
 
-// forgetFinished drops what is remembered of a request that somebody else has finished. One
-// that is finished here or deleted is forgotten by its reconcile.
+// forgetFinished drops the state of a request that another client has finished. For other finished
+// and deleted requests, the reconcile does this.
 func forgetFinished(kind requestKind, tracker *pendingTracker) handler.EventHandler {
 	return handler.Funcs{UpdateFunc: func(_ context.Context, e event.UpdateEvent, _ workQueue) {
 		if kind.wrap(e.ObjectNew).finished() {
@@ -184,15 +184,15 @@ func forgetFinished(kind requestKind, tracker *pendingTracker) handler.EventHand
 	}}
 }
 
-// enqueueAfterDelay enqueues an updated request after a while.
+// enqueueAfterDelay enqueues an updated object after foreignDelay.
 func enqueueAfterDelay() handler.EventHandler {
 	return handler.Funcs{UpdateFunc: func(_ context.Context, e event.UpdateEvent, queue workQueue) {
 		queue.AddAfter(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(e.ObjectNew)}, foreignDelay)
 	}}
 }
 
-// needsReconcile reports whether a request may have another outcome than before the update.
-// Its spec can not change, and its Ready condition is what we write ourselves.
+// needsReconcile returns whether a request can have another outcome after the update. Its spec is
+// immutable, and we write its Ready condition ourselves.
 func needsReconcile(kind requestKind, before, after client.Object) bool {
 	was, is := kind.wrap(before), kind.wrap(after)
 	return before.GetUID() != after.GetUID() ||

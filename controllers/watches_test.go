@@ -16,8 +16,8 @@ import (
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
 )
 
-// TestFinishedRequestsAreInNoIndex puts 10,000 finished requests and one that waits beside
-// each other: an event of their Secret or issuer finds the latter alone.
+// TestFinishedRequestsAreInNoIndex has 10,000 finished requests and a pending one: an event of their
+// Secret or issuer enqueues only the latter.
 func TestFinishedRequestsAreInNoIndex(t *testing.T) {
 	kind := certificateRequests()
 	index := func(values func(client.Object) []string) cache.IndexFunc {

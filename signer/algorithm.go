@@ -15,7 +15,7 @@ import (
 	"github.com/cert-manager/cert-manager/pkg/util/pki"
 )
 
-// algorithms are all that an issuer can name, with the type of key they are for.
+// algorithms are the values of spec.signatureAlgorithm, with their type of key.
 var algorithms = []struct {
 	name      SignatureAlgorithm
 	algorithm x509.SignatureAlgorithm
@@ -33,7 +33,7 @@ var algorithms = []struct {
 	{"PureEd25519", x509.PureEd25519, x509.Ed25519},
 }
 
-// choose returns the algorithm that a request is signed with.
+// choose returns the algorithm to sign the certificate with.
 func (s SignatureAlgorithm) choose(csr *x509.CertificateRequest) (x509.SignatureAlgorithm, error) {
 	switch s {
 	case "", SignatureAlgorithmFromKey:
@@ -45,13 +45,13 @@ func (s SignatureAlgorithm) choose(csr *x509.CertificateRequest) (x509.Signature
 	}
 }
 
-// algorithmOfKey returns what cert-manager signs certificates with.
+// algorithmOfKey returns the algorithm that cert-manager signs certificates with.
 func algorithmOfKey(key crypto.PublicKey) (x509.SignatureAlgorithm, error) {
 	return defaultAlgorithm(key, rsaBits)
 }
 
-// defaultAlgorithm asks cert-manager for its choice rather than repeating it here.
-// The size of an RSA key is counted by bits.
+// defaultAlgorithm returns cert-manager's choice. The function bits returns the size
+// of an RSA key.
 func defaultAlgorithm(key crypto.PublicKey, bits func(*rsa.PublicKey) int) (x509.SignatureAlgorithm, error) {
 	spec := &cmapi.CertificatePrivateKey{Algorithm: cmapi.Ed25519KeyAlgorithm}
 	switch key := key.(type) {
@@ -67,8 +67,7 @@ func defaultAlgorithm(key crypto.PublicKey, bits func(*rsa.PublicKey) int) (x509
 	return algorithm, nil
 }
 
-// algorithmOfRequest refuses what Go verifies but nobody should sign with any
-// more, which is SHA-1.
+// algorithmOfRequest rejects SHA-1, which Go still verifies.
 func algorithmOfRequest(csr *x509.CertificateRequest) (x509.SignatureAlgorithm, error) {
 	for _, known := range algorithms {
 		if known.algorithm == csr.SignatureAlgorithm {
@@ -76,11 +75,11 @@ func algorithmOfRequest(csr *x509.CertificateRequest) (x509.SignatureAlgorithm, 
 		}
 	}
 	return 0, newError(ReasonSignatureAlgorithm,
-		"spec.request is signed with %s, which certificates are not signed with, and the issuer's spec.signatureAlgorithm is FromRequest: sign the request with one of %s",
+		"spec.request is signed with %s, which is not supported for certificates: set the issuer's spec.signatureAlgorithm to FromKey instead of FromRequest, or sign the request with one of %s",
 		csr.SignatureAlgorithm, namesFor(csr.PublicKeyAlgorithm))
 }
 
-// forKey returns the named algorithm if a key of that type can sign with it.
+// forKey returns the named algorithm if a key of this type supports it.
 func (s SignatureAlgorithm) forKey(key x509.PublicKeyAlgorithm) (x509.SignatureAlgorithm, error) {
 	for _, known := range algorithms {
 		if known.name == s && known.key == key {
@@ -88,28 +87,28 @@ func (s SignatureAlgorithm) forKey(key x509.PublicKeyAlgorithm) (x509.SignatureA
 		}
 	}
 	return 0, newError(ReasonSignatureAlgorithm,
-		"the issuer's spec.signatureAlgorithm %q does not fit the %s key of the request: use one of %s, or another spec.privateKey.algorithm of the Certificate",
+		"the issuer's spec.signatureAlgorithm %q does not match the %s key of the request: set it to FromKey, FromRequest or one of %s, or change spec.privateKey.algorithm of the Certificate",
 		s, key, namesFor(key))
 }
 
-// signatureWarnings reports that the algorithm which a Certificate names is not used.
-// cert-manager signs the CSR with it, or with a default that depends on
+// signatureWarnings reports that the algorithm of the Certificate is not used.
+// cert-manager signs the CSR with this algorithm, or with a default that depends on
 // spec.privateKey.size, which is the exact size of the key.
 func (c *ParsedRequest) signatureWarnings(used x509.SignatureAlgorithm) []string {
-	asked := c.csr.SignatureAlgorithm
-	if !c.fromCertificate || asked == used {
+	requested := c.csr.SignatureAlgorithm
+	if !c.fromCertificate || requested == used {
 		return nil
 	}
 	exactBits := func(key *rsa.PublicKey) int { return key.N.BitLen() }
-	if unasked, err := defaultAlgorithm(c.csr.PublicKey, exactBits); err != nil || asked == unasked {
+	if byDefault, err := defaultAlgorithm(c.csr.PublicKey, exactBits); err != nil || requested == byDefault {
 		return nil
 	}
 	return []string{fmt.Sprintf(
-		"The certificate is signed with %s, not with the %s that the Certificate asks for. To follow the Certificate, set spec.signatureAlgorithm of the issuer to FromRequest.",
-		nameOf(used), nameOf(asked))}
+		"The certificate is signed with %s instead of %s, which the Certificate requests. To apply it, set spec.signatureAlgorithm to FromRequest on the issuer.",
+		nameOf(used), nameOf(requested))}
 }
 
-// nameOf returns the name of an algorithm in the API, or Go's where it has none.
+// nameOf returns the name of an algorithm in the API, or else in Go.
 func nameOf(algorithm x509.SignatureAlgorithm) string {
 	for _, known := range algorithms {
 		if known.algorithm == algorithm {
@@ -119,9 +118,9 @@ func nameOf(algorithm x509.SignatureAlgorithm) string {
 	return algorithm.String()
 }
 
-// namesFor lists what an issuer can name for a type of key.
+// namesFor lists the algorithms for a type of key.
 func namesFor(key x509.PublicKeyAlgorithm) string {
-	names := []string{string(SignatureAlgorithmFromKey), string(SignatureAlgorithmFromRequest)}
+	var names []string
 	for _, known := range algorithms {
 		if known.key == key {
 			names = append(names, string(known.name))

@@ -18,7 +18,7 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/signer"
 )
 
-// named algorithms, by the type of key they are for.
+// named algorithms, by their type of key.
 var algorithms = map[x509.PublicKeyAlgorithm]map[signer.SignatureAlgorithm]x509.SignatureAlgorithm{
 	x509.RSA: {
 		"SHA256WithRSA": x509.SHA256WithRSA, "SHA384WithRSA": x509.SHA384WithRSA, "SHA512WithRSA": x509.SHA512WithRSA,
@@ -28,11 +28,11 @@ var algorithms = map[x509.PublicKeyAlgorithm]map[signer.SignatureAlgorithm]x509.
 	x509.Ed25519: {"PureEd25519": x509.PureEd25519},
 }
 
-// lists are what an error offers for a type of key.
+// lists are the algorithms in an error, by the type of key.
 var lists = map[x509.PublicKeyAlgorithm]string{
-	x509.RSA:     "FromKey, FromRequest, SHA256WithRSA, SHA384WithRSA, SHA512WithRSA, SHA256WithRSAPSS, SHA384WithRSAPSS, SHA512WithRSAPSS",
-	x509.ECDSA:   "FromKey, FromRequest, ECDSAWithSHA256, ECDSAWithSHA384, ECDSAWithSHA512",
-	x509.Ed25519: "FromKey, FromRequest, PureEd25519",
+	x509.RSA:     "SHA256WithRSA, SHA384WithRSA, SHA512WithRSA, SHA256WithRSAPSS, SHA384WithRSAPSS, SHA512WithRSAPSS",
+	x509.ECDSA:   "ECDSAWithSHA256, ECDSAWithSHA384, ECDSAWithSHA512",
+	x509.Ed25519: "PureEd25519",
 }
 
 func TestAlgorithmFromKey(t *testing.T) {
@@ -50,7 +50,7 @@ func TestAlgorithmFromKey(t *testing.T) {
 	}
 }
 
-// TestNamedAlgorithm pairs every key with every algorithm.
+// TestNamedAlgorithm combines each key with each algorithm.
 func TestNamedAlgorithm(t *testing.T) {
 	for keyName, key := range everyKey {
 		for keyType, named := range algorithms {
@@ -62,7 +62,7 @@ func TestNamedAlgorithm(t *testing.T) {
 		}
 		t.Run(keyName+" signs with nonsense", func(t *testing.T) {
 			_, err := signer.SelfSign(parse(t, leafRequest(encodeCSR(t, named, key()))), key(), signer.Options{SignatureAlgorithm: "MD5"}, now)
-			wantError(t, err, signer.ReasonSignatureAlgorithm, `"MD5"`, lists[algorithmOf(key())])
+			wantError(t, err, signer.ReasonSignatureAlgorithm, `"MD5"`, "FromKey, FromRequest", lists[algorithmOf(key())])
 		})
 	}
 }
@@ -72,7 +72,7 @@ func testNamedAlgorithm(t *testing.T, keyName string, keyType x509.PublicKeyAlgo
 	candidate := parse(t, leafRequest(encodeCSR(t, named, key)))
 	result, err := signer.SelfSign(candidate, key, signer.Options{SignatureAlgorithm: name}, now)
 	if keyType != algorithmOf(key) {
-		wantError(t, err, signer.ReasonSignatureAlgorithm, "spec.signatureAlgorithm", string(name), lists[algorithmOf(key)])
+		wantError(t, err, signer.ReasonSignatureAlgorithm, "spec.signatureAlgorithm", string(name), "FromKey, FromRequest", lists[algorithmOf(key)])
 		return
 	}
 	if err != nil {
@@ -101,22 +101,22 @@ func TestAlgorithmFromRequest(t *testing.T) {
 	}
 }
 
-// TestAlgorithmFromRequestRefusesSHA1: Go verifies such a request, and in-tree
-// signs it with an algorithm of its own choice.
+// TestAlgorithmFromRequestRefusesSHA1: Go verifies such a request, and the in-tree
+// issuer signs it with another algorithm.
 func TestAlgorithmFromRequestRefusesSHA1(t *testing.T) {
 	csr := *named
 	csr.SignatureAlgorithm = x509.SHA1WithRSA
 	candidate := parse(t, leafRequest(encodeCSR(t, &csr, rsa2048())))
 	_, err := signer.SelfSign(candidate, rsa2048(), signer.Options{SignatureAlgorithm: signer.SignatureAlgorithmFromRequest}, now)
-	wantError(t, err, signer.ReasonSignatureAlgorithm, "SHA1-RSA", "FromRequest", lists[x509.RSA])
+	wantError(t, err, signer.ReasonSignatureAlgorithm, "SHA1-RSA", "FromKey", "FromRequest", lists[x509.RSA])
 
 	if _, err := signer.SelfSign(candidate, rsa2048(), signer.Options{}, now); err != nil {
 		t.Errorf("without the option it is signed as in-tree, but: %v", err)
 	}
 }
 
-// TestAlgorithmNote signs for Certificates that name an algorithm. FromKey, and an
-// algorithm that the issuer names, override it.
+// TestAlgorithmNote signs for Certificates with an algorithm. FromKey and an algorithm of
+// the issuer override it.
 func TestAlgorithmNote(t *testing.T) {
 	for _, test := range []struct {
 		key    string
@@ -152,10 +152,9 @@ func TestAlgorithmNote(t *testing.T) {
 	}
 }
 
-// TestNoAlgorithmNoteByDefault: what cert-manager signs a CSR with where the
-// Certificate names no algorithm is nobody's wish, whatever the issuer does. An RSA
-// key of 4095 bits is the exception among sizes: its CSR is signed with another
-// algorithm than its certificate.
+// TestNoAlgorithmNoteByDefault: no warning if the Certificate has no algorithm and
+// cert-manager signs the CSR with its default. For an RSA key of 4095 bits, the default
+// for the CSR differs from that for the certificate.
 func TestNoAlgorithmNoteByDefault(t *testing.T) {
 	keys := maps.Clone(everyKey)
 	keys["RSA 4095"] = onceRSA(4095)
@@ -170,7 +169,7 @@ func TestNoAlgorithmNoteByDefault(t *testing.T) {
 	}
 }
 
-// certificateRequest is what reaches the signer for a Certificate.
+// certificateRequest is the request for a Certificate.
 func certificateRequest(t *testing.T, spec cmapi.CertificateSpec, key crypto.Signer) signer.Request {
 	t.Helper()
 	request := signerRequest(t, requestFor(t, spec, key))
@@ -178,8 +177,8 @@ func certificateRequest(t *testing.T, spec cmapi.CertificateSpec, key crypto.Sig
 	return request
 }
 
-// TestPSSParameters: RFC 4055 section 3.1 wants them spelt out, and crypto/x509
-// has no way to show them.
+// TestPSSParameters: RFC 4055 section 3.1 requires them, and crypto/x509 does not parse
+// them.
 func TestPSSParameters(t *testing.T) {
 	certificate, _ := selfSign(t, leafRequest(encodeCSR(t, named, rsa2048())), rsa2048(), signer.Options{SignatureAlgorithm: "SHA384WithRSAPSS"})
 	var outer struct {

@@ -9,26 +9,24 @@ import "fmt"
 type Reason string
 
 const (
-	// ReasonMalformedRequest means: the certificate request cannot be turned into a
-	// certificate, by any issuer.
+	// ReasonMalformedRequest means that no issuer can sign the request.
 	ReasonMalformedRequest Reason = "MalformedRequest"
-	// ReasonUnusableKey means: the data is not a private key that certificates can be
-	// signed with.
+	// ReasonUnusableKey means that the data is not a supported private key.
 	ReasonUnusableKey Reason = "UnusableKey"
-	// ReasonKeyMismatch means: the private key is not the one of the request.
+	// ReasonKeyMismatch means that the private key does not match the request.
 	ReasonKeyMismatch Reason = "KeyMismatch"
-	// ReasonEmptySubject means: the request has no subject and the issuer rejects that.
+	// ReasonEmptySubject means that the request has no subject and the issuer rejects this.
 	ReasonEmptySubject Reason = "EmptySubject"
-	// ReasonSignatureAlgorithm means: the issuer's signature algorithm cannot be used
-	// with the key of the request.
+	// ReasonSignatureAlgorithm means that the issuer's signature algorithm cannot be used
+	// with the request.
 	ReasonSignatureAlgorithm Reason = "SignatureAlgorithm"
-	// ReasonSigning means: crypto/x509 refused to make the certificate.
+	// ReasonSigning means that crypto/x509 rejected the certificate.
 	ReasonSigning Reason = "Signing"
 )
 
-// Error is what every function of this package fails with. It is final: the
-// same input fails again. Its text continues a sentence, names the field at
-// fault and what to do about it, and never contains a byte of a private key.
+// Error is the type of all errors of this package. It is permanent: the same input
+// fails again. Its text continues a sentence, names the field and the remedy, and
+// never contains bytes of a private key.
 type Error struct {
 	Reason Reason
 	text   string

@@ -18,11 +18,11 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/signer"
 )
 
-// patience is far above what any input may take, also on a busy machine.
+// patience is much longer than any input may take, also on a busy machine.
 const patience = 10 * time.Second
 
-// FuzzParsePrivateKey looks for a panic, for input that takes long, and for a
-// key that is accepted and cannot be used.
+// FuzzParsePrivateKey finds panics, input that takes long, and keys that are accepted
+// but cannot be used.
 func FuzzParsePrivateKey(f *testing.F) {
 	for _, key := range everyKey {
 		encoded, err := x509.MarshalPKCS8PrivateKey(key())
@@ -47,9 +47,8 @@ func FuzzParsePrivateKey(f *testing.F) {
 	})
 }
 
-// FuzzParse feeds CSRs in DER: what is around it is encoding/pem's, and
-// FuzzParsePrivateKey feeds that. It looks for a panic and for input that takes
-// long. Few mutations get past the signature; see FuzzSelfSign.
+// FuzzParse parses CSRs in DER, because FuzzParsePrivateKey covers PEM. It finds panics
+// and input that takes long. Few mutations have a valid signature; see FuzzSelfSign.
 func FuzzParse(f *testing.F) {
 	for _, key := range everyKey {
 		block, _ := pem.Decode(encodeCSR(f, named, key()))
@@ -67,9 +66,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// FuzzSelfSign signs CSRs with any bytes as subject and as value of each
-// extension that certificates take over: all that a requester controls besides
-// the key. It looks for a panic, and for a certificate that does not verify.
+// FuzzSelfSign signs CSRs with any bytes as subject and as value of each extension that
+// is copied to certificates. It finds panics and certificates that do not verify.
 func FuzzSelfSign(f *testing.F) {
 	for _, subject := range emptySubjects {
 		f.Add(subject, []byte{0x30, 3, 0x82, 1, 'a'}, byte(0), false)
@@ -105,7 +103,7 @@ func FuzzSelfSign(f *testing.F) {
 	})
 }
 
-// within fails the test when the function it returns is called too late.
+// within fails the test if the returned function is called too late.
 func within(t *testing.T, limit time.Duration) func() {
 	started := time.Now()
 	return func() {

@@ -24,8 +24,8 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/signer"
 )
 
-// intended is every field of a certificate that may differ from what
-// cert-manager's SelfSigned issuer signs for the same request, and why.
+// intended has each field of a certificate that may differ from that of
+// cert-manager's SelfSigned issuer for the same request, with the reason.
 var intended = map[string]string{
 	"serialNumber":           "random in both",
 	"validity.notBefore":     "the time of signing in both; compared as the distance to notAfter",
@@ -34,7 +34,7 @@ var intended = map[string]string{
 	"authorityKeyIdentifier": "always there, RFC 5280 section 4.2.1.1",
 }
 
-// alike are Certificates from which cert-manager makes requests of every shape.
+// alike are Certificates for which cert-manager creates all kinds of requests.
 var alike = map[string]cmapi.CertificateSpec{
 	"leaf": {CommonName: "leaf", DNSNames: []string{"a.example.com", "*.b.example.com"}},
 	"root": {CommonName: "root", IsCA: true},
@@ -63,7 +63,7 @@ var alike = map[string]cmapi.CertificateSpec{
 }
 
 // TestSignsAsInTree compares the certificates of an issuer without options with
-// those of cert-manager's own issuer, field by field.
+// those of cert-manager's issuer, field by field.
 func TestSignsAsInTree(t *testing.T) {
 	for keyName, key := range everyKey {
 		for name, spec := range alike {
@@ -75,7 +75,7 @@ func TestSignsAsInTree(t *testing.T) {
 	}
 }
 
-// TestDifferencesAreDocumented holds the page for users to the list above.
+// TestDifferencesAreDocumented compares the page for users with intended.
 func TestDifferencesAreDocumented(t *testing.T) {
 	page, err := os.ReadFile("../docs/certificates.md")
 	if err != nil {
@@ -92,8 +92,8 @@ func TestDifferencesAreDocumented(t *testing.T) {
 	}
 }
 
-// TestRefusedUnlikeInTree has the one kind of request that the in-tree issuer signs and
-// this package refuses. The page for users lists it.
+// TestRefusedUnlikeInTree has the only kind of request that the in-tree issuer signs and
+// this package rejects. The page for users lists it.
 func TestRefusedUnlikeInTree(t *testing.T) {
 	csr := csrWith(t, keyUsage(t, leafUsage), extKeyUsage(t, serverAuth, smartcardLogon))
 	request := &cmapi.CertificateRequest{Spec: cmapi.CertificateRequestSpec{
@@ -115,8 +115,8 @@ func TestRefusedUnlikeInTree(t *testing.T) {
 	}
 }
 
-// requestFor makes the CertificateRequest that cert-manager makes of a
-// Certificate, with all its feature gates on.
+// requestFor returns the CertificateRequest that cert-manager creates for a
+// Certificate, with all its feature gates enabled.
 func requestFor(t reporter, spec cmapi.CertificateSpec, key crypto.Signer) *cmapi.CertificateRequest {
 	t.Helper()
 	certificate := &cmapi.Certificate{Spec: spec}
@@ -169,7 +169,7 @@ func compareWithInTree(t reporter, request *cmapi.CertificateRequest, key crypto
 	}
 }
 
-// signerRequest translates as the controllers do.
+// signerRequest converts like the controllers.
 func signerRequest(t reporter, request *cmapi.CertificateRequest) signer.Request {
 	t.Helper()
 	usage, extended, err := pki.KeyUsagesForCertificateOrCertificateRequest(request.Spec.Usages, request.Spec.IsCA)
@@ -183,8 +183,8 @@ func signerRequest(t reporter, request *cmapi.CertificateRequest) signer.Request
 	return signer.Request{CSR: request.Spec.Request, Duration: duration, IsCA: request.Spec.IsCA, KeyUsage: usage, ExtKeyUsage: extended}
 }
 
-// tbs is TBSCertificate of RFC 5280 section 4.1, with what is compared as it is
-// left undecoded.
+// tbs is TBSCertificate of RFC 5280 section 4.1. Fields that are compared as bytes are
+// not decoded.
 type tbs struct {
 	Version      asn1.RawValue `asn1:"explicit,tag:0"`
 	SerialNumber asn1.RawValue
@@ -196,8 +196,7 @@ type tbs struct {
 	Extensions   []pkix.Extension `asn1:"explicit,tag:3"`
 }
 
-// tbsFields names every field of a certificate. The order of the extensions is
-// a field as well.
+// tbsFields returns each field of a certificate, including the order of the extensions.
 func tbsFields(t reporter, certificate *x509.Certificate) map[string]string {
 	t.Helper()
 	var decoded tbs

@@ -18,12 +18,12 @@ import (
 	"github.com/cert-manager/cert-manager/pkg/util/pki"
 )
 
-// ParsePrivateKey reads the one PEM-encoded private key in data: PKCS #8
+// ParsePrivateKey reads the only PEM-encoded private key in data: PKCS #8
 // ("PRIVATE KEY", RFC 5958), PKCS #1 ("RSA PRIVATE KEY", RFC 8017) or SEC 1
-// ("EC PRIVATE KEY", RFC 5915), not encrypted. Parameters beside it are skipped.
-// Keys are those that cert-manager can generate: RSA of 2048 to 8192 bits, ECDSA
-// on P-256, P-384 or P-521, and Ed25519. It fails with ReasonUnusableKey, never
-// quotes its input, and takes bounded time and memory whatever the input.
+// ("EC PRIVATE KEY", RFC 5915), not encrypted. Parameter blocks are ignored.
+// It supports the keys that cert-manager can generate: RSA of 2048 to 8192 bits,
+// ECDSA on P-256, P-384 or P-521, and Ed25519. Errors have ReasonUnusableKey and
+// never quote the input. Time and memory are bounded for any input.
 func ParsePrivateKey(data []byte, limits Limits) (crypto.Signer, error) {
 	if err := limits.checkPrivateKey(data); err != nil {
 		return nil, err
@@ -38,8 +38,8 @@ func ParsePrivateKey(data []byte, limits Limits) (crypto.Signer, error) {
 	// cert-manager decodes the first block of its input.
 	key, err := pki.DecodePrivateKeyBytes(pem.EncodeToMemory(&pem.Block{Type: block.Type, Bytes: block.Bytes}))
 	if err != nil {
-		// The parser's error can carry bytes of the key.
-		return nil, unusableKey("its PEM block is damaged, or not an RSA, ECDSA or Ed25519 key in the format that its first line names: store the key again")
+		// The parser's error can contain bytes of the key.
+		return nil, unusableKey("its PEM block is damaged, or is not an RSA, ECDSA or Ed25519 key in the format that its first line names: store the key again")
 	}
 	if problem := unsupported(key.Public()); problem != "" {
 		return nil, unusableKey("it is %s", problem)
@@ -47,11 +47,11 @@ func ParsePrivateKey(data []byte, limits Limits) (crypto.Signer, error) {
 	return key, nil
 }
 
-// keyBlock returns the only PEM block that is not a block of parameters. Which of
-// two keys is meant would be a guess, and a certificate chain belongs in tls.crt.
+// keyBlock returns the only PEM block, apart from parameter blocks. With two keys,
+// the choice would be a guess. A certificate chain belongs in tls.crt.
 func keyBlock(data []byte) (*pem.Block, error) {
 	if bytes.IndexByte(data, 0) >= 0 {
-		return nil, unusableKey("it contains NUL bytes, as DER or UTF-16 does: store the key PEM-encoded, as plain ASCII")
+		return nil, unusableKey("it contains NUL bytes, like DER or UTF-16: store the key PEM-encoded in ASCII")
 	}
 	var key, parameters *pem.Block
 	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
@@ -59,42 +59,41 @@ func keyBlock(data []byte) (*pem.Block, error) {
 		case isParameters(block):
 			parameters = block
 		case key != nil:
-			return nil, unusableKey("it holds several PEM blocks: leave only the private key")
+			return nil, unusableKey("it contains several PEM blocks: keep only the private key")
 		default:
 			key = block
 		}
 	}
 	if key = cmp.Or(key, parameters); key == nil {
-		return nil, unusableKey("no PEM block was found: its first line must be -----BEGIN PRIVATE KEY----- or that of another kind of private key")
+		return nil, unusableKey("it contains no PEM block: the first line must be -----BEGIN PRIVATE KEY-----, -----BEGIN RSA PRIVATE KEY----- or -----BEGIN EC PRIVATE KEY-----")
 	}
 	return key, nil
 }
 
-// isParameters recognizes the public domain parameters that OpenSSL writes beside
+// isParameters recognizes the public domain parameters that OpenSSL writes with
 // keys: "EC PARAMETERS" before the key from `openssl ecparam -genkey`, and "DH
-// PARAMETERS" in files that are made for servers. A key on a named curve contains
-// its parameters.
+// PARAMETERS" in files for servers. A key on a named curve contains its parameters.
 func isParameters(block *pem.Block) bool {
 	return strings.HasSuffix(block.Type, " PARAMETERS")
 }
 
-// checkLabel explains what a PEM block is when it cannot be a usable key.
+// checkLabel rejects a PEM block that is not an unencrypted private key.
 func checkLabel(block *pem.Block) error {
 	if _, encrypted := block.Headers["DEK-Info"]; encrypted || block.Type == "ENCRYPTED PRIVATE KEY" {
-		return unusableKey("it is encrypted, and there is no place for its passphrase: store it unencrypted")
+		return unusableKey("it is encrypted, which is not supported: store the key unencrypted")
 	}
 	switch block.Type {
 	case "PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY":
 		return nil
 	case "OPENSSH PRIVATE KEY":
-		return unusableKey("it is in OpenSSH's own format: convert it with ssh-keygen -p -m PKCS8")
+		return unusableKey("it has the OpenSSH format: convert it with ssh-keygen -p -m PKCS8")
 	default:
-		return unusableKey("its PEM block is not a private key: the first line must say PRIVATE KEY, RSA PRIVATE KEY or EC PRIVATE KEY")
+		return unusableKey("its PEM block is not a private key: the type must be PRIVATE KEY, RSA PRIVATE KEY or EC PRIVATE KEY")
 	}
 }
 
-// unsupported returns what is wrong with a public key, as the end of a
-// sentence, or nothing. An RSA key of 16384 bits would take a second to sign.
+// unsupported returns why a public key is not supported, as the end of a sentence;
+// empty if it is. Signing with an RSA key of 16384 bits would take a second.
 func unsupported(key crypto.PublicKey) string {
 	switch key := key.(type) {
 	case *rsa.PublicKey:
@@ -109,12 +108,12 @@ func unsupported(key crypto.PublicKey) string {
 		}
 	case ed25519.PublicKey:
 	default:
-		return "a kind of key that cannot sign certificates: use RSA, ECDSA or Ed25519"
+		return "a key of an unsupported type: use RSA, ECDSA or Ed25519"
 	}
 	return ""
 }
 
-// rsaBits rounds up to whole bytes, as cert-manager does when it compares sizes.
+// rsaBits rounds up to whole bytes, as cert-manager does to compare sizes.
 func rsaBits(key *rsa.PublicKey) int {
 	return key.Size() * 8
 }

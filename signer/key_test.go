@@ -42,8 +42,8 @@ func TestParsePrivateKey(t *testing.T) {
 	}
 }
 
-// encodings returns the key in every form that cert-manager writes, and with
-// the harmless surroundings that tools and editors leave.
+// encodings returns the key in each format that cert-manager writes, and with harmless
+// additions of tools and editors.
 func encodings(t *testing.T, key crypto.Signer) map[string][]byte {
 	t.Helper()
 	pkcs8 := encodePKCS8(t, key)
@@ -70,8 +70,8 @@ func encodings(t *testing.T, key crypto.Signer) map[string][]byte {
 	return all
 }
 
-// besideParameters returns a key in the orders in which it is found beside
-// parameters: `openssl ecparam -genkey` writes them first.
+// besideParameters returns a key before and after its parameters: `openssl ecparam
+// -genkey` writes the parameters first.
 func besideParameters(key []byte) map[string][]byte {
 	curve := encodePEM("EC PARAMETERS", []byte{6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7})
 	group := encodePEM("DH PARAMETERS", []byte{0x30, 6, 2, 1, 23, 2, 1, 5})
@@ -88,7 +88,7 @@ func besideParameters(key []byte) map[string][]byte {
 	}
 }
 
-// unusableKeys are refused by ParsePrivateKey.
+// unusableKeys are rejected by ParsePrivateKey.
 func unusableKeys(t *testing.T) map[string][]byte {
 	t.Helper()
 	good := encodePKCS8(t, p256())
@@ -133,7 +133,7 @@ func unusableKeys(t *testing.T) map[string][]byte {
 	}
 }
 
-// TestParsePrivateKeyRefuses: whatever a Secret contains costs little. TestGeneratedMessages
+// TestParsePrivateKeyRefuses: any content of a Secret costs little. TestGeneratedMessages
 // compares the texts.
 func TestParsePrivateKeyRefuses(t *testing.T) {
 	for name, data := range unusableKeys(t) {
@@ -148,13 +148,13 @@ func TestParsePrivateKeyRefuses(t *testing.T) {
 	}
 }
 
-// keyErrors are all that may be said about a damaged key. Nothing in them comes
-// from the key but its size and the name of its curve.
-var keyErrors = regexp.MustCompile(`^(its PEM block is damaged, or not an RSA, ECDSA or Ed25519 key in the format that its first line names: store the key again` +
+// keyErrors are the allowed errors for a damaged key. They contain only the size of the
+// key and the name of its curve.
+var keyErrors = regexp.MustCompile(`^(its PEM block is damaged, or is not an RSA, ECDSA or Ed25519 key in the format that its first line names: store the key again` +
 	`|it is an RSA key of [0-9]+ bits: use 2048 to 8192 bits|it is an ECDSA key on curve P-224: use P-256, P-384 or P-521)$`)
 
-// TestErrorsQuoteNoKey damages every byte of keys: the parsers of the standard
-// library quote some of what they do not understand.
+// TestErrorsQuoteNoKey damages each byte of keys: the parsers of the standard library
+// quote some of their input.
 func TestErrorsQuoteNoKey(t *testing.T) {
 	for _, name := range []string{"RSA 2048", "P-256", "Ed25519"} {
 		block, _ := pem.Decode(encodePKCS8(t, everyKey[name]()))
@@ -162,7 +162,7 @@ func TestErrorsQuoteNoKey(t *testing.T) {
 			der := bytes.Clone(block.Bytes)
 			der[i] ^= 0xff
 			if _, err := signer.ParsePrivateKey(encodePEM("PRIVATE KEY", der), signer.Limits{}); err != nil && !keyErrors.MatchString(err.Error()) {
-				t.Fatalf("%s, byte %d: the error is not one of the known sentences: %v", name, i, err)
+				t.Fatalf("%s, byte %d: the error is not allowed: %v", name, i, err)
 			}
 		}
 	}
@@ -176,8 +176,8 @@ type pkcs1 struct {
 	D, P, Q, DP, DQ, QInverse *big.Int
 }
 
-// rsaOfAnySize makes a key that crypto/x509 accepts, of factors that are merely
-// odd: real primes of that size take minutes.
+// rsaOfAnySize returns a key that crypto/x509 accepts, with factors that are only odd:
+// primes of this size take minutes.
 func rsaOfAnySize(bits int) []byte {
 	one, e := big.NewInt(1), big.NewInt(65537)
 	for {
@@ -197,7 +197,7 @@ func rsaOfAnySize(bits int) []byte {
 	}
 }
 
-// oddNumber has its two highest bits set, so that a product has full length.
+// oddNumber has its two highest bits set, so that the product has full length.
 func oddNumber(bits int) *big.Int {
 	n, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), uint(bits)))
 	must(err)

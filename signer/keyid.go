@@ -16,9 +16,9 @@ import (
 // keyIdentifierSize is the length in bytes of both kinds of identifier.
 const keyIdentifierSize = 160 / 8
 
-// derive returns the identifier of a public key. It depends on nothing but the
-// key, so that a certificate renewed with the same key keeps it, and with it
-// every certificate that names it as its authority.
+// derive returns the identifier of a public key. It depends only on the key, so a
+// certificate that is renewed with the same key keeps its identifier, and leaf
+// certificates that refer to it stay valid.
 func (k KeyIdentifier) derive(key crypto.PublicKey) ([]byte, error) {
 	bits, err := subjectPublicKey(key)
 	if err != nil {
@@ -26,7 +26,7 @@ func (k KeyIdentifier) derive(key crypto.PublicKey) ([]byte, error) {
 	}
 	if k == KeyIdentifierSHA1 {
 		var sum [sha1.Size]byte
-		// A name for the key, which protects nothing: FIPS 140-3 does not forbid that.
+		// An identifier, not a protection: FIPS 140-3 allows this.
 		fips140.WithoutEnforcement(func() { sum = sha1.Sum(bits) }) //nolint:gosec // see the import
 		return sum[:], nil
 	}
@@ -34,8 +34,8 @@ func (k KeyIdentifier) derive(key crypto.PublicKey) ([]byte, error) {
 	return sum[:keyIdentifierSize], nil
 }
 
-// subjectPublicKey returns the content of the BIT STRING of that name, which is
-// what identifiers are computed from (RFC 5280 section 4.1).
+// subjectPublicKey returns the content of the BIT STRING subjectPublicKey, from
+// which identifiers are computed (RFC 5280 section 4.1).
 func subjectPublicKey(key crypto.PublicKey) ([]byte, error) {
 	der, err := x509.MarshalPKIXPublicKey(key)
 	if err != nil {

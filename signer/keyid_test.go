@@ -22,7 +22,7 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/signer"
 )
 
-// TestKeyIdentifiers: on leaves and on CAs, and equal to each other.
+// TestKeyIdentifiers: leaf and CA certificates have two equal key identifiers.
 func TestKeyIdentifiers(t *testing.T) {
 	for name, key := range everyKey {
 		for method, hash := range map[signer.KeyIdentifier]func([]byte) []byte{
@@ -68,8 +68,8 @@ func publicKeyBits(t *testing.T, certificate *x509.Certificate) []byte {
 	return info.Key.Bytes
 }
 
-// TestRenewedRootAnchorsOldLeaves: leaves that were issued under a root verify
-// with the root that took its place, when only the key stayed the same.
+// TestRenewedRootAnchorsOldLeaves: leaf certificates verify with the renewed root, which
+// has the same key.
 func TestRenewedRootAnchorsOldLeaves(t *testing.T) {
 	for name, key := range everyKey {
 		request := caRequest(encodeCSR(t, named, key()))
@@ -93,7 +93,7 @@ func TestRenewedRootAnchorsOldLeaves(t *testing.T) {
 				if want := change != "renewed with another key identifier"; same != want {
 					t.Errorf("subject key identifier stayed the same: %v, want %v", same, want)
 				}
-				// OpenSSL, unlike Go, takes a key identifier at its word.
+				// OpenSSL, unlike Go, requires that key identifiers match.
 				if err := opensslVerify(t, leaf, roots.renewed); (err == nil) != same {
 					t.Errorf("openssl: %v, although the identifier stayed the same: %v", err, same)
 				}
@@ -102,7 +102,7 @@ func TestRenewedRootAnchorsOldLeaves(t *testing.T) {
 	}
 }
 
-// inTree signs what the SelfSigned issuer of cert-manager would sign for named.
+// inTree signs named like cert-manager's SelfSigned issuer.
 func inTree(t *testing.T, key crypto.Signer) *x509.Certificate {
 	t.Helper()
 	template, err := pki.CertificateTemplateFromCertificateRequest(&cmapi.CertificateRequest{Spec: cmapi.CertificateRequestSpec{
@@ -114,7 +114,7 @@ func inTree(t *testing.T, key crypto.Signer) *x509.Certificate {
 	return inTreeAt(t, template, key)
 }
 
-// withSHA1Identifier signs what cert-manager built with Go 1.24 or earlier did.
+// withSHA1Identifier signs like cert-manager that is built with Go 1.24 or earlier.
 func withSHA1Identifier(t *testing.T, key crypto.Signer) *x509.Certificate {
 	t.Helper()
 	template := *inTree(t, key)
@@ -132,8 +132,8 @@ func inTreeAt(t *testing.T, template *x509.Certificate, key crypto.Signer) *x509
 	return certificate
 }
 
-// issueLeaf signs a leaf as cert-manager's CA issuer does: with an authority key
-// identifier taken from the root.
+// issueLeaf signs a leaf certificate like cert-manager's CA issuer, with the key
+// identifier of the root.
 func issueLeaf(t *testing.T, root *x509.Certificate, rootKey crypto.Signer) *x509.Certificate {
 	t.Helper()
 	template := &x509.Certificate{
@@ -151,7 +151,7 @@ func issueLeaf(t *testing.T, root *x509.Certificate, rootKey crypto.Signer) *x50
 	return leaf
 }
 
-// verify verifies a certificate with Go, for any use.
+// verify verifies a certificate with Go, for any usage.
 func verify(certificate, root *x509.Certificate) error {
 	roots := x509.NewCertPool()
 	roots.AddCert(root)

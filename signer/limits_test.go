@@ -60,22 +60,22 @@ func TestPrivateKeyLimit(t *testing.T) {
 	wantError(t, err, signer.ReasonUnusableKey, "19999")
 }
 
-// TestDefaultLimitsAreCertManagers compares with what cert-manager decodes: its
-// limits cannot be imported.
+// TestDefaultLimitsAreCertManagers decodes with cert-manager, whose limits cannot be
+// imported.
 func TestDefaultLimitsAreCertManagers(t *testing.T) {
 	key, csr := encodePKCS8(t, p256()), encodeCSR(t, named, p256())
 	for size, accepted := range map[int]bool{signer.DefaultMaxPrivateKeySize: true, signer.DefaultMaxPrivateKeySize + 1: false} {
 		_, theirs := pki.DecodePrivateKeyBytes(paddedTo(key, size))
 		_, ours := signer.ParsePrivateKey(paddedTo(key, size), signer.Limits{})
 		if (theirs == nil) != accepted || (ours == nil) != accepted {
-			t.Errorf("key of %d bytes: cert-manager says %v, we say %v", size, theirs, ours)
+			t.Errorf("key of %d bytes: cert-manager returns %v, we return %v", size, theirs, ours)
 		}
 	}
 	for size, accepted := range map[int]bool{signer.DefaultMaxCertificateSize: true, signer.DefaultMaxCertificateSize + 1: false} {
 		_, theirs := pki.DecodeX509CertificateRequestBytes(paddedTo(csr, size))
 		_, ours := signer.Parse(leafRequest(paddedTo(csr, size)), signer.Limits{})
 		if (theirs == nil) != accepted || (ours == nil) != accepted {
-			t.Errorf("CSR of %d bytes: cert-manager says %v, we say %v", size, theirs, ours)
+			t.Errorf("CSR of %d bytes: cert-manager returns %v, we return %v", size, theirs, ours)
 		}
 	}
 }

@@ -18,8 +18,8 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/signer"
 )
 
-// TestGeneratedMessages compares every error and note with testdata/messages.txt, word by word,
-// and quotes them on docs/troubleshooting.md. No other test repeats a text.
+// TestGeneratedMessages compares each error and warning with testdata/messages.txt, word by word,
+// and quotes them in docs/troubleshooting.md. No other test repeats a text.
 func TestGeneratedMessages(t *testing.T) {
 	messages := map[string]string{}
 	for name, data := range unusableKeys(t) {
@@ -40,7 +40,7 @@ func TestGeneratedMessages(t *testing.T) {
 	docgen.Quotes(t, "../docs/troubleshooting.md", "signer: ", messages)
 }
 
-// refusedSignatures returns what SelfSign fails with.
+// refusedSignatures returns the errors of SelfSign.
 func refusedSignatures(t *testing.T) map[string]string {
 	t.Helper()
 	sha1 := *named
@@ -66,7 +66,7 @@ func refusedSignatures(t *testing.T) map[string]string {
 	return messages
 }
 
-// notes returns what SelfSign reports about certificates that differ from the request.
+// notes returns the warnings of SelfSign.
 func notes(t *testing.T) map[string]string {
 	t.Helper()
 	crlOnly := caRequest(encodeCSR(t, named, p256()))

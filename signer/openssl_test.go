@@ -13,9 +13,8 @@ import (
 	"testing"
 )
 
-// opensslVerify verifies a certificate with the openssl command, by the rules
-// of RFC 5280 that -x509_strict stands for. A machine without the command skips
-// the rest of the test and says so.
+// opensslVerify verifies a certificate with the openssl command and the rules of RFC
+// 5280 (-x509_strict). Without the command, it skips the rest of the test.
 func opensslVerify(t *testing.T, certificate, root *x509.Certificate) error {
 	t.Helper()
 	openssl, err := exec.LookPath("openssl")

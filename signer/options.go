@@ -5,41 +5,41 @@ package signer
 
 import "time"
 
-// Options are the settings of an issuer. The zero value signs as cert-manager's
-// own SelfSigned issuer does, apart from what SelfSign lists. Only valid options may be passed:
-// their rules are those of the API, and are not checked again here.
+// Options are the settings of an issuer. The zero value signs like cert-manager's
+// SelfSigned issuer, apart from what SelfSign lists. Options must be valid: the API
+// has their rules, and they are not checked again here.
 type Options struct {
-	// CRLDistributionPoints are absolute URIs in ASCII. Each becomes a
-	// DistributionPoint of its own, in this order (RFC 5280 section 4.2.1.13).
+	// CRLDistributionPoints are absolute URIs in ASCII. Each becomes a separate
+	// DistributionPoint, in this order (RFC 5280 section 4.2.1.13).
 	CRLDistributionPoints []string
 
-	// EmptySubject says what becomes of a request without a subject.
+	// EmptySubject is what happens to a request without a subject.
 	EmptySubject EmptySubject
 
-	// SignatureAlgorithm names the algorithm to sign with, or how to choose it.
+	// SignatureAlgorithm is the algorithm to sign with, or how to choose it.
 	SignatureAlgorithm SignatureAlgorithm
 
 	// MaxPathLength is the path length constraint of CA certificates (RFC 5280
-	// section 4.2.1.9). Nil leaves the constraint out, as cert-manager does.
+	// section 4.2.1.9). Nil omits the constraint, as cert-manager does.
 	MaxPathLength *int
 
-	// Backdate is how long before now notBefore lies, at most 0.5 percent
-	// of the requested duration.
+	// Backdate is how far before the signing time notBefore is set, at most 0.5
+	// percent of the requested duration.
 	Backdate time.Duration
 
 	// SubjectKeyIdentifier is how the key identifier is derived.
 	SubjectKeyIdentifier KeyIdentifier
 }
 
-// EmptySubject says what becomes of a request without a subject.
+// EmptySubject is what happens to a request without a subject.
 type EmptySubject string
 
 const (
-	// EmptySubjectWarn signs it; Result.EmptySubject tells. So does the zero value.
+	// EmptySubjectWarn signs it and sets Result.EmptySubject. This is the default.
 	EmptySubjectWarn EmptySubject = "Warn"
 	// EmptySubjectReject fails with ReasonEmptySubject.
 	EmptySubjectReject EmptySubject = "Reject"
-	// EmptySubjectFill gives the certificate a subject made from its key.
+	// EmptySubjectFill derives the subject of the certificate from its key.
 	EmptySubjectFill EmptySubject = "Fill"
 )
 
@@ -47,20 +47,20 @@ const (
 type KeyIdentifier string
 
 const (
-	// KeyIdentifierSHA256 is method 1 of RFC 7093 section 2. So is the zero value.
+	// KeyIdentifierSHA256 is method 1 of RFC 7093 section 2. This is the default.
 	KeyIdentifierSHA256 KeyIdentifier = "SHA256"
 	// KeyIdentifierSHA1 is method 1 of RFC 5280 section 4.2.1.2.
 	KeyIdentifierSHA1 KeyIdentifier = "SHA1"
 )
 
 // SignatureAlgorithm is the name of an algorithm, as in cert-manager's
-// Certificate API and in crypto/x509, or one of the two constants here.
+// Certificate API and in crypto/x509, or one of the following constants.
 type SignatureAlgorithm string
 
 const (
 	// SignatureAlgorithmFromKey chooses by type and size of the key, as
-	// cert-manager does. So does the zero value.
+	// cert-manager does. This is the default.
 	SignatureAlgorithmFromKey SignatureAlgorithm = "FromKey"
-	// SignatureAlgorithmFromRequest takes the algorithm that signed the request.
+	// SignatureAlgorithmFromRequest uses the algorithm that the request is signed with.
 	SignatureAlgorithmFromRequest SignatureAlgorithm = "FromRequest"
 )

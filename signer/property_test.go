@@ -23,8 +23,8 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/signer"
 )
 
-// TestProperties holds what is true of every certificate against requests of
-// any shape. Rapid prints how to repeat a failure.
+// TestProperties checks the properties of all certificates with random requests. Rapid
+// prints how to reproduce a failure.
 func TestProperties(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		key := drawKey(r)
@@ -47,8 +47,8 @@ func TestProperties(t *testing.T) {
 	})
 }
 
-// TestPropertySignsAsInTree compares requests of any shape, where TestSignsAsInTree
-// has those that cert-manager makes.
+// TestPropertySignsAsInTree compares random requests, and TestSignsAsInTree those that
+// cert-manager creates.
 func TestPropertySignsAsInTree(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		key := drawKey(r)
@@ -102,8 +102,8 @@ func checkVerifies(r *rapid.T, certificate *x509.Certificate) {
 	if err := certificate.CheckSignature(certificate.SignatureAlgorithm, certificate.RawTBSCertificate, certificate.Signature); err != nil {
 		r.Errorf("the signature does not verify: %v", err)
 	}
-	// Without a subject the SAN is critical, and Go gives up on a critical SAN of
-	// nothing but otherNames. OpenSSL does not.
+	// Without a subject the SAN is critical, and Go, unlike OpenSSL, rejects a critical
+	// SAN that has only otherNames.
 	certificate.UnhandledCriticalExtensions = slices.DeleteFunc(certificate.UnhandledCriticalExtensions, oidSubjectAltName.Equal)
 	if err := verify(certificate, certificate); err != nil {
 		r.Errorf("does not verify with itself as root: %v", err)
@@ -126,7 +126,7 @@ func checkDiffersOnlyInSerialAndTimes(r *rapid.T, first, second *x509.Certificat
 	}
 }
 
-// drawKey draws no large RSA key, which would only make this slow.
+// drawKey draws no large RSA keys, which would be slow.
 func drawKey(r *rapid.T) crypto.Signer {
 	return rapid.SampledFrom([]func() crypto.Signer{p256, p384, p521, ed, rsa2048}).Draw(r, "key")()
 }
@@ -161,14 +161,14 @@ func drawRequest(r *rapid.T, key crypto.Signer) signer.Request {
 	return request
 }
 
-// extendedUsages are those that a CertificateRequest can name.
+// extendedUsages are the extended key usages of the API.
 var extendedUsages = []x509.ExtKeyUsage{
 	x509.ExtKeyUsageAny, x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageCodeSigning,
 	x509.ExtKeyUsageEmailProtection, x509.ExtKeyUsageTimeStamping, x509.ExtKeyUsageOCSPSigning,
 }
 
-// drawSubject draws a name of up to four RDNs of up to two attributes, of known
-// and unknown types.
+// drawSubject draws a name of up to four RDNs with up to two attributes, of known and
+// unknown types.
 func drawSubject(r *rapid.T) []byte {
 	oids := []asn1.ObjectIdentifier{{2, 5, 4, 3}, {2, 5, 4, 5}, {2, 5, 4, 10}, {2, 5, 4, 11}, {0, 9, 2342, 19200300, 100, 1, 1}, {1, 3, 6, 1, 4, 1, 55738, 7}}
 	name := make(pkix.RDNSequence, rapid.IntRange(0, 4).Draw(r, "RDNs"))
@@ -185,8 +185,8 @@ func drawSubject(r *rapid.T) []byte {
 	return raw
 }
 
-// drawExtensions draws what a CSR may carry: names, the usages and basic
-// constraints that agree with the request, and something nobody knows.
+// drawExtensions draws the extensions of a CSR: names, usages and basic constraints
+// that match the request, and an unknown one.
 func drawExtensions(r *rapid.T, request signer.Request) []pkix.Extension {
 	var all []pkix.Extension
 	add := func(extension pkix.Extension, err error) {
@@ -239,7 +239,7 @@ func drawNames(r *rapid.T) pki.GeneralNames {
 	return names
 }
 
-// usagesOf is the way back from bits to the names in a CertificateRequest.
+// usagesOf converts bits to the names in a CertificateRequest.
 func usagesOf(request signer.Request) []cmapi.KeyUsage {
 	var usages []cmapi.KeyUsage
 	for bit, usage := range keyUsageNames {

@@ -26,13 +26,13 @@ const (
 	mostBackdated = 24 * time.Hour
 )
 
-// renewal is what a Certificate says about its renewal.
+// renewal has the fields of a Certificate about its renewal.
 type renewal struct {
 	before     *metav1.Duration
 	percentage *int32
 }
 
-// admitted are the rules of cert-manager's webhook, whose code cannot be imported.
+// admitted has the rules of cert-manager's webhook, whose code cannot be imported.
 func (r renewal) admitted(duration time.Duration) bool {
 	switch {
 	case duration < cmapi.MinimumCertificateDuration:
@@ -57,9 +57,9 @@ func (r renewal) after(t reporter, certificate *x509.Certificate, signed time.Ti
 	return due.Sub(signed)
 }
 
-// TestBackdatedIsNotRenewedAtOnce asks cert-manager when it renews certificates that
-// are backdated as far as possible: for every percentage, and for renewBefore from
-// the smallest to the largest admitted value.
+// TestBackdatedIsNotRenewedAtOnce gets from cert-manager when it renews certificates
+// with the maximum backdate: for each percentage, and for renewBefore from the minimum
+// to the maximum.
 func TestBackdatedIsNotRenewedAtOnce(t *testing.T) {
 	durations := []time.Duration{time.Hour, day, 10 * day, 90 * day, 10 * 365 * day, longest}
 	for percentage := range int32(100) { // the shortest duration that admits each percentage
@@ -84,8 +84,8 @@ func TestBackdatedIsNotRenewedAtOnce(t *testing.T) {
 	}
 }
 
-// TestPropertyBackdatedIsNotRenewedAtOnce draws what the table above leaves out:
-// signing times with fractions of seconds, and any duration, backdate and renewBefore.
+// TestPropertyBackdatedIsNotRenewedAtOnce draws signing times with fractions of seconds,
+// and any duration, backdate and renewBefore.
 func TestPropertyBackdatedIsNotRenewedAtOnce(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		duration := time.Duration(rapid.Int64Range(int64(cmapi.MinimumCertificateDuration), int64(longest)).Draw(r, "duration"))
@@ -124,9 +124,8 @@ func signTwice(t reporter, duration, backdate time.Duration, signed time.Time) (
 	return certificates[0], certificates[1]
 }
 
-// compareRenewals allows backdating to bring the renewal forward by less than half of
-// the time that the certificate is kept without it. With renewBefore, the certificate is
-// kept for the rest of the duration, to the second, also where that is no time at all.
+// compareRenewals allows a renewal that is earlier by less than half of the time without
+// backdating. With renewBefore, the renewal must not be earlier, to the second.
 func compareRenewals(t reporter, renewal renewal, plain, backdated *x509.Certificate, signed time.Time) {
 	t.Helper()
 	without, with := renewal.after(t, plain, signed), renewal.after(t, backdated, signed)

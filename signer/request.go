@@ -15,7 +15,7 @@ import (
 	"github.com/cert-manager/cert-manager/pkg/util/pki"
 )
 
-// Request is what a CertificateRequest or CertificateSigningRequest asks for.
+// Request is the content of a CertificateRequest or CertificateSigningRequest.
 type Request struct {
 	CSR         []byte        // one PEM-encoded PKCS #10 request (RFC 2986, RFC 7468)
 	Duration    time.Duration // from signing to notAfter, at least a second
@@ -23,33 +23,33 @@ type Request struct {
 	KeyUsage    x509.KeyUsage
 	ExtKeyUsage []x509.ExtKeyUsage
 
-	// FromCertificate is true if cert-manager made the CSR for a Certificate: then the
-	// algorithm that signed the CSR is the Certificate's choice, or cert-manager's
-	// default. Elsewhere it is what some tool does by default.
+	// FromCertificate is true if cert-manager created the CSR for a Certificate. Then
+	// the CSR is signed with the algorithm of the Certificate or cert-manager's default,
+	// otherwise with the default of another tool.
 	FromCertificate bool
 }
 
-// ParsedRequest is a request that has been found consistent. It does not change:
-// it can be signed any number of times, also at the same time.
+// ParsedRequest is a valid request. It is immutable, so it can be signed repeatedly
+// and concurrently.
 type ParsedRequest struct {
 	csr        *x509.CertificateRequest
 	template   *x509.Certificate
 	duration   time.Duration
-	pathLength *int // the path length constraint in the CSR; pki drops it from the template
+	pathLength *int // the path length constraint in the CSR, which pki ignores
 
 	fromCertificate bool
 }
 
-// maxExtKeyUsages is far above the number of usages that have a name. The API does not limit how
-// often one is repeated, and each repetition would be in the certificate.
+// maxExtKeyUsages is more than there are names of usages. The API does not limit
+// repetitions, and each of them would be in the certificate.
 const maxExtKeyUsages = 64
 
-// Parse reads a request and verifies that its CSR is signed with the key it
-// carries and agrees with the other fields. It fails with
-// ReasonMalformedRequest, in bounded time and memory whatever the input.
+// Parse reads a request. It verifies the signature of the CSR, and that the CSR
+// matches the other fields. Errors have ReasonMalformedRequest. Time and memory are
+// bounded for any input.
 func Parse(r Request, limits Limits) (*ParsedRequest, error) {
 	if r.Duration < time.Second {
-		return nil, newError(ReasonMalformedRequest, "the requested duration is %s: ask for at least 1s", r.Duration)
+		return nil, newError(ReasonMalformedRequest, "the requested duration is %s: request at least 1s", r.Duration)
 	}
 	csr, err := parseCSR(r.CSR, limits)
 	if err != nil {
@@ -59,76 +59,76 @@ func Parse(r Request, limits Limits) (*ParsedRequest, error) {
 		return nil, err
 	}
 	if len(r.ExtKeyUsage) > maxExtKeyUsages {
-		return nil, newError(ReasonMalformedRequest, "spec.usages has %d extended key usages, and the limit is %d: name each usage once", len(r.ExtKeyUsage), maxExtKeyUsages)
+		return nil, newError(ReasonMalformedRequest, "spec.usages has %d extended key usages, more than the limit of %d: list each usage once", len(r.ExtKeyUsage), maxExtKeyUsages)
 	}
 	template, err := pki.CertificateTemplateFromCSR(csr,
 		pki.CertificateTemplateValidateAndOverrideBasicConstraints(r.IsCA, nil),
 		pki.CertificateTemplateValidateAndOverrideKeyUsages(r.KeyUsage, r.ExtKeyUsage),
 	)
 	if err != nil {
-		return nil, newError(ReasonMalformedRequest, "spec.request is inconsistent or does not agree with the rest of the spec: %s", err)
+		return nil, newError(ReasonMalformedRequest, "spec.request is inconsistent or does not match the rest of the spec: %s", err)
 	}
 	return &ParsedRequest{
 		csr: csr, template: template, duration: r.Duration, pathLength: pathLength(csr), fromCertificate: r.FromCertificate,
 	}, nil
 }
 
-// parseCSR looks at the key before it verifies the signature: the time that
-// verification takes grows with the square of the key's size.
+// parseCSR checks the key before it verifies the signature: the time for this grows
+// with the square of the key's size.
 func parseCSR(data []byte, limits Limits) (*x509.CertificateRequest, error) {
 	if err := limits.checkCSR(data); err != nil {
 		return nil, err
 	}
 	block, _ := pem.Decode(data)
 	if block == nil {
-		return nil, newError(ReasonMalformedRequest, "spec.request is not a PEM-encoded certificate request: no PEM data was found")
+		return nil, newError(ReasonMalformedRequest, "spec.request is not a PEM-encoded certificate request: it contains no PEM block")
 	}
 	csr, err := x509.ParseCertificateRequest(block.Bytes)
 	if err != nil {
 		return nil, newError(ReasonMalformedRequest, "spec.request is not a PEM-encoded certificate request: %s", err)
 	}
 	if problem := unsupported(csr.PublicKey); problem != "" {
-		return nil, newError(ReasonMalformedRequest, "spec.request is for %s", problem)
+		return nil, newError(ReasonMalformedRequest, "spec.request contains %s", problem)
 	}
 	if err := csr.CheckSignature(); err != nil {
-		return nil, newError(ReasonMalformedRequest, "the signature of spec.request does not verify with the public key in it: %s", err)
+		return nil, newError(ReasonMalformedRequest, "the signature of spec.request does not match its public key: %s", err)
 	}
 	return csr, nil
 }
 
-// checkExtKeyUsages refuses extended key usages that the spec does not name: who
-// approves a request judges by the spec. pki compares those that it knows and signs
-// all others. What cannot be decoded is left for pki to refuse.
-func checkExtKeyUsages(csr *x509.CertificateRequest, named []x509.ExtKeyUsage) error {
+// checkExtKeyUsages rejects extended key usages that the spec does not list, because
+// approvers check the spec. pki compares only the usages that it knows, and rejects
+// what cannot be decoded.
+func checkExtKeyUsages(csr *x509.CertificateRequest, listed []x509.ExtKeyUsage) error {
 	known, unknown, _ := pki.UnmarshalExtKeyUsage(extensionValue(csr, pki.OIDExtensionExtendedKeyUsage))
-	var unnamed []string
+	var unlisted []string
 	for _, usage := range known {
-		if !slices.Contains(named, usage) {
+		if !slices.Contains(listed, usage) {
 			oid, _ := pki.OIDFromExtKeyUsage(usage)
-			unnamed = append(unnamed, oid.String())
+			unlisted = append(unlisted, oid.String())
 		}
 	}
 	for _, oid := range unknown {
-		unnamed = append(unnamed, oid.String())
+		unlisted = append(unlisted, oid.String())
 	}
-	if len(unnamed) == 0 {
+	if len(unlisted) == 0 {
 		return nil
 	}
-	// The OIDs come last: there can be many, and the text can be cut off.
+	// The OIDs come last: there can be many, and the text can be truncated.
 	return newError(ReasonMalformedRequest,
-		"spec.request asks for extended key usages that spec.usages does not name: add them to spec.usages if it has names for them, or remove them from spec.request: %s",
-		strings.Join(unnamed, ", "))
+		"spec.request contains extended key usages that spec.usages does not list: add them to spec.usages if they have a name there, or remove them from spec.request: %s",
+		strings.Join(unlisted, ", "))
 }
 
-// pathLength returns the path length constraint of a CSR. The extension has
-// been parsed before, so that it cannot fail any more.
+// pathLength returns the path length constraint of a CSR. pki has parsed the
+// extension before, so it has no errors.
 func pathLength(csr *x509.CertificateRequest) *int {
 	_, length, _ := pki.UnmarshalBasicConstraints(extensionValue(csr, pki.OIDExtensionBasicConstraints))
 	return length
 }
 
-// extensionValue returns the value of an extension, or nil. No extension occurs
-// twice in a CSR that was parsed.
+// extensionValue returns the value of an extension, or nil. A parsed CSR has no
+// extension twice.
 func extensionValue(csr *x509.CertificateRequest, oid asn1.ObjectIdentifier) []byte {
 	for _, extension := range csr.Extensions {
 		if extension.Id.Equal(oid) {
@@ -138,7 +138,7 @@ func extensionValue(csr *x509.CertificateRequest, oid asn1.ObjectIdentifier) []b
 	return nil
 }
 
-// HasKey reports whether a public key is the one of the request.
+// HasKey returns whether a public key is that of the request.
 func (c *ParsedRequest) HasKey(key crypto.PublicKey) bool {
 	equal, err := pki.PublicKeysEqual(c.csr.PublicKey, key)
 	return err == nil && equal

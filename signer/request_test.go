@@ -22,7 +22,7 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/signer"
 )
 
-// malformedRequests are refused by Parse.
+// malformedRequests are rejected by Parse.
 func malformedRequests(t *testing.T) map[string]signer.Request {
 	t.Helper()
 	good := encodeCSR(t, named, p256())
@@ -80,8 +80,8 @@ func keyUsage(t *testing.T, usage x509.KeyUsage) pkix.Extension {
 	return extension
 }
 
-// What a leafRequest has as key usages, and OIDs of extended key usages: Go knows
-// the first two.
+// The key usages of a leafRequest, and OIDs of extended key usages: Go supports the
+// first two.
 var (
 	leafUsage       = leafRequest(nil).KeyUsage
 	serverAuth      = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 1}
@@ -105,7 +105,7 @@ func serverRequest(csr []byte) signer.Request {
 	return request
 }
 
-// forged changes the last byte of a CSR, which is in its signature.
+// forged changes the last byte of a CSR, which is a part of its signature.
 func forged(t *testing.T, csr []byte) []byte {
 	t.Helper()
 	block, _ := pem.Decode(csr)
@@ -127,8 +127,8 @@ func rsa1024CSR(t *testing.T) []byte {
 	return encodeCSR(t, named, key)
 }
 
-// unknownKeyCSR renames the algorithm of the key: id-ecPublicKey becomes an OID
-// that nobody has assigned.
+// unknownKeyCSR replaces the algorithm of the key, id-ecPublicKey, by an OID that is not
+// assigned.
 func unknownKeyCSR(t *testing.T, csr []byte) []byte {
 	t.Helper()
 	known, err := asn1.Marshal(asn1.ObjectIdentifier{1, 2, 840, 10045, 2, 1})

@@ -13,32 +13,31 @@ import (
 	"time"
 )
 
-// Result is a certificate and what its requester should know about it.
+// Result is a certificate, with warnings about it.
 type Result struct {
-	// PEM is the certificate, one PEM block.
+	// PEM is the certificate as one PEM block.
 	PEM []byte
-	// EmptySubject tells that the certificate has neither subject nor issuer,
-	// against RFC 5280 section 4.1.2.4.
+	// EmptySubject is true if the certificate has an empty subject and issuer, which
+	// RFC 5280 section 4.1.2.4 forbids.
 	EmptySubject bool
-	// Notes are sentences about what differs from what was asked for.
+	// Warnings describe how the certificate differs from the request.
 	Warnings []string
 }
 
-// SelfSign signs a request with its own key. The certificate is what
-// cert-manager's SelfSigned issuer makes of the same request: it takes over the
-// subject and the subject alternative names byte by byte, key usages, extended
-// key usages, whether it is a CA, and name constraints; it drops every other
-// extension of the request. In addition:
+// SelfSign signs a request with its private key. The certificate is the same as from
+// cert-manager's SelfSigned issuer: it has the subject and the subject alternative
+// names of the request byte by byte, its key usages, extended key usages, CA flag
+// and name constraints, and no other extension of the request. In addition, it has:
 //
-//   - it always has a subject key identifier, and an equal authority key
-//     identifier (RFC 5280 sections 4.2.1.1 and 4.2.1.2);
-//   - what the options ask for, where they are not zero.
+//   - a subject key identifier, and the same authority key identifier (RFC 5280
+//     sections 4.2.1.1 and 4.2.1.2);
+//   - what the options set.
 //
-// Its serial number has 159 random bits (RFC 5280 section 4.1.2.2). It fails
-// with any Reason except ReasonMalformedRequest and ReasonUnusableKey.
+// The serial number has 159 random bits (RFC 5280 section 4.1.2.2). Errors have any
+// Reason except ReasonMalformedRequest and ReasonUnusableKey.
 func SelfSign(c *ParsedRequest, key crypto.Signer, o Options, now time.Time) (Result, error) {
 	if !c.HasKey(key.Public()) {
-		return Result{}, newError(ReasonKeyMismatch, "the private key is not the one of the request")
+		return Result{}, newError(ReasonKeyMismatch, "the private key does not match the request")
 	}
 	template, warnings, err := c.certificate(o, now)
 	if err != nil {
@@ -46,10 +45,10 @@ func SelfSign(c *ParsedRequest, key crypto.Signer, o Options, now time.Time) (Re
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, template.PublicKey, key)
 	if err != nil {
-		return Result{}, newError(ReasonSigning, "the certificate cannot be made: %s", err)
+		return Result{}, newError(ReasonSigning, "the certificate cannot be created: %s", err)
 	}
-	// Requests are parsed more leniently than certificates are. What cert-manager
-	// cannot read it would request again, without end.
+	// Requests are parsed less strictly than certificates. If cert-manager cannot read
+	// a certificate, it creates new requests without end.
 	if _, err := x509.ParseCertificate(der); err != nil {
 		return Result{}, newError(ReasonSigning, "the certificate would be malformed: %s", err)
 	}
@@ -60,7 +59,7 @@ func SelfSign(c *ParsedRequest, key crypto.Signer, o Options, now time.Time) (Re
 	}, nil
 }
 
-// certificate returns the complete template, and warnings for the Result.
+// certificate returns the complete template, and the warnings of the Result.
 func (c *ParsedRequest) certificate(o Options, now time.Time) (*x509.Certificate, []string, error) {
 	template := *c.template
 	template.ExtraExtensions = slices.Clone(template.ExtraExtensions)
@@ -73,7 +72,7 @@ func (c *ParsedRequest) certificate(o Options, now time.Time) (*x509.Certificate
 	if template.SubjectKeyId, err = o.SubjectKeyIdentifier.derive(template.PublicKey); err != nil {
 		return nil, nil, err
 	}
-	// Given here because crypto/x509 leaves it out when subject and issuer are equal.
+	// crypto/x509 omits it if subject and issuer are equal.
 	template.AuthorityKeyId = template.SubjectKeyId
 	if err := applySubject(&template, o.EmptySubject); err != nil {
 		return nil, nil, err
@@ -84,15 +83,15 @@ func (c *ParsedRequest) certificate(o Options, now time.Time) (*x509.Certificate
 	return &template, warnings, nil
 }
 
-// backdateShare is the part of the requested duration that backdating may use.
+// backdateShare is the divisor of the requested duration that limits backdating.
 //
 // cert-manager renews a certificate at notAfter - (notAfter-notBefore)*p/100,
 // with p (spec.renewBeforePercentage) from 1 to 99. Signed for the duration d and
 // backdated by b, a certificate is renewed d*(100-p)/100 - b*p/100 after signing.
-// Admission makes the first term five minutes at least. With b of d/200 at most,
-// the second term is 99/200 of the first one at most: the certificate is kept for
-// more than half of the time that it is kept without backdating. A hundredth of d
-// would leave 3 seconds of five minutes. spec.renewBefore does not depend on b.
+// Admission ensures that the first term is at least five minutes. If b is at most
+// d/200, the second term is at most 99/200 of the first: the certificate is used for
+// more than half of the time without backdating. With d/100, only 3 seconds of five
+// minutes would remain. spec.renewBefore does not depend on b.
 const backdateShare = 200
 
 // applyValidity sets the validity period. Backdating does not move notAfter.
@@ -108,8 +107,8 @@ func (c *ParsedRequest) applyValidity(template *x509.Certificate, backdate time.
 		used, backdate, c.duration)}
 }
 
-// applyPathLength sets the path length constraint where RFC 5280 section
-// 4.2.1.9 allows it: in CA certificates whose key may sign certificates.
+// applyPathLength sets the path length constraint. RFC 5280 section 4.2.1.9 allows
+// it only in CA certificates with the key usage "cert sign".
 func (c *ParsedRequest) applyPathLength(template *x509.Certificate, limit *int) []string {
 	switch {
 	case !template.IsCA:
@@ -118,10 +117,10 @@ func (c *ParsedRequest) applyPathLength(template *x509.Certificate, limit *int) 
 		return nil
 	case limit == nil:
 		return []string{fmt.Sprintf(
-			"The path length constraint of %d in the request is not in the certificate, as cert-manager does it: it takes effect with an issuer that has spec.maxPathLength.",
+			"The request's path length constraint (%d) was ignored. To apply it, set spec.maxPathLength on the issuer.",
 			*c.pathLength)}
 	case template.KeyUsage&x509.KeyUsageCertSign == 0:
-		return []string{"The issuer's spec.maxPathLength is not in the certificate, because its key usages lack \"cert sign\"."}
+		return []string{"The issuer's spec.maxPathLength was ignored, because the certificate does not have the key usage \"cert sign\"."}
 	}
 	template.MaxPathLen = *limit
 	if c.pathLength != nil {

@@ -20,7 +20,7 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/signer"
 )
 
-// named is a CSR with a subject, for tests that are about something else.
+// named is a CSR with a subject.
 var named = &x509.CertificateRequest{Subject: pkix.Name{CommonName: "example"}, DNSNames: []string{"a.example.com"}}
 
 func TestSelfSignRefusesAnotherKey(t *testing.T) {
@@ -35,9 +35,9 @@ func TestSelfSignRefusesAnotherKey(t *testing.T) {
 	wantError(t, err, signer.ReasonKeyMismatch)
 }
 
-// TestSelfSignRefusesWhatNobodyCanRead: Go parses the names of a request more
-// leniently than those of a certificate. The subject here is a UniversalString,
-// which is not empty either: no policy for empty subjects may paper over it.
+// TestSelfSignRefusesWhatNobodyCanRead: Go parses the names of a request less strictly
+// than those of a certificate. The subject is a UniversalString, which is not empty: no
+// policy for empty subjects may replace it.
 func TestSelfSignRefusesWhatNobodyCanRead(t *testing.T) {
 	subject := []byte{0x30, 0x0f, 0x31, 0x0d, 0x30, 0x0b, 6, 3, 0x55, 4, 3, 0x1c, 4, 0, 0, 0, 'a'}
 	candidate := parse(t, leafRequest(encodeCSR(t, &x509.CertificateRequest{RawSubject: subject}, p256())))
@@ -111,8 +111,8 @@ func TestTimeEncoding(t *testing.T) {
 	}
 }
 
-// TestDroppedExtensions: what a certificate takes over is what cert-manager
-// takes over; a CSR cannot smuggle in anything else.
+// TestDroppedExtensions: certificates have the same extensions of the CSR as with
+// cert-manager, and no others.
 func TestDroppedExtensions(t *testing.T) {
 	dropped := map[string]asn1.ObjectIdentifier{
 		"certificate policies":         {2, 5, 29, 32},
@@ -147,7 +147,7 @@ func TestDroppedExtensions(t *testing.T) {
 	}
 }
 
-// TestDistributionPoints decodes them by hand: crypto/x509 flattens the list.
+// TestDistributionPoints decodes the extension, because crypto/x509 flattens the list.
 func TestDistributionPoints(t *testing.T) {
 	want := []string{"http://crl.example.com/b.crl", "ldap:///CN=a", "http://crl.example.com/a.crl"}
 	certificate, _ := selfSign(t, caRequest(encodeCSR(t, named, p256())), p256(), signer.Options{CRLDistributionPoints: want})
@@ -290,7 +290,7 @@ func csrWithPathLength(t *testing.T, isCA bool, length *int) []byte {
 	return encodeCSR(t, &csr, p256())
 }
 
-// wantNote wants exactly one note that mentions these values, or no note without any.
+// wantNote wants one warning that contains these values, or no warning without values.
 func wantNote(t *testing.T, result signer.Result, values ...string) {
 	t.Helper()
 	if len(values) == 0 && len(result.Warnings) == 0 {

@@ -16,7 +16,7 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/signer"
 )
 
-// emptySubjects are encodings of a subject that names nothing.
+// emptySubjects are encodings of an empty subject.
 var emptySubjects = map[string][]byte{
 	"no RDN":            {0x30, 0},
 	"RDN of nothing":    {0x30, 2, 0x31, 0},
@@ -30,7 +30,7 @@ func TestEmptySubject(t *testing.T) {
 		for _, policy := range []signer.EmptySubject{"", signer.EmptySubjectWarn} {
 			certificate, result := selfSign(t, request, p256(), signer.Options{EmptySubject: policy})
 			if !result.EmptySubject || !bytes.Equal(certificate.RawSubject, subject) || !bytes.Equal(certificate.RawIssuer, subject) {
-				t.Errorf("%s, policy %q: subject %x, issuer %x, EmptySubject %v; want it as requested, and told",
+				t.Errorf("%s, policy %q: subject %x, issuer %x, EmptySubject %v; want it as requested, and reported",
 					name, policy, certificate.RawSubject, certificate.RawIssuer, result.EmptySubject)
 			}
 		}
@@ -48,7 +48,7 @@ func TestFillSubject(t *testing.T) {
 			})
 			want := "SERIALNUMBER=" + hex.EncodeToString(certificate.SubjectKeyId)
 			if got := certificate.Subject.String(); got != want || len(certificate.Subject.Names) != 1 {
-				t.Errorf("%s: got subject %q, want %q alone", name, got, want)
+				t.Errorf("%s: got subject %q, want only %q", name, got, want)
 			}
 			if !bytes.Equal(certificate.RawSubject, certificate.RawIssuer) || result.EmptySubject {
 				t.Errorf("%s: issuer %q, EmptySubject %v; want the subject, and no warning", name, certificate.Issuer, result.EmptySubject)
@@ -60,8 +60,8 @@ func TestFillSubject(t *testing.T) {
 	}
 }
 
-// TestSubjectIsKept: no policy touches a subject that names something, and its
-// bytes are those of the request.
+// TestSubjectIsKept: no policy changes a subject that is not empty, and its bytes are
+// those of the request.
 func TestSubjectIsKept(t *testing.T) {
 	for name, subject := range map[string][]byte{
 		"reversed, multi-valued, UTF-8": literalSubject(t, "CN=höst,UID=7+OU=b,DC=example,DC=org"),
@@ -83,8 +83,8 @@ func TestSubjectIsKept(t *testing.T) {
 	}
 }
 
-// TestSANCriticality: critical exactly when the subject is empty (RFC 5280
-// section 4.2.1.6), whatever the request says.
+// TestSANCriticality: critical only if the subject is empty (RFC 5280 section 4.2.1.6),
+// for any value in the request.
 func TestSANCriticality(t *testing.T) {
 	for _, critical := range []bool{true, false} {
 		for _, subject := range []pkix.Name{{}, {CommonName: "a"}} {
@@ -98,7 +98,7 @@ func TestSANCriticality(t *testing.T) {
 			certificate, _ := selfSign(t, request, p256(), signer.Options{})
 			got := extension(certificate, oidSubjectAltName)
 			if want := subject.CommonName == ""; got.Critical != want {
-				t.Errorf("subject %q, request says critical %v: got critical %v, want %v", subject, critical, got.Critical, want)
+				t.Errorf("subject %q, critical %v in the request: got critical %v, want %v", subject, critical, got.Critical, want)
 			}
 			if !bytes.Equal(got.Value, value) {
 				t.Errorf("got SAN %x, want the bytes of the request %x", got.Value, value)

@@ -24,11 +24,10 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/signer"
 )
 
-// now is the time of signing in tests that do not choose their own.
+// now is the default signing time.
 var now = time.Date(2030, time.March, 1, 12, 0, 0, 0, time.UTC)
 
-// Keys are made when the first test asks for them and then shared: RSA keys
-// take seconds.
+// Keys are generated once and shared, because RSA keys take seconds.
 var (
 	rsa2048 = onceRSA(2048)
 	rsa3072 = onceRSA(3072)
@@ -43,8 +42,8 @@ var (
 	})
 )
 
-// everyKey is one key of every algorithm and size, except RSA 8192, which takes
-// half a minute to make.
+// everyKey has one key of each algorithm and size, except RSA 8192, which takes half a
+// minute.
 var everyKey = map[string]func() crypto.Signer{
 	"RSA 2048": rsa2048, "RSA 3072": rsa3072, "RSA 4096": rsa4096,
 	"P-256": p256, "P-384": p384, "P-521": p521, "Ed25519": ed,
@@ -66,7 +65,7 @@ func onceECDSA(curve elliptic.Curve) func() crypto.Signer {
 	})
 }
 
-// reporter is what the helpers need of a *testing.T, *testing.F or *rapid.T.
+// reporter has the used methods of *testing.T, *testing.F and *rapid.T.
 type reporter interface {
 	Helper()
 	Errorf(format string, args ...any)
@@ -74,14 +73,14 @@ type reporter interface {
 	Fatalf(format string, args ...any)
 }
 
-// must is for what cannot fail unless the test itself is wrong.
+// must is for calls that only fail if the test is wrong.
 func must(err error) {
 	if err != nil {
 		panic(err)
 	}
 }
 
-// encodeCSR signs a CSR and encodes it as it stands in spec.request.
+// encodeCSR signs a CSR and encodes it for spec.request.
 func encodeCSR(t reporter, csr *x509.CertificateRequest, key crypto.Signer) []byte {
 	t.Helper()
 	der, err := x509.CreateCertificateRequest(rand.Reader, csr, key)
@@ -95,7 +94,7 @@ func encodePEM(label string, der []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: label, Bytes: der})
 }
 
-// leafRequest asks for what a Certificate with nothing but names asks for.
+// leafRequest is the request for a Certificate that has only names.
 func leafRequest(csr []byte) signer.Request {
 	return signer.Request{
 		CSR:      csr,
@@ -104,7 +103,7 @@ func leafRequest(csr []byte) signer.Request {
 	}
 }
 
-// caRequest asks for what a Certificate with isCA asks for.
+// caRequest is the request for a Certificate with isCA.
 func caRequest(csr []byte) signer.Request {
 	request := leafRequest(csr)
 	request.IsCA = true
@@ -121,7 +120,7 @@ func parse(t reporter, request signer.Request) *signer.ParsedRequest {
 	return candidate
 }
 
-// selfSign signs a request that must be signable and returns the certificate.
+// selfSign signs a valid request and returns the certificate.
 func selfSign(t reporter, request signer.Request, key crypto.Signer, options signer.Options) (*x509.Certificate, signer.Result) {
 	t.Helper()
 	result, err := signer.SelfSign(parse(t, request), key, options, now)
@@ -193,7 +192,7 @@ func keySize(key crypto.Signer) int {
 	}
 }
 
-// extension returns the extension of that OID, or nil.
+// extension returns the extension with this OID, or nil.
 func extension(certificate *x509.Certificate, oid asn1.ObjectIdentifier) *pkix.Extension {
 	for i := range certificate.Extensions {
 		if certificate.Extensions[i].Id.Equal(oid) {

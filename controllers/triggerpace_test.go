@@ -18,7 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 )
 
-// waitingRequests is a cache in which every request waits for every Secret.
+// waitingRequests is a cache in which each request is pending for each Secret.
 type waitingRequests struct {
 	client.Reader
 	items []cmapi.CertificateRequest
@@ -29,9 +29,9 @@ func (w waitingRequests) List(_ context.Context, list client.ObjectList, _ ...cl
 	return nil
 }
 
-// TestTogglingSecret changes the Secret of a pending request ten times a second for a minute:
-// the request is looked at ever more rarely, and once more after the last change. After a quiet
-// time, a change wakes it at once.
+// TestTogglingSecret changes the Secret of a pending request ten times a second for a minute. The
+// request is reconciled with backoff, and after the last change. After a time without changes, a
+// change triggers a reconcile at once.
 func TestTogglingSecret(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		queue := priorityqueue.New[ctrl.Request]("test")
@@ -62,26 +62,26 @@ func TestTogglingSecret(t *testing.T) {
 			time.Sleep(100 * time.Millisecond) //nolint:forbidigo // of synctest
 		}
 		last := time.Since(start) - 100*time.Millisecond
-		time.Sleep(wakeMaxDelay) //nolint:forbidigo // of synctest
+		time.Sleep(triggerMaxDelay) //nolint:forbidigo // of synctest
 		synctest.Wait()
-		if len(looks) < 12 || len(looks) > 20 || looks[0] != 0 || looks[1] != wakeBaseDelay {
-			t.Errorf("%d looks: %v, want about 17, two of them at once", len(looks), looks)
+		if len(looks) < 12 || len(looks) > 20 || looks[0] != 0 || looks[1] != triggerBaseDelay {
+			t.Errorf("%d reconciles: %v, want about 17, two of them at once", len(looks), looks)
 		}
-		if final := looks[len(looks)-1]; final < last || final > last+wakeMaxDelay {
-			t.Errorf("the last look is after %s, and the last change was after %s", final, last)
+		if final := looks[len(looks)-1]; final < last || final > last+triggerMaxDelay {
+			t.Errorf("the last reconcile is after %s, and the last change was after %s", final, last)
 		}
-		time.Sleep(wakeReset) //nolint:forbidigo // of synctest
+		time.Sleep(triggerReset) //nolint:forbidigo // of synctest
 		quiet := len(looks)
 		change()
 		if len(looks) != quiet+1 || looks[quiet] != time.Since(start) {
-			t.Errorf("after a quiet time, a change was not followed by a look at once: %v", looks[quiet:])
+			t.Errorf("after a time without changes, a change did not trigger a reconcile at once: %v", looks[quiet:])
 		}
 	})
 }
 
-// TestNeighborsComeFirst: what is woken again comes after everything else, and what is woken for
-// the first time after a request's own event.
-func TestNeighborsComeFirst(t *testing.T) {
+// TestPriorities: requests that are triggered repeatedly come last, and requests that are triggered
+// for the first time come after events of a request itself.
+func TestPriorities(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		queue := priorityqueue.New[ctrl.Request]("test")
@@ -91,7 +91,7 @@ func TestNeighborsComeFirst(t *testing.T) {
 		enqueue := enqueuer{reader: waitingRequests{items: []cmapi.CertificateRequest{*again, *first}}, kind: certificateRequests(), tracker: newPendingTracker(), clock: clock.RealClock{}}
 		key := client.ObjectKeyFromObject(again)
 		enqueue.tracker.recordMessage(key, again.UID, "Waiting for Secret sandbox/key.")
-		enqueue.tracker.nextWake(key, again.UID, clock.RealClock{})
+		enqueue.tracker.nextTrigger(key, again.UID, clock.RealClock{})
 		time.Sleep(time.Second) //nolint:forbidigo // of synctest
 
 		secret := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: "sandbox", Name: "key"}}
@@ -106,7 +106,7 @@ func TestNeighborsComeFirst(t *testing.T) {
 	})
 }
 
-// TestForgetFinished: what another client has finished is not remembered.
+// TestForgetFinished: the state of a request that another client has finished is dropped.
 func TestForgetFinished(t *testing.T) {
 	t.Parallel()
 	tracker, pending := newPendingTracker(), waitingFor("waits")
