@@ -46,7 +46,7 @@ func TestExamples(t *testing.T) {
 
 // What users have to be granted for Kubernetes CSRs.
 func TestKubernetesCSRUserRights(t *testing.T) {
-	path := kubernetesCSR + "/rights.yaml"
+	path := kubernetesCSR + "/permissions.yaml"
 	expectUserComment(t, kubernetesCSR+"/kustomization.yaml")
 	objects := rendered{}
 	for _, object := range parse(t, path) {
