@@ -400,7 +400,7 @@ func TestFillingCaches(t *testing.T) {
 	})
 }
 
-// TestWorkersAreShared: all namespaces share the workers of --concurrency, and each has some.
+// TestWorkersAreShared: all namespaces share the workers of --max-concurrent-reconciles, and each has some.
 func TestWorkersAreShared(t *testing.T) {
 	t.Parallel()
 	namespaces := func(n int) (names []string) {

@@ -36,13 +36,13 @@ func (o *options) addFlags(flags *pflag.FlagSet) {
 }
 
 func (o *options) addSigningFlags(flags *pflag.FlagSet) {
-	flags.IntVar(&o.concurrency, "concurrency", 100, "Maximum number of concurrent reconciles for each kind of request.")
-	flags.DurationVar(&o.keyMismatchGrace, "key-mismatch-grace", time.Minute, "How long a request stays pending while its Secret contains another private key. Then the request fails.")
+	flags.IntVar(&o.maxConcurrentReconciles, "max-concurrent-reconciles", 100, "Maximum number of concurrent reconciles for each kind of request.")
+	flags.DurationVar(&o.keyMismatchGracePeriod, "key-mismatch-grace-period", time.Minute, "How long a request stays pending while its Secret contains another private key. Then the request fails.")
 	flags.IntVar(&o.maxCertificateSize, "max-certificate-size", controllers.DefaultMaxCertificateSize, "Maximum size in bytes of a PEM-encoded certificate request. cert-manager's controller has the same flag: for a larger CertificateRequest, raise both.")
 	flags.IntVar(&o.maxPrivateKeySize, "max-private-key-size", controllers.DefaultMaxPrivateKeySize, "Maximum size in bytes of tls.key in a Secret. cert-manager's controller has the same flag.")
 	flags.StringSliceVar(&o.namespaces, "namespaces", nil, "Serve only these namespaces, with permissions only there. ClusterSelfSignedIssuers and Kubernetes CSRs are then not served. If empty, serve all namespaces.")
 	flags.BoolVar(&o.watchSecrets, "watch-secrets", true, `Watch Secret metadata to react to changes immediately. If false, pending requests poll their Secret every 1 to 30 seconds and only the "get" permission is needed.`)
-	flags.BoolVar(&o.kubernetesCSRs, "kubernetes-csrs", false, "Also sign Kubernetes CertificateSigningRequests. This requires the permissions in deploy/components/kubernetes-csrs.")
+	flags.BoolVar(&o.enableCSRs, "enable-certificate-signing-requests", false, "Also sign Kubernetes CertificateSigningRequests. This requires the permissions in deploy/components/kubernetes-csrs.")
 	flags.StringVar(&o.clusterResourceNamespace, "cluster-resource-namespace", "cert-manager", "Namespace of the private keys of Kubernetes CSRs for a ClusterSelfSignedIssuer.")
 }
 

@@ -37,9 +37,9 @@ type options struct {
 	logFormat string
 
 	clusterResourceNamespace string
-	concurrency              int
-	kubernetesCSRs           bool
-	keyMismatchGrace         time.Duration
+	maxConcurrentReconciles  int
+	enableCSRs               bool
+	keyMismatchGracePeriod   time.Duration
 	maxCertificateSize       int
 	maxPrivateKeySize        int
 	namespaces               []string
@@ -57,8 +57,8 @@ const (
 	formatJSON = "json"
 )
 
-// maxConcurrency is far above the capacity of an API server.
-const maxConcurrency = 1000
+// maxReconciles is far above the capacity of an API server.
+const maxReconciles = 1000
 
 // validate returns the first invalid flag, with its valid values.
 func (o *options) validate() error {
@@ -67,10 +67,10 @@ func (o *options) validate() error {
 		return fmt.Errorf("--kube-api-qps=%v: must be greater than 0, or -1 for no limit", o.kubeAPIQPS)
 	case o.kubeAPIBurst < 1:
 		return fmt.Errorf("--kube-api-burst=%d: must be at least 1", o.kubeAPIBurst)
-	case o.concurrency < 1 || o.concurrency > maxConcurrency:
-		return fmt.Errorf("--concurrency=%d: must be from 1 to %d", o.concurrency, maxConcurrency)
-	case o.keyMismatchGrace < 0:
-		return fmt.Errorf("--key-mismatch-grace=%s: must be at least 0s", o.keyMismatchGrace)
+	case o.maxConcurrentReconciles < 1 || o.maxConcurrentReconciles > maxReconciles:
+		return fmt.Errorf("--max-concurrent-reconciles=%d: must be from 1 to %d", o.maxConcurrentReconciles, maxReconciles)
+	case o.keyMismatchGracePeriod < 0:
+		return fmt.Errorf("--key-mismatch-grace-period=%s: must be at least 0s", o.keyMismatchGracePeriod)
 	}
 	for _, validate := range []func() error{o.validateSizes, o.validateLogging, o.validateScope, o.validateMetrics, o.validateNames, o.validateLeaderElection} {
 		if err := validate(); err != nil {
@@ -103,8 +103,8 @@ func (o *options) validateScope() error {
 			return err
 		}
 	}
-	if len(o.namespaces) > 0 && o.kubernetesCSRs {
-		return errors.New("--namespaces and --kubernetes-csrs cannot be used together, because a Kubernetes CSR has no namespace")
+	if len(o.namespaces) > 0 && o.enableCSRs {
+		return errors.New("--namespaces and --enable-certificate-signing-requests cannot be used together, because a Kubernetes CSR has no namespace")
 	}
 	return nil
 }

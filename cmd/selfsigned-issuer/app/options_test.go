@@ -19,8 +19,8 @@ import (
 var refusedFlags = []string{
 	"--kube-api-qps=0",
 	"--kube-api-burst=0",
-	"--concurrency=0",
-	"--key-mismatch-grace=-1s",
+	"--max-concurrent-reconciles=0",
+	"--key-mismatch-grace-period=-1s",
 	"--max-certificate-size=0",
 	"--max-private-key-size=1048577",
 	"--log-level=8",
@@ -28,7 +28,7 @@ var refusedFlags = []string{
 	"--metrics-bind-address=8080",
 	"--cluster-resource-namespace=A",
 	"--namespaces=",
-	"--namespaces=sandbox --kubernetes-csrs",
+	"--namespaces=sandbox --enable-certificate-signing-requests",
 	"--metrics-client-ca-file=ca.crt",
 	// Rules of client-go.
 	"--leader-election-retry-period=0s",
@@ -40,7 +40,7 @@ var refusedFlags = []string{
 // otherErrors are errors of libraries, or about missing files.
 var otherErrors = []string{
 	"--no-such-flag",
-	"--concurrency=many",
+	"--max-concurrent-reconciles=many",
 	"run",
 	"--metrics-secure --metrics-cert-dir=/nowhere",
 	"--kubeconfig=/nowhere",

@@ -58,7 +58,7 @@ func TestSchema(t *testing.T) {
 		{`{"image": {"digest": "latest"}}`, "does not match pattern"},
 		{`{"app": {"namespaces": ["*"]}}`, "does not match pattern"},
 		{`{"app": {"logLevel": 9}}`, "maximum"},
-		{`{"app": {"keyMismatchGrace": 60}}`, "want string"},
+		{`{"app": {"keyMismatchGracePeriod": 60}}`, "want string"},
 		{`{"extraArgs": ["kubeconfig"]}`, "does not match pattern"},
 		{`{"metrics": {"tls": {"clients": "none"}}}`, "value must be one of 'certificate', 'token'"},
 		{`{"app": {"namespaces": ["a"]}, "kubernetesCSRs": {"enabled": true}}`, "cannot be signed for app.namespaces"},
@@ -126,7 +126,7 @@ var flagRow = regexp.MustCompile("(?m)^\\| `--([a-z-]+)` \\| (\\S+) \\| (?:`([^`
 
 // notInApp are the flags that other values set, or that a Deployment has no use for.
 var notInApp = []string{
-	"health-probe-bind-address", "help", "kubeconfig", "kubernetes-csrs", "leader-elect", "leader-election-namespace",
+	"enable-certificate-signing-requests", "health-probe-bind-address", "help", "kubeconfig", "leader-elect", "leader-election-namespace",
 	"metrics-bind-address", "metrics-cert-dir", "metrics-client-ca-file", "metrics-secure", "namespaces", "version",
 }
 

@@ -37,7 +37,7 @@ var disturbances = []struct {
 func TestFaultyAPIServer(t *testing.T) {
 	proxy, proxied := startProxy(t)
 	// A request without an answer occupies a worker: that few are left is not what is tested.
-	p := startReady(t, proxied, "--concurrency=100")
+	p := startReady(t, proxied, "--max-concurrent-reconciles=100")
 	before := measure(t, p)
 	eachRound(t, func(t *testing.T) {
 		bursts := map[string]*burst{}

@@ -128,10 +128,10 @@ func TestExitStatus(t *testing.T) {
 		names  string // what the line names
 	}{
 		{"unknown flag", []string{"--no-such-flag"}, 2, "--no-such-flag"},
-		{"bad value", []string{"--concurrency=many"}, 2, "--concurrency"},
+		{"bad value", []string{"--max-concurrent-reconciles=many"}, 2, "--max-concurrent-reconciles"},
 		{"value out of range", []string{"--log-level=8"}, 2, "--log-level=8"},
 		{"no namespace", []string{"--namespaces="}, 2, "--namespaces"},
-		{"CSRs of a namespace", []string{"--namespaces=sandbox", "--kubernetes-csrs"}, 2, "--kubernetes-csrs"},
+		{"CSRs of a namespace", []string{"--namespaces=sandbox", "--enable-certificate-signing-requests"}, 2, "--enable-certificate-signing-requests"},
 		{"open metrics", []string{"--metrics-client-ca-file=ca.crt"}, 2, "--metrics-client-ca-file"},
 		{"no certificate", []string{"--metrics-secure", "--metrics-cert-dir=/nowhere"}, 2, "/nowhere/tls.crt"},
 		{"argument", []string{"run"}, 2, `"run"`},

@@ -26,7 +26,7 @@ const grace = 5 * time.Second
 const maxCertificateSize = 60000
 
 // issuerArgs are added to those of the Deployment.
-var issuerArgs = []string{"--key-mismatch-grace=" + grace.String(), fmt.Sprintf("--max-certificate-size=%d", maxCertificateSize), "--log-format=json"}
+var issuerArgs = []string{"--key-mismatch-grace-period=" + grace.String(), fmt.Sprintf("--max-certificate-size=%d", maxCertificateSize), "--log-format=json"}
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 

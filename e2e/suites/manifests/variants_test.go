@@ -22,7 +22,7 @@ func TestKubernetesCSRs(t *testing.T) {
 	}
 	delete(objects, csrComponent)
 	delete(objects, "ClusterRoleBinding/selfsigned-issuer-kubernetes-csrs")
-	expectFlagAdded(t, objects, "--kubernetes-csrs")
+	expectFlagAdded(t, objects, "--enable-certificate-signing-requests")
 	expectDefault(t, objects)
 }
 

@@ -116,8 +116,7 @@ ClusterSelfSignedIssuers are omitted. */}}
 {{/* The defaults of the flags in app. A value that equals its default adds no argument. */}}
 {{- define "selfsigned-issuer.flagDefaults" -}}
 clusterResourceNamespace: cert-manager
-concurrency: 100
-keyMismatchGrace: 1m0s
+keyMismatchGracePeriod: 1m0s
 kubeApiBurst: 100
 kubeApiQps: -1
 leaderElectionLeaseDuration: 15s
@@ -126,6 +125,7 @@ leaderElectionRetryPeriod: 2s
 logFormat: text
 logLevel: 0
 maxCertificateSize: 36500
+maxConcurrentReconciles: 100
 maxPrivateKeySize: 13000
 watchSecrets: true
 {{- end -}}
@@ -151,7 +151,7 @@ watchSecrets: true
 - --namespaces={{ . }}
 {{- end }}
 {{- if .Values.kubernetesCSRs.enabled }}
-- --kubernetes-csrs
+- --enable-certificate-signing-requests
 {{- end }}
 {{- with .Values.extraArgs }}
 {{ toYaml . }}
