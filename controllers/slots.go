@@ -59,7 +59,7 @@ func (s *FairSlots) TryAcquire(ctx context.Context, key string) (release func(),
 	own := s.join(key)
 	if !own.slots.TryAcquire(1) {
 		defer s.leave(key, own)
-		return nil, own.retryAfter(), nil
+		return nil, s.retryAfter(own), nil
 	}
 	if s.all.TryAcquire(1) {
 		return func() { s.release(key, own) }, 0, nil
@@ -71,7 +71,7 @@ func (s *FairSlots) TryAcquire(ctx context.Context, key string) (release func(),
 			return func() { s.release(key, own) }, 0, nil
 		}
 	} else {
-		retryAfter = own.retryAfter()
+		retryAfter = s.retryAfter(own)
 	}
 	own.slots.Release(1)
 	s.leave(key, own)
@@ -84,15 +84,21 @@ func (s *FairSlots) release(key string, own *keySlots) {
 	s.leave(key, own)
 }
 
-// The callers without a free slot of a key retry one after the other, at most retryRate times a
-// second. Free slots are used quickly, and many callers cost little.
+// The callers without a free slot of a key retry one after the other. All keys together retry at
+// most retryRate times a second, and each key gets an equal part, but at least minRetryRate. Free
+// slots are used quickly, and many callers cost little.
 const (
 	retryRate     = 2000
+	minRetryRate  = 20
 	minRetryDelay = 20 * time.Millisecond
 	maxRetryDelay = 5 * time.Second
 )
 
-func (k *keySlots) retryAfter() time.Duration {
+func (s *FairSlots) retryAfter(k *keySlots) time.Duration {
+	s.mu.Lock()
+	keys := len(s.keys)
+	s.mu.Unlock()
+	k.retries.SetLimit(rate.Limit(max(retryRate/keys, minRetryRate)))
 	reserved := k.retries.Reserve()
 	delay := minRetryDelay + reserved.Delay()
 	if delay > maxRetryDelay {

@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -80,6 +82,40 @@ func TestSlotRetries(t *testing.T) {
 			if retryAfter < earliest || retryAfter > latest {
 				t.Fatalf("attempt %d is to be repeated after %s, want %s to %s", i, retryAfter, earliest, latest)
 			}
+		}
+	})
+}
+
+// TestSlotRetriesOfManyKeys: 40 keys without a free slot do not retry more often than one. Each
+// caller retries as it is told, as the work queue does.
+func TestSlotRetriesOfManyKeys(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const keys, callers, duration = 40, 50, 10 * time.Second
+		slots := NewFairSlots(keys, 1)
+		ctx, cancel := context.WithTimeout(t.Context(), duration)
+		defer cancel()
+		var retries atomic.Int64
+		var running sync.WaitGroup
+		for key := range keys {
+			release, _, err := slots.TryAcquire(ctx, fmt.Sprint(key))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer release()
+			for range callers {
+				running.Go(func() {
+					for ctx.Err() == nil {
+						_, retryAfter, _ := slots.TryAcquire(ctx, fmt.Sprint(key))
+						retries.Add(1)
+						time.Sleep(retryAfter) //nolint:forbidigo // of synctest
+					}
+				})
+			}
+		}
+		running.Wait()
+		if got, limit := retries.Load(), int64(1.1*retryRate*duration.Seconds()+keys*callers); got > limit {
+			t.Errorf("%d retries in %s, want at most %d", got, duration, limit)
 		}
 	})
 }
