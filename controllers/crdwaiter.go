@@ -25,6 +25,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/events"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/metrics"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/outcome"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/request"
 )
 
 // crdPollInterval is the interval of discovery until the CRDs are installed.
@@ -33,17 +37,18 @@ const crdPollInterval = 2 * time.Second
 // Add makes the manager run the controllers as soon as the CRDs are installed. Until then,
 // selfsigned-issuer runs, is not ready and reports the missing CRDs.
 func Add(mgr ctrl.Manager, options Options) (*Added, error) {
-	if err := registerMetrics(); err != nil {
+	m, err := metrics.Registered()
+	if err != nil {
 		return nil, err
 	}
-	processMetrics.starting(options.Version, options.LeaseNotRenewedFor)
-	options.events = newEventWriter(mgr.GetClient(), mgr.GetLogger(), processMetrics)
+	m.Starting(options.Version, options.LeaseNotRenewedFor)
+	options.metrics, options.events = m, events.New(mgr.GetClient(), mgr.GetLogger(), m.EventsDropped)
 	options.slots = newReadSlots()
-	s := &crdWaiter{mgr: mgr, options: options, readiness: newReadiness(mgr.GetLogger(), processMetrics)}
+	s := &crdWaiter{mgr: mgr, options: options, readiness: newReadiness(mgr.GetLogger(), m)}
 	return &Added{
 		Ready:    func(*http.Request) error { return s.readiness.check() },
 		Unserved: s.readiness.describeUnserved,
-		Flush:    func() { options.events.stop(flushTimeout) },
+		Flush:    func() { options.events.Stop(events.FlushTimeout) },
 	}, mgr.Add(s)
 }
 
@@ -64,10 +69,11 @@ type crdWaiter struct {
 	mgr       ctrl.Manager
 	options   Options
 	readiness *readiness
-	kinds     []requestKind
-	gauges    *gauges
+	kinds     []request.Kind
+	collector *metrics.Collector
 
-	unselected sync.Once // all CertificateRequests are watched
+	collect    sync.Once // when the first caches are filled
+	unselected sync.Once // if all CertificateRequests are watched
 }
 
 // NeedLeaderElection is false: a standby must be ready.
@@ -79,7 +85,7 @@ func (s *crdWaiter) Start(ctx context.Context) error {
 		return nil //nolint:nilerr // ctx has ended, which is not an error
 	}
 	s.kinds = s.options.requestKinds(s.mgr)
-	s.gauges = &gauges{elected: s.mgr.Elected(), clock: s.options.Clock, kinds: s.kinds, issuers: s.options.issuerKinds()}
+	s.collector = s.options.metrics.NewCollector(s.options.Clock, s.kinds, s.options.issuerKinds())
 	checker, err := s.permissionChecker()
 	if err != nil {
 		return err
@@ -117,7 +123,7 @@ func (s *crdWaiter) serve(ctx context.Context, namespace string, selectable bool
 	if !selectable {
 		s.unselected.Do(func() { s.mgr.GetLogger().Info(unselectedMessage) })
 	}
-	caches := cacheOptions(selectable)
+	caches := s.options.cacheOptions(s.kinds, selectable)
 	caches.DefaultWatchErrorHandler = watchErrorHandler(refused)
 	scope, err := newScope(s.mgr, namespace, caches)
 	if err != nil {
@@ -126,7 +132,7 @@ func (s *crdWaiter) serve(ctx context.Context, namespace string, selectable bool
 	ctx, cancel := context.WithCancel(ctx)
 	current := &servedScope{filled: make(chan struct{}), selectable: selectable}
 	var filling sync.WaitGroup
-	var gauges *scopeGauges
+	var gauges *metrics.Scope
 	filling.Go(func() {
 		gauges, current.err = s.fill(ctx, scope)
 		if ctx.Err() == nil {
@@ -136,14 +142,14 @@ func (s *crdWaiter) serve(ctx context.Context, namespace string, selectable bool
 	current.stop = func() {
 		cancel()
 		filling.Wait()
-		s.gauges.remove(gauges)
+		s.collector.Remove(gauges)
 		scope.stop()
 	}
 	return current, nil
 }
 
 // fill returns nil if ctx ends before the caches are filled.
-func (s *crdWaiter) fill(ctx context.Context, scope *scope) (*scopeGauges, error) {
+func (s *crdWaiter) fill(ctx context.Context, scope *scope) (*metrics.Scope, error) {
 	if filled, err := s.options.fill(ctx, scope, s.kinds); !filled || err != nil {
 		return nil, err
 	}
@@ -151,9 +157,12 @@ func (s *crdWaiter) fill(ctx context.Context, scope *scope) (*scopeGauges, error
 	if err != nil {
 		return nil, err
 	}
-	s.gauges.add(gauges)
-	processMetrics.started(s.gauges)
-	return gauges, nil
+	s.collector.Add(gauges)
+	s.collect.Do(func() {
+		s.options.metrics.Started(s.kinds)
+		err = s.mgr.Add(s.collector)
+	})
+	return gauges, err
 }
 
 // watchErrorHandler reports a refusal, which is logged once for the namespace. Other errors are
@@ -196,7 +205,7 @@ func describeMissing(mapper apimeta.RESTMapper, issuerKinds []string) string {
 		if _, err := mapper.RESTMapping(kind.GroupKind(), kind.Version); apimeta.IsNoMatchError(err) {
 			missing = append(missing, fmt.Sprintf("%s (from %s)", kind.GroupKind(), origin))
 		} else if err != nil {
-			return "waiting for API discovery: " + printable(err.Error())
+			return "waiting for API discovery: " + outcome.Printable(err.Error())
 		}
 	}
 	if len(missing) == 0 {

@@ -4,8 +4,8 @@
 // Package controllers connects the signer to Kubernetes through issuer-lib. It finds the issuer
 // and the private key of a request, decides on the request, and writes the decision once.
 //
-// For the life of a request, see watches.go, reconcile.go, sign.go, outcome.go, status.go and
-// record.go, in this order.
+// For the life of a request, see watches.go, reconcile.go, sign.go, status.go and record.go, in
+// this order. The package internal/outcome has all outcomes.
 package controllers
 
 import (

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/outcome"
 	"github.com/cert-manager/selfsigned-issuer/internal/docgen"
 )
 
@@ -19,7 +20,7 @@ const outcomesPage = "../docs/outcomes.md"
 // TestGeneratedOutcomesPage quotes every message on the page for users. Each reason has a section there.
 func TestGeneratedOutcomesPage(t *testing.T) {
 	for _, reason := range allReasons() {
-		if reason != adjusted { // whose notes are the signer's
+		if reason != outcome.Adjusted { // whose notes are the signer's
 			docgen.Section(t, outcomesPage, reason)
 		}
 	}
@@ -57,19 +58,19 @@ func TestGeneratedReadiness(t *testing.T) {
 // outcomeQuotes has the messages as templates, by their reason.
 func outcomeQuotes() map[string]string {
 	quotes := map[string]string{
-		badConfig:                        eventQuote("Warning", badConfigMessage),
-		string(ReasonWaitingForApproval): eventQuote(approvalHint.eventType, approvalHint.message),
-		"WaitingForApproval of a CSR":    eventQuote(csrApprovalHint.eventType, csrApprovalHint.message),
-		string(ReasonIssuerKindUnknown):  eventQuote(kindHint.eventType, kindHint.message),
-		string(ReasonSignerNameInvalid):  eventQuote(signerNameHint.eventType, signerNameHint.message),
+		outcome.BadConfig:                        eventQuote("Warning", outcome.BadConfigMessage),
+		string(outcome.ReasonWaitingForApproval): eventQuote(outcome.ApprovalHint.EventType, outcome.ApprovalHint.Message),
+		"WaitingForApproval of a CSR":            eventQuote(outcome.CSRApprovalHint.EventType, outcome.CSRApprovalHint.Message),
+		string(outcome.ReasonIssuerKindUnknown):  eventQuote(outcome.KindHint.EventType, outcome.KindHint.Message),
+		string(outcome.ReasonSignerNameInvalid):  eventQuote(outcome.SignerNameHint.EventType, outcome.SignerNameHint.Message),
 	}
-	for reason, outcome := range outcomes {
-		event := outcome.event
+	for reason, outcome := range outcome.Table {
+		event := outcome.EventType
 		if event == "" {
 			event = "none"
 		}
-		state := outcome.state.String()
-		quotes[string(reason)] = fmt.Sprintf("> %s\n\nRequest: %s. Event: %s.", outcome.message, strings.ToUpper(state[:1])+state[1:], event)
+		state := outcome.State.String()
+		quotes[string(reason)] = fmt.Sprintf("> %s\n\nRequest: %s. Event: %s.", outcome.Message, strings.ToUpper(state[:1])+state[1:], event)
 	}
 	return quotes
 }

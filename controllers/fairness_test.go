@@ -20,6 +20,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/testsupport"
 )
 
 // crowd is a controller with many requests.
@@ -64,7 +66,7 @@ func newCrowd(t *testing.T, workers int, beforeRead func(ctx context.Context, na
 // add creates requests in a namespace, with one issuer and one key, and enqueues them.
 func (c crowd) add(t *testing.T, namespace string, count int, priority *int) {
 	t.Helper()
-	issuer, secret := readyIssuer(), c.secret(t)
+	issuer, secret := testsupport.ReadyIssuer(), c.secret(t)
 	objects := []client.Object{issuer, secret}
 	for i := range count {
 		request := c.request(t)

@@ -14,6 +14,9 @@ import (
 	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
+
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/request"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/testsupport"
 )
 
 // TestStatusChangedByOthers: writes of another replica to a pending request trigger a reconcile, and
@@ -25,9 +28,9 @@ func TestStatusChangedByOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	tracker := newPendingTracker()
-	wakes := statusChangedByOthers(certificateRequests(), tracker)
+	wakes := statusChangedByOthers(request.CertificateRequests(), tracker)
 	said := func(message, reason string) *cmapi.CertificateRequest {
-		request := approvedRequest(t, key, time.Now())
+		request := testsupport.ApprovedRequest(t, key, time.Now())
 		request.Status.Conditions = append(request.Status.Conditions, cmapi.CertificateRequestCondition{
 			Type: cmapi.CertificateRequestConditionReady, Status: cmmeta.ConditionFalse, Reason: reason, Message: message,
 		})

@@ -26,6 +26,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/outcome"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/request"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/testsupport"
 )
 
 // No object may cause a panic or give access to objects that the rules do not allow. The signer's
@@ -63,20 +66,20 @@ func FuzzSignerName(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, name, secret string) {
 		csr := &certificatesv1.CertificateSigningRequest{Spec: certificatesv1.CertificateSigningRequestSpec{SignerName: name}}
-		r := certificateSigningRequest{csr, "cluster-resources"}
-		csr.Annotations = map[string]string{r.keyAnnotation(): secret}
-		ref, ours := r.issuer()
+		r := request.CertificateSigningRequests("cluster-resources", request.AccessReviewer{}).Wrap(csr)
+		csr.Annotations = map[string]string{r.KeyAnnotation(): secret}
+		ref, ours := r.Issuer()
 		if !ours {
 			return
 		}
-		want, again := "cluster-resources", "clusterselfsignedissuers.selfsigned.cert-manager.io/"+ref.key.Name
-		if ref.kind == issuerKind {
-			want, again = ref.key.Namespace, "selfsignedissuers.selfsigned.cert-manager.io/"+ref.key.Namespace+"."+ref.key.Name
+		want, again := "cluster-resources", "clusterselfsignedissuers.selfsigned.cert-manager.io/"+ref.Key.Name
+		if ref.Kind == request.IssuerKind {
+			want, again = ref.Key.Namespace, "selfsignedissuers.selfsigned.cert-manager.io/"+ref.Key.Namespace+"."+ref.Key.Name
 		}
-		if got := r.keySecret(); got.Namespace != want || got.Name != secret || want == "" || ref.key.Name == "" {
+		if got := r.KeySecret(); got.Namespace != want || got.Name != secret || want == "" || ref.Key.Name == "" {
 			t.Errorf("%q leads to Secret %s and issuer %s", name, got, ref)
 		}
-		if again != name || strings.Contains(ref.key.Namespace, ".") {
+		if again != name || strings.Contains(ref.Key.Namespace, ".") {
 			t.Errorf("%q was read as %s", name, ref)
 		}
 	})
@@ -87,17 +90,17 @@ func FuzzMessage(f *testing.F) {
 	f.Add("100%d", "key\x00\xff", "{detail}{kind}")
 	f.Add(strings.Repeat("ä", 1000), "\u202e\u2028", "a.b.")
 	f.Fuzz(func(t *testing.T, detail, secret, user string) {
-		for s, outcome := range outcomes {
-			message := messageArgs{"detail": detail, "secret": secret, "user": user, "issuer": secret}.message(s)
+		for s, o := range outcome.Table {
+			message := outcome.Args{"detail": detail, "secret": secret, "user": user, "issuer": secret}.Message(s)
 			if !utf8.ValidString(message) || strings.ContainsFunc(message, func(r rune) bool { return !unicode.IsPrint(r) }) {
 				t.Errorf("%s: not printable: %q", s, message)
 			}
-			if len(message) > len(outcome.message)+6*maxArg {
+			if len(message) > len(o.Message)+6*400 {
 				t.Errorf("%s: %d bytes", s, len(message))
 			}
 		}
-		if note := truncate(detail, maxNote); len(note) > maxNote {
-			t.Errorf("a note of %d bytes", len(note))
+		if text := outcome.Truncate(detail, 1024); len(text) > 1024 {
+			t.Errorf("%d bytes", len(text))
 		}
 	})
 }
@@ -107,19 +110,22 @@ func FuzzDuration(f *testing.F) {
 	for _, annotation := range []string{"1h", "599s", "600s", "-1h", "9999999h", "1e9h", "", "1h\x00", "٣h"} {
 		f.Add(annotation, int32(600), annotation != "")
 	}
+	kind := request.CertificateSigningRequests("", request.AccessReviewer{})
 	f.Fuzz(func(t *testing.T, annotation string, seconds int32, annotated bool) {
-		csr := &certificatesv1.CertificateSigningRequest{Spec: certificatesv1.CertificateSigningRequestSpec{ExpirationSeconds: &seconds}}
+		csr := &certificatesv1.CertificateSigningRequest{Spec: certificatesv1.CertificateSigningRequestSpec{
+			SignerName: "clusterselfsignedissuers.selfsigned.cert-manager.io/issuer", ExpirationSeconds: &seconds,
+		}}
 		if annotated {
 			csr.Annotations = map[string]string{"experimental.cert-manager.io/request-duration": annotation}
 		}
-		if v := checkDuration(csr); v != nil {
+		if v := kind.Preflight(t.Context(), kind.Wrap(csr)); v != nil {
 			return
 		}
 		wanted, err := time.ParseDuration(annotation)
 		if !annotated {
 			wanted, err = time.Duration(seconds)*time.Second, nil
 		}
-		if err != nil || wanted < minimumDuration {
+		if err != nil || wanted < request.MinimumDuration {
 			t.Errorf("annotation %q (%t) and %d seconds were accepted", annotation, annotated, seconds)
 		}
 	})
@@ -142,27 +148,27 @@ func FuzzCertificateRequest(f *testing.F) {
 	f.Add(good, "key", "digital signature,server auth", int64(time.Hour), false)
 	f.Add(good, "100%d\x00", "", int64(-1), true)
 	f.Add([]byte("-----BEGIN CERTIFICATE REQUEST-----"), "", "cert sign,any,\xff", int64(1)<<62, true)
-	ends := []Reason{ReasonInvalidRequest, ReasonSecretNotFound, ReasonWaitingForMatchingKey, ReasonIssued, ReasonSigningError}
-	f.Fuzz(func(t *testing.T, request []byte, secretName, usages string, duration int64, isCA bool) {
-		object := approvedRequest(t, key, time.Now())
-		object.Spec.Request, object.Spec.IsCA = request, isCA
+	ends := []outcome.Reason{outcome.ReasonInvalidRequest, outcome.ReasonSecretNotFound, outcome.ReasonWaitingForMatchingKey, outcome.ReasonIssued, outcome.ReasonSigningError}
+	f.Fuzz(func(t *testing.T, csr []byte, secretName, usages string, duration int64, isCA bool) {
+		object := testsupport.ApprovedRequest(t, key, time.Now())
+		object.Spec.Request, object.Spec.IsCA = csr, isCA
 		object.Spec.Duration = &metav1.Duration{Duration: time.Duration(duration)}
 		object.Annotations[cmapi.CertificateRequestPrivateKeyAnnotationKey] = secretName
 		for usage := range strings.SplitSeq(usages, ",") {
 			object.Spec.Usages = append(object.Spec.Usages, cmapi.KeyUsage(usage))
 		}
-		r := &attempt{request: certificateRequest{object}, requestReconciler: &requestReconciler{
-			kind: certificateRequests(), keys: keyReader{live: oneSecret{data: secret}}, tracker: newPendingTracker(),
+		r := &attempt{request: request.CertificateRequests().Wrap(object), requestReconciler: &requestReconciler{
+			kind: request.CertificateRequests(), keys: keyReader{live: oneSecret{data: secret}}, tracker: newPendingTracker(),
 			clock: clocktesting.NewFakePassiveClock(time.Now()), gracePeriod: time.Minute,
 		}}
-		v := r.trySign(t.Context(), r.request.details(), readyIssuer())
-		if !slices.Contains(ends, v.reason) {
-			t.Errorf("verdict %s: %s", v.reason, v.detail)
+		v := r.trySign(t.Context(), r.request.Details(), testsupport.ReadyIssuer())
+		if !slices.Contains(ends, v.Reason) {
+			t.Errorf("verdict %s: %s", v.Reason, v.Detail)
 		}
-		if (v.reason == ReasonIssued) != (len(v.certificate.PEM) > 0) {
-			t.Errorf("verdict %s with the certificate %q", v.reason, v.certificate.PEM)
+		if (v.Reason == outcome.ReasonIssued) != (len(v.Certificate.PEM) > 0) {
+			t.Errorf("verdict %s with the certificate %q", v.Reason, v.Certificate.PEM)
 		}
-		if got := r.request.keySecret(); got.Namespace != object.Namespace {
+		if got := r.request.KeySecret(); got.Namespace != object.Namespace {
 			t.Errorf("Secret %s is in another namespace", got)
 		}
 	})
@@ -175,7 +181,7 @@ func FuzzIssuer(f *testing.F) {
 	f.Add("ldap:///CN=%zz", "", "FromRequest", "", int32(-1), int64(-1))
 	f.Add("http://[::1%25eth0]/\x7f", "Reject", "SHA256WithRSA", "MD5", int32(1)<<30, int64(1)<<62)
 	f.Fuzz(func(t *testing.T, point, subject, algorithm, identifier string, pathLength int32, backdate int64) {
-		issuer := readyIssuer()
+		issuer := testsupport.ReadyIssuer()
 		issuer.Spec = selfsigned.SelfSignedIssuerSpec{
 			CRLDistributionPoints: []string{point},
 			EmptySubject:          selfsigned.EmptySubjectPolicy(subject),
@@ -187,15 +193,15 @@ func FuzzIssuer(f *testing.F) {
 		if check(t.Context(), issuer) != nil {
 			return
 		}
-		request := approvedRequest(t, key, time.Now())
-		r := &attempt{request: certificateRequest{request}, requestReconciler: &requestReconciler{
-			kind: certificateRequests(), keys: keyReader{live: oneSecret{data: secretWith(t, key).Data["tls.key"]}}, tracker: newPendingTracker(),
+		object := testsupport.ApprovedRequest(t, key, time.Now())
+		r := &attempt{request: request.CertificateRequests().Wrap(object), requestReconciler: &requestReconciler{
+			kind: request.CertificateRequests(), keys: keyReader{live: oneSecret{data: secretWith(t, key).Data["tls.key"]}}, tracker: newPendingTracker(),
 			clock: clocktesting.NewFakePassiveClock(time.Now()), gracePeriod: time.Minute,
 		}}
-		v := r.trySign(t.Context(), r.request.details(), issuer)
+		v := r.trySign(t.Context(), r.request.Details(), issuer)
 		fits := !strings.Contains(algorithm, "RSA") && algorithm != "PureEd25519" || strings.HasPrefix(algorithm, "ECDSA")
-		if (v.reason == ReasonIssued) != fits {
-			t.Errorf("a spec that passed its check led to %s: %s", v.reason, v.detail)
+		if (v.Reason == outcome.ReasonIssued) != fits {
+			t.Errorf("a spec that passed its check led to %s: %s", v.Reason, v.Detail)
 		}
 	})
 }

@@ -20,12 +20,15 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/outcome"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/request"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/testsupport"
 )
 
 var hintTime = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 // newHinter has a cache with one object, after the cache's transform.
-func newHinter(t *testing.T, kind requestKind, object client.Object) (*hinter, *events.FakeRecorder) {
+func newHinter(t *testing.T, kind request.Kind, object client.Object) (*hinter, *events.FakeRecorder) {
 	t.Helper()
 	recorder := events.NewFakeRecorder(10)
 	return &hinter{
@@ -54,9 +57,9 @@ func hintableCSR(signer string) *certificatesv1.CertificateSigningRequest {
 }
 
 // eventAbout returns the event of a hint. TestGeneratedMessages has the texts.
-func eventAbout(h hint, facts messageArgs) string {
+func eventAbout(h outcome.Hint, facts outcome.Args) string {
 	facts["delay"], facts["group"] = "30s", "selfsigned.cert-manager.io"
-	return h.eventType + " " + string(h.reason) + " " + facts.render(h.message)
+	return h.EventType + " " + string(h.Reason) + " " + facts.Render(h.Message)
 }
 
 // TestHints compares the events of requests. If a hint is not due yet, the request is reconciled
@@ -69,9 +72,9 @@ func TestHints(t *testing.T) {
 		}
 	}
 	notApproved := func(signer string) string {
-		return eventAbout(approvalHint, messageArgs{"signer": signer + ".selfsigned.cert-manager.io", "namespace": "sandbox", "name": "request"})
+		return eventAbout(outcome.ApprovalHint, outcome.Args{"signer": signer + ".selfsigned.cert-manager.io", "namespace": "sandbox", "name": "request"})
 	}
-	unknown := func(kind string) string { return eventAbout(kindHint, messageArgs{"kind": kind}) }
+	unknown := func(kind string) string { return eventAbout(outcome.KindHint, outcome.Args{"kind": kind}) }
 	for name, test := range map[string]struct {
 		age     time.Duration
 		kind    string
@@ -79,14 +82,14 @@ func TestHints(t *testing.T) {
 		event   string
 		requeue time.Duration
 	}{
-		"not approved":                  {age: 30 * time.Second, kind: issuerKind, event: notApproved("selfsignedissuers")},
-		"not approved, cluster issuer":  {age: time.Hour, kind: clusterIssuerKind, event: notApproved("clusterselfsignedissuers")},
-		"not approved yet":              {age: 10 * time.Second, kind: issuerKind, requeue: 20 * time.Second},
-		"clock of the API server ahead": {age: -time.Hour, kind: issuerKind, requeue: 30 * time.Second},
-		"old":                           {age: 25 * time.Hour, kind: issuerKind},
-		"approved":                      {age: time.Hour, kind: issuerKind, change: condition("Approved", "")},
-		"denied":                        {age: time.Hour, kind: issuerKind, change: condition("Denied", "")},
-		"issued":                        {age: time.Hour, kind: issuerKind, change: condition("Ready", "Issued")},
+		"not approved":                  {age: 30 * time.Second, kind: request.IssuerKind, event: notApproved("selfsignedissuers")},
+		"not approved, cluster issuer":  {age: time.Hour, kind: request.ClusterIssuerKind, event: notApproved("clusterselfsignedissuers")},
+		"not approved yet":              {age: 10 * time.Second, kind: request.IssuerKind, requeue: 20 * time.Second},
+		"clock of the API server ahead": {age: -time.Hour, kind: request.IssuerKind, requeue: 30 * time.Second},
+		"old":                           {age: 25 * time.Hour, kind: request.IssuerKind},
+		"approved":                      {age: time.Hour, kind: request.IssuerKind, change: condition("Approved", "")},
+		"denied":                        {age: time.Hour, kind: request.IssuerKind, change: condition("Denied", "")},
+		"issued":                        {age: time.Hour, kind: request.IssuerKind, change: condition("Ready", "Issued")},
 
 		"kind of cert-manager":             {kind: "Issuer", event: unknown("Issuer")},
 		"kind forgotten":                   {kind: "", event: unknown("")},
@@ -100,17 +103,17 @@ func TestHints(t *testing.T) {
 		"another group": {kind: "Issuer", age: time.Hour, change: func(r *cmapi.CertificateRequest) {
 			r.Spec.IssuerRef.Group = "awspca.cert-manager.io"
 		}},
-		"cert-manager's group": {kind: issuerKind, age: time.Hour, change: func(r *cmapi.CertificateRequest) {
+		"cert-manager's group": {kind: request.IssuerKind, age: time.Hour, change: func(r *cmapi.CertificateRequest) {
 			r.Spec.IssuerRef.Group = ""
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			request := hintableRequest(test.age, test.kind)
+			object := hintableRequest(test.age, test.kind)
 			if test.change != nil {
-				test.change(request)
+				test.change(object)
 			}
-			checkHint(t, certificateRequests(), request, test.event, test.requeue)
+			checkHint(t, request.CertificateRequests(), object, test.event, test.requeue)
 		})
 	}
 }
@@ -118,8 +121,8 @@ func TestHints(t *testing.T) {
 // TestHintsAboutCSRs: malformed signer names below our domain, and a missing approval.
 func TestHintsAboutCSRs(t *testing.T) {
 	t.Parallel()
-	invalid := func(name string) string { return eventAbout(signerNameHint, messageArgs{"signer": name}) }
-	notApproved := eventAbout(csrApprovalHint, messageArgs{"name": "csr"})
+	invalid := func(name string) string { return eventAbout(outcome.SignerNameHint, outcome.Args{"signer": name}) }
+	notApproved := eventAbout(outcome.CSRApprovalHint, outcome.Args{"name": "csr"})
 	for signer, want := range map[string]string{
 		"selfsignedissuers.selfsigned.cert-manager.io/issuer":         invalid("selfsignedissuers.selfsigned.cert-manager.io/issuer"),
 		"selfsignedissuers.selfsigned.cert-manager.io/.issuer":        invalid("selfsignedissuers.selfsigned.cert-manager.io/.issuer"),
@@ -132,12 +135,12 @@ func TestHintsAboutCSRs(t *testing.T) {
 	} {
 		t.Run(signer, func(t *testing.T) {
 			t.Parallel()
-			checkHint(t, certificateSigningRequests("cert-manager", accessReviewer{}), hintableCSR(signer), want, 0)
+			checkHint(t, request.CertificateSigningRequests("cert-manager", request.AccessReviewer{}), hintableCSR(signer), want, 0)
 		})
 	}
 }
 
-func checkHint(t *testing.T, kind requestKind, object client.Object, want string, requeue time.Duration) {
+func checkHint(t *testing.T, kind request.Kind, object client.Object, want string, requeue time.Duration) {
 	t.Helper()
 	h, recorder := newHinter(t, kind, object)
 	result, err := h.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(object)})
@@ -167,7 +170,7 @@ func (q *delayedQueue) AddAfter(_ ctrl.Request, delay time.Duration) {
 // hint is not enqueued.
 func TestHintsAreDueOnce(t *testing.T) {
 	t.Parallel()
-	h, _ := newHinter(t, certificateRequests(), hintableRequest(0, issuerKind))
+	h, _ := newHinter(t, request.CertificateRequests(), hintableRequest(0, request.IssuerKind))
 	queue, handler := &delayedQueue{}, h.whenCreated()
 	check := func(what string, want ...time.Duration) {
 		t.Helper()
@@ -179,18 +182,18 @@ func TestHintsAreDueOnce(t *testing.T) {
 	create := func(request *cmapi.CertificateRequest) {
 		handler.Create(t.Context(), event.CreateEvent{Object: request}, queue)
 	}
-	create(hintableRequest(0, issuerKind))
+	create(hintableRequest(0, request.IssuerKind))
 	check("a new request", 30*time.Second)
-	create(hintableRequest(time.Hour, issuerKind))
+	create(hintableRequest(time.Hour, request.IssuerKind))
 	check("an older request after a restart", 0)
 	create(hintableRequest(0, "Issuer"))
 	check("a request of an unknown kind", 0)
-	create(waitingFor("approved"))
+	create(testsupport.PendingRequest("approved"))
 	check("an approved request")
-	create(hintableRequest(25*time.Hour, issuerKind))
+	create(hintableRequest(25*time.Hour, request.IssuerKind))
 	check("a request of yesterday")
 
-	before, after := hintableRequest(time.Minute, issuerKind), hintableRequest(time.Minute, issuerKind)
+	before, after := hintableRequest(time.Minute, request.IssuerKind), hintableRequest(time.Minute, request.IssuerKind)
 	after.Annotations = map[string]string{"edited": "true"}
 	handler.Update(t.Context(), event.UpdateEvent{ObjectOld: before, ObjectNew: after}, queue)
 	check("an update")
@@ -203,7 +206,7 @@ func TestHintsAreDueOnce(t *testing.T) {
 
 func TestHintAboutADeletedRequest(t *testing.T) {
 	t.Parallel()
-	h, recorder := newHinter(t, certificateRequests(), hintableRequest(time.Minute, issuerKind))
+	h, recorder := newHinter(t, request.CertificateRequests(), hintableRequest(time.Minute, request.IssuerKind))
 	result, err := h.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKey{Namespace: "sandbox", Name: "gone"}})
 	if err != nil || result != (ctrl.Result{}) || len(recorder.Events) > 0 {
 		t.Errorf("got %+v, %v and %d events, want nothing", result, err, len(recorder.Events))

@@ -13,6 +13,9 @@ import (
 	apimachineryvalidation "k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/outcome"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/request"
 )
 
 // issuerReader reads from the API server what the cache does not have of an issuer. An issuer and
@@ -22,39 +25,39 @@ type issuerReader struct {
 }
 
 // diagnoseMissingIssuer returns the decision on a request whose issuer is not in the cache.
-func (i issuerReader) diagnoseMissingIssuer(ctx context.Context, ref issuerRef) *decision {
+func (i issuerReader) diagnoseMissingIssuer(ctx context.Context, ref request.IssuerRef) *outcome.Decision {
 	// The API server rejects such names, see keyReader.read.
-	if len(apimachineryvalidation.NameIsDNSSubdomain(ref.key.Name, false)) > 0 ||
-		ref.key.Namespace != "" && len(apimachineryvalidation.ValidateNamespaceName(ref.key.Namespace, false)) > 0 {
-		return &decision{reason: ReasonIssuerNotFound}
+	if len(apimachineryvalidation.NameIsDNSSubdomain(ref.Key.Name, false)) > 0 ||
+		ref.Key.Namespace != "" && len(apimachineryvalidation.ValidateNamespaceName(ref.Key.Namespace, false)) > 0 {
+		return &outcome.Decision{Reason: outcome.ReasonIssuerNotFound}
 	}
-	list := ref.newList()
-	switch err := listByName(ctx, i.live, list, ref.key); {
+	list := ref.NewList()
+	switch err := listByName(ctx, i.live, list, ref.Key); {
 	case apierrors.IsNotFound(err): // the CRD is deleted
-		return &decision{reason: ReasonIssuerNotFound}
+		return &outcome.Decision{Reason: outcome.ReasonIssuerNotFound}
 	case err != nil:
-		return &decision{reason: ReasonIssuerReadError, detail: stableErrorText(err), err: err}
+		return &outcome.Decision{Reason: outcome.ReasonIssuerReadError, Detail: outcome.ErrorText(err), Err: err}
 	case apimeta.LenList(list) == 0:
-		return &decision{reason: ReasonIssuerNotFound}
+		return &outcome.Decision{Reason: outcome.ReasonIssuerNotFound}
 	default: // its event in the cache triggers a reconcile
-		return &decision{reason: ReasonIssuerNotChecked}
+		return &outcome.Decision{Reason: outcome.ReasonIssuerNotChecked}
 	}
 }
 
 // complete reads the spec of an issuer if the cache has only a part of it. The spec can be newer
 // than the rest of the cached issuer.
 func (i issuerReader) complete(ctx context.Context, issuer libapi.Issuer) error {
-	if !isPartial(issuer) {
+	if !request.IsPartialIssuer(issuer) {
 		return nil
 	}
-	list := refOf(issuer).newList()
+	list := request.RefOf(issuer).NewList()
 	if err := listByName(ctx, i.live, list, client.ObjectKeyFromObject(issuer)); err != nil {
 		return err
 	}
 	found := false
 	err := apimeta.EachListItem(list, func(item runtime.Object) error {
 		if whole := item.(libapi.Issuer); whole.GetUID() == issuer.GetUID() {
-			*specOf(issuer), found = *specOf(whole), true
+			*request.SpecOf(issuer), found = *request.SpecOf(whole), true
 		}
 		return nil
 	})

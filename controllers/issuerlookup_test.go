@@ -21,6 +21,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/outcome"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/request"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/testsupport"
 )
 
 // unreachable is an API server that must not be called.
@@ -35,26 +38,26 @@ func (unreachable) List(context.Context, client.ObjectList, ...client.ListOption
 func TestImpossibleIssuerNames(t *testing.T) {
 	t.Parallel()
 	reader := issuerReader{unreachable{}}
-	for _, ref := range []issuerRef{
-		{issuerKind, types.NamespacedName{Namespace: "sandbox", Name: ""}},
-		{issuerKind, types.NamespacedName{Namespace: "sandbox", Name: "a/../b"}},
-		{issuerKind, types.NamespacedName{Namespace: "a.b", Name: "issuer"}},
-		{clusterIssuerKind, types.NamespacedName{Name: strings.Repeat("x", 1<<20)}},
-		{clusterIssuerKind, types.NamespacedName{Name: "nul\x00,metadata.name!=x"}},
+	for _, ref := range []request.IssuerRef{
+		{Kind: request.IssuerKind, Key: types.NamespacedName{Namespace: "sandbox", Name: ""}},
+		{Kind: request.IssuerKind, Key: types.NamespacedName{Namespace: "sandbox", Name: "a/../b"}},
+		{Kind: request.IssuerKind, Key: types.NamespacedName{Namespace: "a.b", Name: "issuer"}},
+		{Kind: request.ClusterIssuerKind, Key: types.NamespacedName{Name: strings.Repeat("x", 1<<20)}},
+		{Kind: request.ClusterIssuerKind, Key: types.NamespacedName{Name: "nul\x00,metadata.name!=x"}},
 	} {
-		if got := reader.diagnoseMissingIssuer(t.Context(), ref).reason; got != ReasonIssuerNotFound {
-			t.Errorf("%.40q: %s, want %s", ref, got, ReasonIssuerNotFound)
+		if got := reader.diagnoseMissingIssuer(t.Context(), ref).Reason; got != outcome.ReasonIssuerNotFound {
+			t.Errorf("%.40q: %s, want %s", ref, got, outcome.ReasonIssuerNotFound)
 		}
 	}
-	possible := issuerRef{issuerKind, types.NamespacedName{Namespace: "sandbox", Name: "issuer.1"}}
-	if got := reader.diagnoseMissingIssuer(t.Context(), possible).reason; got != ReasonIssuerReadError {
-		t.Errorf("%s: %s, want %s", possible, got, ReasonIssuerReadError)
+	possible := request.IssuerRef{Kind: request.IssuerKind, Key: types.NamespacedName{Namespace: "sandbox", Name: "issuer.1"}}
+	if got := reader.diagnoseMissingIssuer(t.Context(), possible).Reason; got != outcome.ReasonIssuerReadError {
+		t.Errorf("%s: %s, want %s", possible, got, outcome.ReasonIssuerReadError)
 	}
 }
 
 // largeIssuer has the largest spec that the schema permits.
 func largeIssuer() *selfsigned.SelfSignedIssuer {
-	issuer := readyIssuer()
+	issuer := testsupport.ReadyIssuer()
 	issuer.UID = "issuer"
 	for i := range 16 {
 		uri := fmt.Sprintf("http://%d.example.com/", i)
@@ -76,7 +79,7 @@ func liveIssuers(t *testing.T, issuers ...client.Object) issuerReader {
 func TestLargeIssuer(t *testing.T) {
 	t.Parallel()
 	whole := largeIssuer()
-	small := readyIssuer()
+	small := testsupport.ReadyIssuer()
 	small.Spec.CRLDistributionPoints = []string{"http://crl.example.com/root.crl"}
 	for _, issuer := range []*selfsigned.SelfSignedIssuer{whole, small} {
 		cached := issuer.DeepCopy()
@@ -85,7 +88,7 @@ func TestLargeIssuer(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if size := distributionPointsSize(&cached.Spec); size > 1<<10 {
+		if size := len(strings.Join(cached.Spec.CRLDistributionPoints, "")); size > 1<<10 {
 			t.Errorf("the cache holds %d bytes", size)
 		}
 		if err := liveIssuers(t, issuer.DeepCopy()).complete(t.Context(), cached); err != nil {
@@ -97,12 +100,12 @@ func TestLargeIssuer(t *testing.T) {
 	}
 	cluster := &selfsigned.ClusterSelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{Name: "issuer"}, Spec: whole.Spec}
 	cached := cluster.DeepCopy()
-	stripIssuer(cached)
+	strip(t, cached)
 	if err := liveIssuers(t, cluster).complete(t.Context(), cached); err != nil || len(cached.Spec.CRLDistributionPoints) != 16 {
 		t.Errorf("%d distribution points of a cluster issuer, %v", len(cached.Spec.CRLDistributionPoints), err)
 	}
-	stripIssuer(whole)
-	if err := liveIssuers(t, readyIssuer()).complete(t.Context(), whole); err == nil {
+	strip(t, whole)
+	if err := liveIssuers(t, testsupport.ReadyIssuer()).complete(t.Context(), whole); err == nil {
 		t.Error("a successor of the same name was taken for the issuer")
 	}
 }
@@ -118,7 +121,7 @@ func TestLargeIssuerSigns(t *testing.T) {
 	whole := largeIssuer()
 	whole.UID = cached.UID
 	cached.Spec = whole.Spec
-	stripIssuer(&cached)
+	strip(t, &cached)
 	if err := f.client.Update(t.Context(), &cached); err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +153,7 @@ func TestLargeIssuerIsChecked(t *testing.T) {
 			whole.Spec.CRLDistributionPoints[15] = "gopher://example.com"
 		}
 		cached := whole.DeepCopy()
-		stripIssuer(cached)
+		strip(t, cached)
 		f := newIssuerFixture(t, cached, accepted)
 		f.reconciler.issuers = liveIssuers(t, whole)
 		for range 2 { // the first one writes that it has begun
@@ -162,7 +165,7 @@ func TestLargeIssuerIsChecked(t *testing.T) {
 		if err := f.client.Get(t.Context(), issuerKey, &issuer); err != nil {
 			t.Fatal(err)
 		}
-		if ready := readyOf(&issuer); ready == nil || (ready.Status == metav1.ConditionTrue) != valid {
+		if ready := request.ReadyCondition(&issuer); ready == nil || (ready.Status == metav1.ConditionTrue) != valid {
 			t.Errorf("%s: %+v", name, ready)
 		}
 	}

@@ -29,13 +29,15 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/request"
 )
 
 // check is issuer-lib's Check hook. The schema has validated the spec. It is validated again for
 // objects that are older than the schema. The error is permanent, because only a change of the
 // spec can fix it.
 func check(_ context.Context, issuer libapi.Issuer) error {
-	if err := specOf(issuer).Validate().ToAggregate(); err != nil {
+	if err := request.SpecOf(issuer).Validate().ToAggregate(); err != nil {
 		return libsigner.PermanentError{Err: err}
 	}
 	return nil
@@ -68,12 +70,8 @@ func (o Options) setupIssuers(mgr ctrl.Manager, issuer libapi.Issuer) error {
 // causes no write.
 func readyChanged() predicate.Predicate {
 	return onUpdate(func(e event.UpdateEvent) bool {
-		return !sameReady(readyOf(e.ObjectOld.(libapi.Issuer)), readyOf(e.ObjectNew.(libapi.Issuer)))
+		return !sameReady(request.ReadyCondition(e.ObjectOld.(libapi.Issuer)), request.ReadyCondition(e.ObjectNew.(libapi.Issuer)))
 	})
-}
-
-func readyOf(issuer libapi.Issuer) *metav1.Condition {
-	return apimeta.FindStatusCondition(issuer.GetConditions(), libapi.IssuerConditionTypeReady)
 }
 
 // sameReady compares Ready conditions without their times.
@@ -124,7 +122,7 @@ func (a *issuerAttempt) begin(ctx context.Context, issuer libapi.Issuer) (bool, 
 	a.issuer, a.retryAfter = issuer.DeepCopyObject().(libapi.Issuer), a.conflicts.retryAfter(issuer)
 	// issuer-lib does not check an issuer again if its condition has the reason Failed, which
 	// another client or a version with stricter rules may have written.
-	if ready := readyOf(issuer); ready != nil && ready.Reason == libapi.IssuerConditionReasonFailed {
+	if ready := request.ReadyCondition(issuer); ready != nil && ready.Reason == libapi.IssuerConditionReasonFailed {
 		ready.Reason = libapi.IssuerConditionReasonPending
 	}
 	if a.retryAfter > 0 {
@@ -140,7 +138,7 @@ func (a *issuerAttempt) write(ctx context.Context, object client.Object, patch c
 		return err
 	}
 	ready := apimeta.FindStatusCondition(status.Conditions, libapi.IssuerConditionTypeReady)
-	if sameReady(ready, readyOf(a.issuer)) {
+	if sameReady(ready, request.ReadyCondition(a.issuer)) {
 		if slices.ContainsFunc(a.unconfirmed.of(a.issuer), func(before *metav1.Condition) bool { return sameReady(ready, before) }) {
 			a.ready = ready
 		}

@@ -32,6 +32,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/request"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/testsupport"
 )
 
 var issuerKey = client.ObjectKey{Namespace: "sandbox", Name: "issuer"}
@@ -66,7 +68,7 @@ func newIssuerFixture(t *testing.T, issuer *selfsigned.SelfSignedIssuer, answer 
 			},
 		}).Build()
 	f.reconciler = newIssuerReconciler(libcontrollers.IssuerReconciler{
-		ForObject:     issuerRef{kind: issuerKind}.newObject(),
+		ForObject:     request.IssuerRef{Kind: request.IssuerKind}.NewObject(),
 		FieldOwner:    Name,
 		EventSource:   noEvents{},
 		Client:        f.client,
@@ -116,7 +118,7 @@ func (f issuerFixture) ready(t *testing.T) metav1.Condition {
 	if err := f.client.Get(t.Context(), issuerKey, &issuer); err != nil {
 		t.Fatal(err)
 	}
-	if ready := readyOf(&issuer); ready != nil {
+	if ready := request.ReadyCondition(&issuer); ready != nil {
 		return *ready
 	}
 	return metav1.Condition{}
@@ -132,7 +134,7 @@ func (f issuerFixture) checkAnnounced(t *testing.T, times int) {
 
 // issuerReadyFor returns an issuer of generation 2 that is Ready for the observed one.
 func issuerReadyFor(observed int64) *selfsigned.SelfSignedIssuer {
-	issuer := readyIssuer()
+	issuer := testsupport.ReadyIssuer()
 	issuer.UID, issuer.Generation = "the-uid", 2
 	issuer.Status.Conditions[0].Message = "Succeeded checking the issuer"
 	issuer.Status.Conditions[0].ObservedGeneration = observed
@@ -200,7 +202,7 @@ func TestIssuerIsCheckedAtStart(t *testing.T) {
 			t.Parallel()
 			issuer := issuerReadyFor(2)
 			issuer.Spec.CRLDistributionPoints = []string{test.url}
-			if ready := readyOf(issuer); test.ready == metav1.ConditionFalse {
+			if ready := request.ReadyCondition(issuer); test.ready == metav1.ConditionFalse {
 				ready.Status, ready.Reason = test.ready, libapi.IssuerConditionReasonFailed
 				ready.Message = fmt.Sprintf("Failed permanently: %v", check(t.Context(), issuer))
 			}

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/outcome"
 	"github.com/cert-manager/selfsigned-issuer/signer"
 )
 
@@ -30,9 +31,9 @@ var fromWatchCache = &client.GetOptions{Raw: &metav1.GetOptions{ResourceVersion:
 // read returns the private key of the request, or the decision if there is none. A key that
 // matches the request is correct however old the answer is. All other results need a consistent
 // read, which is the only one for a request that polls, because usually nothing has changed.
-func (k keyReader) read(ctx context.Context, secret types.NamespacedName, candidate *signer.ParsedRequest, polled bool) (crypto.Signer, *decision) {
+func (k keyReader) read(ctx context.Context, secret types.NamespacedName, candidate *signer.ParsedRequest, polled bool) (crypto.Signer, *outcome.Decision) {
 	if !isValidName(secret) {
-		return nil, &decision{reason: ReasonSecretNotFound}
+		return nil, &outcome.Decision{Reason: outcome.ReasonSecretNotFound}
 	}
 	if !polled {
 		if key, v := k.readOnce(ctx, secret, candidate, fromWatchCache); v == nil {
@@ -43,9 +44,9 @@ func (k keyReader) read(ctx context.Context, secret types.NamespacedName, candid
 }
 
 // check returns the decision on a request whose Secret has no usable key; nil if there is one.
-func (k keyReader) check(ctx context.Context, secret types.NamespacedName) *decision {
+func (k keyReader) check(ctx context.Context, secret types.NamespacedName) *outcome.Decision {
 	if !isValidName(secret) {
-		return &decision{reason: ReasonSecretNotFound}
+		return &outcome.Decision{Reason: outcome.ReasonSecretNotFound}
 	}
 	_, _, v := k.get(ctx, secret, &client.GetOptions{})
 	return v
@@ -57,10 +58,10 @@ func isValidName(secret types.NamespacedName) bool {
 	return len(apimachineryvalidation.NameIsDNSSubdomain(secret.Name, false)) == 0
 }
 
-func (k keyReader) readOnce(ctx context.Context, name types.NamespacedName, candidate *signer.ParsedRequest, options *client.GetOptions) (crypto.Signer, *decision) {
+func (k keyReader) readOnce(ctx context.Context, name types.NamespacedName, candidate *signer.ParsedRequest, options *client.GetOptions) (crypto.Signer, *outcome.Decision) {
 	key, uid, v := k.get(ctx, name, options)
 	if v == nil && !candidate.HasKey(key.Public()) {
-		v = &decision{reason: ReasonWaitingForMatchingKey, secret: uid}
+		v = &outcome.Decision{Reason: outcome.ReasonWaitingForMatchingKey, Secret: uid}
 	}
 	if v != nil {
 		return nil, v
@@ -69,31 +70,31 @@ func (k keyReader) readOnce(ctx context.Context, name types.NamespacedName, cand
 }
 
 // get returns the usable key in a Secret, and the UID of the Secret.
-func (k keyReader) get(ctx context.Context, name types.NamespacedName, options *client.GetOptions) (crypto.Signer, types.UID, *decision) {
+func (k keyReader) get(ctx context.Context, name types.NamespacedName, options *client.GetOptions) (crypto.Signer, types.UID, *outcome.Decision) {
 	var secret corev1.Secret
 	if err := k.live.Get(ctx, name, &secret, options); err != nil {
 		return nil, "", readFailure(err)
 	}
 	data := secret.Data[corev1.TLSPrivateKeyKey]
 	if len(data) == 0 {
-		return nil, "", &decision{reason: ReasonMissingPrivateKey}
+		return nil, "", &outcome.Decision{Reason: outcome.ReasonMissingPrivateKey}
 	}
 	key, err := signer.ParsePrivateKey(data, k.limits)
 	if err != nil {
-		return nil, "", &decision{reason: ReasonInvalidPrivateKey, detail: err.Error()}
+		return nil, "", &outcome.Decision{Reason: outcome.ReasonInvalidPrivateKey, Detail: err.Error()}
 	}
 	return key, secret.UID, nil
 }
 
 // readFailure returns the decision on an error. All errors except NotFound are retried with
 // backoff.
-func readFailure(err error) *decision {
+func readFailure(err error) *outcome.Decision {
 	switch {
 	case apierrors.IsNotFound(err):
-		return &decision{reason: ReasonSecretNotFound}
+		return &outcome.Decision{Reason: outcome.ReasonSecretNotFound}
 	case apierrors.IsForbidden(err):
-		return &decision{reason: ReasonSecretForbidden, err: err}
+		return &outcome.Decision{Reason: outcome.ReasonSecretForbidden, Err: err}
 	default:
-		return &decision{reason: ReasonSecretReadError, detail: stableErrorText(err), err: err}
+		return &outcome.Decision{Reason: outcome.ReasonSecretReadError, Detail: outcome.ErrorText(err), Err: err}
 	}
 }

@@ -27,6 +27,8 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/testsupport"
 )
 
 const (
@@ -95,12 +97,12 @@ func reconcileAtOnce(t *testing.T, server string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, key := newFixture(t, interceptor.Funcs{}), ecdsaKey(t)
+	f, key := newFixture(t, interceptor.Funcs{}), testsupport.Key(t)
 	f.reconciler.recorder = events.NewFakeRecorder(1000)
 	f.reconciler.keys.live = live
 	var workers sync.WaitGroup
 	for i := range 100 {
-		request := approvedRequest(t, key, time.Now())
+		request := testsupport.ApprovedRequest(t, key, time.Now())
 		request.Name = fmt.Sprintf("request-%d", i)
 		if err := f.client.Create(t.Context(), request); err != nil {
 			t.Fatal(err)

@@ -31,6 +31,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/outcome"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/request"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/testsupport"
 	"github.com/cert-manager/selfsigned-issuer/internal/docgen"
 )
 
@@ -109,7 +112,7 @@ var messageCases = []messageCase{
 		i.Status.Conditions[0].Status, i.Status.Conditions[0].Message = metav1.ConditionFalse, "Failed permanently: spec.backdate: Invalid value."
 	})},
 	{name: "cluster issuer, --namespaces", arrange: inOrder(namespaced,
-		requestWith(func(r *cmapi.CertificateRequest) { r.Spec.IssuerRef.Kind = clusterIssuerKind }))},
+		requestWith(func(r *cmapi.CertificateRequest) { r.Spec.IssuerRef.Kind = request.ClusterIssuerKind }))},
 
 	{name: "CSR signed", csr: true, server: reviewed(true, nil)},
 	{name: "CSR without Secret", csr: true, server: reviewed(true, nil), arrange: secretData(nil)},
@@ -122,13 +125,13 @@ var messageCases = []messageCase{
 // hintCases cause events about requests that are not processed.
 var hintCases = []struct {
 	name   string
-	kind   requestKind
+	kind   request.Kind
 	object client.Object
 }{
-	{"not approved", certificateRequests(), hintableRequest(time.Minute, issuerKind)},
-	{"unknown kind of issuer", certificateRequests(), hintableRequest(time.Minute, "Issuer")},
-	{"CSR not approved", certificateSigningRequests("cert-manager", accessReviewer{}), hintableCSR("clusterselfsignedissuers.selfsigned.cert-manager.io/issuer")},
-	{"CSR with an unknown signer", certificateSigningRequests("cert-manager", accessReviewer{}), hintableCSR("selfsignedissuers.selfsigned.cert-manager.io/issuer")},
+	{"not approved", request.CertificateRequests(), hintableRequest(time.Minute, request.IssuerKind)},
+	{"unknown kind of issuer", request.CertificateRequests(), hintableRequest(time.Minute, "Issuer")},
+	{"CSR not approved", request.CertificateSigningRequests("cert-manager", request.AccessReviewer{}), hintableCSR("clusterselfsignedissuers.selfsigned.cert-manager.io/issuer")},
+	{"CSR with an unknown signer", request.CertificateSigningRequests("cert-manager", request.AccessReviewer{}), hintableCSR("selfsignedissuers.selfsigned.cert-manager.io/issuer")},
 }
 
 // TestGeneratedMessages causes each outcome, and compares conditions and events word by word with
@@ -199,12 +202,12 @@ func sent(recorder *events.FakeRecorder) []string {
 
 // allReasons returns the reasons of all events and of the Denied condition.
 func allReasons() []string {
-	reasons := []string{badConfig, adjusted}
-	for reason := range outcomes {
+	reasons := []string{outcome.BadConfig, outcome.Adjusted}
+	for reason := range outcome.Table {
 		reasons = append(reasons, string(reason))
 	}
-	for _, hint := range []hint{approvalHint, csrApprovalHint, kindHint, signerNameHint} {
-		reasons = append(reasons, string(hint.reason))
+	for _, hint := range []outcome.Hint{outcome.ApprovalHint, outcome.CSRApprovalHint, outcome.KindHint, outcome.SignerNameHint} {
+		reasons = append(reasons, string(hint.Reason))
 	}
 	return reasons
 }
@@ -212,7 +215,7 @@ func allReasons() []string {
 // serveCSRs replaces the CertificateRequest by a Kubernetes CSR of the same name.
 func (f fixture) serveCSRs(t *testing.T) {
 	t.Helper()
-	f.reconciler.kind = certificateSigningRequests("cert-manager", accessReviewer{f.client})
+	f.reconciler.kind = request.CertificateSigningRequests("cert-manager", request.AccessReviewer{Client: f.client})
 	csr := hintableCSR("selfsignedissuers.selfsigned.cert-manager.io/sandbox.issuer")
 	csr.Name, csr.Spec.Request, csr.Spec.Username = requestKey.Name, f.request(t).Spec.Request, "jane"
 	csr.Spec.Usages = []certificatesv1.KeyUsage{certificatesv1.UsageDigitalSignature}
@@ -306,7 +309,7 @@ func secretData(data map[string][]byte) func(*testing.T, *fixture) {
 	return func(t *testing.T, f *fixture) { f.setSecret(t, data) }
 }
 
-func anotherKey(t *testing.T, f *fixture) { f.setSecret(t, secretWith(t, ecdsaKey(t)).Data) }
+func anotherKey(t *testing.T, f *fixture) { f.setSecret(t, secretWith(t, testsupport.Key(t)).Data) }
 
 func inOrder(steps ...func(*testing.T, *fixture)) func(*testing.T, *fixture) {
 	return func(t *testing.T, f *fixture) {

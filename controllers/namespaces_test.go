@@ -16,6 +16,9 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/go-logr/logr/funcr"
+
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/metrics"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/testsupport"
 )
 
 // tenants is a cluster in which permissions change, with the reports of readiness.
@@ -43,7 +46,7 @@ const notServedB = "Namespace tenant-b is not served: selfsigned-issuer is not a
 func newTenants(answers map[string]error) *tenants {
 	c := &tenants{answers: answers, serving: map[string]int{}, refused: map[string]func(){}}
 	sink := funcr.New(func(_, _ string) {}, funcr.Options{}).GetSink()
-	c.readiness = newReadiness(logr.New(messageOnly{sink, c}), newMetrics())
+	c.readiness = newReadiness(logr.New(messageOnly{sink, c}), metrics.New())
 	return c
 }
 
@@ -129,7 +132,7 @@ func (c *tenants) want(t *testing.T, ready string, served map[string]float64, li
 	}
 	for namespace, want := range served {
 		series := fmt.Sprintf("selfsigned_issuer_namespace_served{served_namespace=%q} %v\n", namespace, want)
-		if text := scrape(t, c.metrics); !strings.Contains(text, series) {
+		if text := testsupport.Scrape(t, c.metrics); !strings.Contains(text, series) {
 			t.Errorf("no %s in:\n%s", series, text)
 		}
 		c.mu.Lock()

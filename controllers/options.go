@@ -8,6 +8,8 @@ import (
 
 	"k8s.io/utils/clock"
 
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/events"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/metrics"
 	"github.com/cert-manager/selfsigned-issuer/signer"
 )
 
@@ -38,8 +40,9 @@ type Options struct {
 	// Clock is the clock for validity periods and delays.
 	Clock clock.PassiveClock
 
-	events *eventWriter // set by Add
-	slots  *FairSlots   // set by Add
+	metrics *metrics.Metrics // set by Add
+	events  *events.Writer   // set by Add
+	slots   *FairSlots       // set by Add
 }
 
 // The defaults are cert-manager's.

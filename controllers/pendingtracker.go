@@ -10,6 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/utils/clock"
+
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/outcome"
 )
 
 // pendingTracker keeps per-request state that cannot be stored on the object, only for pending
@@ -22,16 +24,16 @@ type pendingTracker struct {
 
 type pendingState struct {
 	uid          types.UID
-	lastReported Reason        // of the last event
-	message      string        // the last one for the condition
-	mismatchFrom time.Time     // first reconcile with a key that does not match
-	mismatchAt   time.Time     // last reconcile with a key that does not match
-	mismatchIn   types.UID     // the Secret with this key
-	pollDelay    time.Duration // last delay before the Secret is read again
-	changed      time.Time     // when the message last changed
-	triggeredAt  time.Time     // when its Secret or issuer last triggered a reconcile
-	triggerAfter time.Duration // the delay of this reconcile
-	triggerDelay time.Duration // the minimum delay of the next one
+	lastReported outcome.Reason // of the last event
+	message      string         // the last one for the condition
+	mismatchFrom time.Time      // first reconcile with a key that does not match
+	mismatchAt   time.Time      // last reconcile with a key that does not match
+	mismatchIn   types.UID      // the Secret with this key
+	pollDelay    time.Duration  // last delay before the Secret is read again
+	changed      time.Time      // when the message last changed
+	triggeredAt  time.Time      // when its Secret or issuer last triggered a reconcile
+	triggerAfter time.Duration  // the delay of this reconcile
+	triggerDelay time.Duration  // the minimum delay of the next one
 }
 
 func newPendingTracker() *pendingTracker {
@@ -39,7 +41,7 @@ func newPendingTracker() *pendingTracker {
 }
 
 // markReported sets the last reported reason, and returns whether it is another one than before.
-func (w *pendingTracker) markReported(key types.NamespacedName, uid types.UID, reason Reason) bool {
+func (w *pendingTracker) markReported(key types.NamespacedName, uid types.UID, reason outcome.Reason) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	entry := w.entry(key, uid)
@@ -49,7 +51,7 @@ func (w *pendingTracker) markReported(key types.NamespacedName, uid types.UID, r
 }
 
 // lastReported returns the reason of the last event about the request; empty without one.
-func (w *pendingTracker) lastReported(key types.NamespacedName, uid types.UID) Reason {
+func (w *pendingTracker) lastReported(key types.NamespacedName, uid types.UID) outcome.Reason {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if entry := w.byID[key]; entry != nil && entry.uid == uid {

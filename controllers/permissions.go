@@ -15,6 +15,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/outcome"
 )
 
 // permissionTimeout is the timeout of one check.
@@ -67,7 +69,7 @@ func (c permissionChecker) check(ctx context.Context, namespace string) (selecta
 func (c permissionChecker) checkKind(ctx context.Context, kind schema.GroupVersionKind, namespace string) error {
 	mapping, err := c.live.RESTMapper().RESTMapping(kind.GroupKind(), kind.Version)
 	if err != nil {
-		return fmt.Errorf("waiting for API discovery: %s", stableErrorText(err))
+		return fmt.Errorf("waiting for API discovery: %s", outcome.ErrorText(err))
 	}
 	if mapping.Scope.Name() == apimeta.RESTScopeNameRoot {
 		namespace = ""
@@ -92,5 +94,5 @@ func permissionError(verb, resource string, err error) error {
 	if apierrors.IsForbidden(err) {
 		return missingPermissionsError{verb + " " + resource}
 	}
-	return fmt.Errorf("failed to %s %s, will retry: %s", verb, resource, stableErrorText(err))
+	return fmt.Errorf("failed to %s %s, will retry: %s", verb, resource, outcome.ErrorText(err))
 }

@@ -12,6 +12,8 @@ import (
 	"sync"
 
 	"github.com/go-logr/logr"
+
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/metrics"
 )
 
 // namespaceState is whether a namespace is served.
@@ -23,7 +25,7 @@ type namespaceState struct {
 // readiness reports the state of the namespaces in the log, in the probes and in the metrics.
 type readiness struct {
 	log     logr.Logger
-	metrics *metrics
+	metrics *metrics.Metrics
 
 	mu       sync.Mutex
 	notReady error                     // nil if ready
@@ -32,7 +34,7 @@ type readiness struct {
 	logged   map[string]string         // the last logged reason, by namespace
 }
 
-func newReadiness(log logr.Logger, m *metrics) *readiness {
+func newReadiness(log logr.Logger, m *metrics.Metrics) *readiness {
 	return &readiness{log: log, metrics: m, notReady: errors.New("starting"), states: map[string]namespaceState{}, logged: map[string]string{}}
 }
 
@@ -48,7 +50,7 @@ func (r *readiness) wait(reason string) {
 func (r *readiness) begin(namespaces []string) {
 	for _, namespace := range namespaces {
 		if namespace != "" {
-			r.metrics.served.WithLabelValues(namespace).Set(0)
+			r.metrics.Served.WithLabelValues(namespace).Set(0)
 		}
 		r.set(namespace, namespaceState{notServed: "filling the caches"})
 	}
@@ -68,13 +70,13 @@ func (r *readiness) set(namespace string, s namespaceState) {
 func (r *readiness) reportNamespace(namespace string, s namespaceState) {
 	switch {
 	case s.notServed == "":
-		r.metrics.served.WithLabelValues(namespace).Set(1)
+		r.metrics.Served.WithLabelValues(namespace).Set(1)
 		if r.logged[namespace] != "" {
 			r.log.Info(fmt.Sprintf("Namespace %s is served", namespace))
 			delete(r.logged, namespace)
 		}
 	case s.leftOut:
-		r.metrics.served.WithLabelValues(namespace).Set(0)
+		r.metrics.Served.WithLabelValues(namespace).Set(0)
 		r.logOnce(namespace, "", describeUnserved(namespace, s))
 	}
 }
@@ -83,7 +85,7 @@ func (r *readiness) reportProcess() {
 	wasReady := r.notReady == nil
 	r.notReady = r.reason()
 	if r.notReady == nil {
-		r.metrics.ready.Set(1)
+		r.metrics.Ready.Set(1)
 		if !wasReady {
 			r.started = true
 			r.log.Info("Ready to sign")
@@ -91,7 +93,7 @@ func (r *readiness) reportProcess() {
 		}
 		return
 	}
-	r.metrics.ready.Set(0)
+	r.metrics.Ready.Set(0)
 	if cluster, whole := r.states[""]; whole && cluster.leftOut {
 		r.logOnce("", "Not ready: ", cluster.notServed)
 	} else if !whole && len(r.unserved()) == len(r.states) {

@@ -24,6 +24,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/metrics"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/outcome"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/request"
 	"github.com/cert-manager/selfsigned-issuer/signer"
 )
 
@@ -38,7 +41,7 @@ import (
 //	write          Write the decision once, and record it.
 //	finish         Return when the request is reconciled again.
 type requestReconciler struct {
-	kind             requestKind
+	kind             request.Kind
 	client           client.Client
 	keys             keyReader
 	requests         requestReader
@@ -49,7 +52,7 @@ type requestReconciler struct {
 	gracePeriod      time.Duration
 	tracker          *pendingTracker
 	finishedRequests finishedRequests
-	metrics          *metrics
+	metrics          *metrics.Metrics
 	limits           signer.Limits
 	// conflicts delays the retries of writes that met a conflict.
 	conflicts   *conflicts
@@ -65,11 +68,11 @@ type attempt struct {
 	unusedCallbacks
 	*requestReconciler
 	log         logr.Logger
-	request     request       // nil until it is read
-	decision    *decision     // nil until it is made
-	writeErr    error         // of the status write
-	retryAfter  time.Duration // set to end the attempt without a decision
-	releaseSlot func()        // nil without a slot, see newReadSlots
+	request     request.Request   // nil until it is read
+	decision    *outcome.Decision // nil until it is made
+	writeErr    error             // of the status write
+	retryAfter  time.Duration     // set to end the attempt without a decision
+	releaseSlot func()            // nil without a slot, see newReadSlots
 }
 
 var (
@@ -100,7 +103,7 @@ func (r *requestReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 		EventRecorder:            r.recorder,
 		Clock:                    r.clock,
 	}
-	library.Init(r.kind.newObject(), nil, a.matchIssuer, a.helper)
+	library.Init(r.kind.NewObject(), nil, a.matchIssuer, a.helper)
 	// issuer-lib logs each pending request as an error. record logs each decision once.
 	_, err := library.Reconcile(log.IntoContext(ctx, logr.Discard()), req)
 	return a.finish(ctx, req.NamespacedName, err)
@@ -115,55 +118,55 @@ var (
 
 // matchIssuer gets the object as it was read.
 func (a *attempt) matchIssuer(object client.Object) (libapi.Issuer, types.NamespacedName, error) {
-	a.request = a.kind.wrap(object)
-	ref, ours := a.request.issuer()
+	a.request = a.kind.Wrap(object)
+	ref, ours := a.request.Issuer()
 	if !ours {
 		return nil, types.NamespacedName{}, errNotOurs
 	}
 	if a.retryAfter = a.conflicts.retryAfter(object); a.retryAfter > 0 {
 		return nil, types.NamespacedName{}, errTooEarly
 	}
-	return ref.newObject(), ref.key, nil
+	return ref.NewObject(), ref.Key, nil
 }
 
 func (a *attempt) helper(client.Object) libcontrollers.RequestObjectHelper { return a }
 
 // IsApproved includes denied requests, to which preflight's decision is written. issuer-lib
 // ends the attempt if it is false.
-func (a *attempt) IsApproved() bool { return a.request.approved() || a.request.denied() }
+func (a *attempt) IsApproved() bool { return a.request.Approved() || a.request.Denied() }
 
 // IsDenied is true if the denial has been written.
-func (a *attempt) IsDenied() bool { return a.request.denialRecorded() }
+func (a *attempt) IsDenied() bool { return a.request.DenialRecorded() }
 
 // IsReady is true for each finished request, including a failed one: it is never written again.
 func (a *attempt) IsReady() bool {
-	return a.request.finished() || a.finishedRequests.isFinalizedVersion(a.request.object())
+	return a.request.Finished() || a.finishedRequests.isFinalizedVersion(a.request.Object())
 }
 
 // RequestObject is the argument of preflight and sign.
-func (a *attempt) RequestObject() libsigner.CertificateRequestObject { return a.request.details() }
+func (a *attempt) RequestObject() libsigner.CertificateRequestObject { return a.request.Details() }
 
-// preflight decides what does not depend on the issuer. True ends the attempt.
+// Preflight decides what does not depend on the issuer. True ends the attempt.
 func (a *attempt) preflight(ctx context.Context, _ libsigner.CertificateRequestObject, _ schema.GroupVersionKind, _ types.NamespacedName) (bool, error) {
 	if busy, err := a.acquireSlot(ctx); busy || err != nil {
 		return busy, err
 	}
 	switch {
-	case a.request.denied():
-		a.decide(&decision{reason: ReasonDenied})
+	case a.request.Denied():
+		a.decide(&outcome.Decision{Reason: outcome.ReasonDenied})
 	case a.clusterIssuersDisabled():
-		a.decide(&decision{reason: ReasonIssuerNotServed})
-	case a.kind.preflight != nil:
+		a.decide(&outcome.Decision{Reason: outcome.ReasonIssuerNotServed})
+	case a.kind.Preflight != nil:
 		v := a.completeRequest(ctx)
 		if v == nil {
-			v = a.kind.preflight(ctx, a.request)
+			v = a.kind.Preflight(ctx, a.request)
 		}
 		if v != nil {
 			a.decide(v)
 		}
 	}
-	if a.decision == nil && a.request.keySecret().Name == "" {
-		a.decide(&decision{reason: ReasonMissingAnnotation})
+	if a.decision == nil && a.request.KeySecret().Name == "" {
+		a.decide(&outcome.Decision{Reason: outcome.ReasonMissingAnnotation})
 	}
 	return false, nil
 }
@@ -171,8 +174,8 @@ func (a *attempt) preflight(ctx context.Context, _ libsigner.CertificateRequestO
 // clusterIssuersDisabled returns whether the request is for a cluster issuer, and
 // selfsigned-issuer has no permission to read these.
 func (a *attempt) clusterIssuersDisabled() bool {
-	ref, _ := a.request.issuer()
-	return a.namespaced && ref.kind == clusterIssuerKind
+	ref, _ := a.request.Issuer()
+	return a.namespaced && ref.Kind == request.ClusterIssuerKind
 }
 
 // SetInitializing is called before the issuer is read. True writes preflight's decision.
@@ -180,27 +183,27 @@ func (a *attempt) SetInitializing() bool { return a.decision != nil }
 
 // SetWaitingForIssuerExist is called if the cache has no issuer. write asks the API server.
 func (a *attempt) SetWaitingForIssuerExist(error) {
-	a.decide(&decision{reason: ReasonIssuerNotFound})
+	a.decide(&outcome.Decision{Reason: outcome.ReasonIssuerNotFound})
 }
 
 // SetWaitingForIssuerReadyNoCondition is called for a new issuer.
 func (a *attempt) SetWaitingForIssuerReadyNoCondition() {
-	a.decide(&decision{reason: ReasonIssuerNotChecked})
+	a.decide(&outcome.Decision{Reason: outcome.ReasonIssuerNotChecked})
 }
 
 // SetWaitingForIssuerReadyOutdated is called if the condition is for an older generation.
 func (a *attempt) SetWaitingForIssuerReadyOutdated() {
-	a.decide(&decision{reason: ReasonIssuerOutdated})
+	a.decide(&outcome.Decision{Reason: outcome.ReasonIssuerOutdated})
 }
 
 // SetWaitingForIssuerReadyNotReady is called for an issuer that is not ready. issuer-lib also
 // writes such a condition to a new issuer before it checks it.
 func (a *attempt) SetWaitingForIssuerReadyNotReady(ready *metav1.Condition) {
 	if ready.Reason == libapi.IssuerConditionReasonInitializing {
-		a.decide(&decision{reason: ReasonIssuerNotChecked})
+		a.decide(&outcome.Decision{Reason: outcome.ReasonIssuerNotChecked})
 		return
 	}
-	a.decide(&decision{reason: ReasonIssuerNotReady, detail: ready.Message})
+	a.decide(&outcome.Decision{Reason: outcome.ReasonIssuerNotReady, Detail: ready.Message})
 }
 
 // NewPatch returns the attempt, whose write makes the patch.
@@ -209,29 +212,29 @@ func (a *attempt) NewPatch(clock.PassiveClock, string, events.EventRecorder) lib
 }
 
 // Patch returns the object without a patch.
-func (a *attempt) Patch() (client.Object, client.Patch, error) { return a.request.object(), nil, nil }
+func (a *attempt) Patch() (client.Object, client.Patch, error) { return a.request.Object(), nil, nil }
 
 // sign is issuer-lib's Sign hook, for an approved request with a ready issuer.
 func (a *attempt) sign(ctx context.Context, details libsigner.CertificateRequestObject, issuer libapi.Issuer) (libsigner.PEMBundle, error) {
 	start := time.Now()
 	v := a.trySign(ctx, details, issuer)
 	a.decide(v)
-	if v.reason != ReasonIssued {
-		return libsigner.PEMBundle{}, errors.New(v.message)
+	if v.Reason != outcome.ReasonIssued {
+		return libsigner.PEMBundle{}, errors.New(v.Message)
 	}
-	a.metrics.signed(start)
-	return libsigner.PEMBundle{ChainPEM: v.certificate.PEM, CAPEM: v.certificate.PEM}, nil
+	a.metrics.Signed(start)
+	return libsigner.PEMBundle{ChainPEM: v.Certificate.PEM, CAPEM: v.Certificate.PEM}, nil
 }
 
 // write writes the decision and records it. It replaces issuer-lib's write, which has no UID
 // and resourceVersion, and treats NotFound as success.
 func (a *attempt) write(ctx context.Context, _ client.Object, _ client.Patch, options ...client.SubResourcePatchOption) error {
-	if a.decision.reason == ReasonIssuerNotFound {
-		ref, _ := a.request.issuer()
+	if a.decision.Reason == outcome.ReasonIssuerNotFound {
+		ref, _ := a.request.Issuer()
 		a.decide(a.issuers.diagnoseMissingIssuer(ctx, ref))
 	}
-	key := client.ObjectKeyFromObject(a.request.object())
-	if a.decision.reason != ReasonWaitingForMatchingKey && a.decision.reason != ReasonKeyMismatch {
+	key := client.ObjectKeyFromObject(a.request.Object())
+	if a.decision.Reason != outcome.ReasonWaitingForMatchingKey && a.decision.Reason != outcome.ReasonKeyMismatch {
 		a.tracker.endMismatch(key)
 	}
 	if a.postpone() {
@@ -261,12 +264,12 @@ func (a *attempt) finish(ctx context.Context, key types.NamespacedName, err erro
 		a.tracker.forget(key)
 	}
 	if isConflict(a.writeErr) {
-		return a.conflicts.retry(a.log, a.request.object(), a.writeErr), nil
+		return a.conflicts.retry(a.log, a.request.Object(), a.writeErr), nil
 	}
-	if err := cmp.Or(a.writeErr, a.decision.err); err != nil {
+	if err := cmp.Or(a.writeErr, a.decision.Err); err != nil {
 		return ctrl.Result{}, err
 	}
-	return ctrl.Result{RequeueAfter: a.decision.requeueAfter, Priority: pendingPriority}, nil
+	return ctrl.Result{RequeueAfter: a.decision.RequeueAfter, Priority: pendingPriority}, nil
 }
 
 // finishUndecided ends the attempt for a request that is deleted, not ours, not approved or

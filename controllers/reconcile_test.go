@@ -10,7 +10,6 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -19,9 +18,9 @@ import (
 	"testing"
 	"time"
 
+	cmutil "github.com/cert-manager/cert-manager/pkg/api/util"
 	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
-	libapi "github.com/cert-manager/issuer-lib/api/v1alpha1"
 	"github.com/go-logr/logr/funcr"
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -39,6 +38,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/metrics"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/outcome"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/request"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/testsupport"
 )
 
 // The end-to-end tests use a real API server. The tests here have failures that it cannot cause on
@@ -74,12 +77,12 @@ func newFixture(t *testing.T, intercepted interceptor.Funcs) fixture {
 	c := fake.NewClientBuilder().WithScheme(scheme).
 		WithStatusSubresource(&cmapi.CertificateRequest{}).
 		WithIndex(&cmapi.CertificateRequest{}, "metadata.name", func(o client.Object) []string { return []string{o.GetName()} }).
-		WithObjects(approvedRequest(t, key, now.AddDate(-10, 0, 0)), secretWith(t, key), readyIssuer()).
+		WithObjects(testsupport.ApprovedRequest(t, key, now.AddDate(-10, 0, 0)), secretWith(t, key), testsupport.ReadyIssuer()).
 		WithInterceptorFuncs(intercepted).
 		Build()
 	recorder := events.NewFakeRecorder(10)
 	return fixture{client: c, recorder: recorder, reconciler: &requestReconciler{
-		kind:             certificateRequests(),
+		kind:             request.CertificateRequests(),
 		client:           c,
 		keys:             keyReader{live: c},
 		issuers:          issuerReader{c},
@@ -90,7 +93,7 @@ func newFixture(t *testing.T, intercepted interceptor.Funcs) fixture {
 		gracePeriod:      time.Minute,
 		tracker:          newPendingTracker(),
 		finishedRequests: newFinishedRequests(),
-		metrics:          newMetrics(),
+		metrics:          metrics.New(),
 
 		conflicts:   newConflicts(),
 		unconfirmed: newUnconfirmed[unconfirmedEnd](),
@@ -133,28 +136,6 @@ func countSecretReads(reads *int) func(context.Context, client.WithWatch, client
 	}
 }
 
-func approvedRequest(t *testing.T, key crypto.Signer, created time.Time) *cmapi.CertificateRequest {
-	t.Helper()
-	csr, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: "example.com"}}, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &cmapi.CertificateRequest{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace: requestKey.Namespace, Name: requestKey.Name, UID: "the-uid",
-			CreationTimestamp: metav1.NewTime(created),
-			Annotations:       map[string]string{cmapi.CertificateRequestPrivateKeyAnnotationKey: "key"},
-		},
-		Spec: cmapi.CertificateRequestSpec{
-			Request:   pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: csr}),
-			IssuerRef: cmmeta.IssuerReference{Group: selfsigned.GroupName, Kind: issuerKind, Name: "issuer"},
-		},
-		Status: cmapi.CertificateRequestStatus{Conditions: []cmapi.CertificateRequestCondition{
-			{Type: cmapi.CertificateRequestConditionApproved, Status: cmmeta.ConditionTrue},
-		}},
-	}
-}
-
 func secretWith(t *testing.T, key crypto.Signer) *corev1.Secret {
 	t.Helper()
 	der, err := x509.MarshalPKCS8PrivateKey(key)
@@ -164,15 +145,6 @@ func secretWith(t *testing.T, key crypto.Signer) *corev1.Secret {
 	return &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: requestKey.Namespace, Name: "key"},
 		Data:       map[string][]byte{"tls.key": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})},
-	}
-}
-
-func readyIssuer() *selfsigned.SelfSignedIssuer {
-	return &selfsigned.SelfSignedIssuer{
-		ObjectMeta: metav1.ObjectMeta{Namespace: requestKey.Namespace, Name: "issuer"},
-		Status: libapi.IssuerStatus{Conditions: []metav1.Condition{
-			{Type: libapi.IssuerConditionTypeReady, Status: metav1.ConditionTrue, Reason: libapi.IssuerConditionReasonChecked},
-		}},
 	}
 }
 
@@ -191,7 +163,7 @@ func (f fixture) request(t *testing.T) *cmapi.CertificateRequest {
 
 func (f fixture) ready(t *testing.T) cmapi.CertificateRequestCondition {
 	t.Helper()
-	if ready := (certificateRequest{f.request(t)}).ready(); ready != nil {
+	if ready := cmutil.GetCertificateRequestCondition(f.request(t), cmapi.CertificateRequestConditionReady); ready != nil {
 		return *ready
 	}
 	return cmapi.CertificateRequestCondition{}
@@ -224,7 +196,7 @@ func TestTransientFailuresNeverFailARequest(t *testing.T) {
 					t.Fatalf("reconcile returned %v: want the failure, so that it is retried with backoff", err)
 				}
 			}
-			want := messageArgs{"secret": "sandbox/key", "detail": failure.Error()}.message(ReasonSecretReadError)
+			want := outcome.Args{"secret": "sandbox/key", "detail": failure.Error()}.Message(outcome.ReasonSecretReadError)
 			if got := f.ready(t); got.Reason != cmapi.CertificateRequestReasonPending || got.Message != want {
 				t.Errorf("\n got %s: %s\nwant Pending: %s", got.Reason, got.Message, want)
 			}
@@ -332,7 +304,7 @@ func TestNotFoundIsNoSuccess(t *testing.T) {
 			if len(f.recorder.Events) > 0 {
 				t.Errorf("%d events for what was not written", len(f.recorder.Events))
 			}
-			if text := scrape(t, f.reconciler.metrics); strings.Contains(text, `reason="CertificateIssued",result="issued"} 1`) {
+			if text := testsupport.Scrape(t, f.reconciler.metrics); strings.Contains(text, `reason="CertificateIssued",result="issued"} 1`) {
 				t.Error("what was not written is counted")
 			}
 			missing = false
@@ -425,17 +397,17 @@ func TestStopping(t *testing.T) {
 
 func TestMessagesStayReadable(t *testing.T) {
 	t.Parallel()
-	message := messageArgs{"detail": "100%d\n\x00\xff {kind} " + strings.Repeat("ä", maxArg), "kind": "X"}.message(ReasonInvalidRequest)
+	message := outcome.Args{"detail": "100%d\n\x00\xff {kind} " + strings.Repeat("ä", 400), "kind": "X"}.Message(outcome.ReasonInvalidRequest)
 	if strings.ContainsAny(message, "\n\x00") || !strings.Contains(message, "100%d") {
 		t.Errorf("message %q", message)
 	}
 	if !strings.Contains(message, "{kind}") {
 		t.Error("a fact was filled in turn")
 	}
-	if len(message) > maxNote {
+	if len(message) > 1024 {
 		t.Errorf("the message has %d bytes, more than an event may have", len(message))
 	}
-	if got := truncate(strings.Repeat("ä", 10), 8); got != "ää…" {
+	if got := outcome.Truncate(strings.Repeat("ä", 10), 8); got != "ää…" {
 		t.Errorf("truncated to %q", got)
 	}
 }
@@ -460,7 +432,7 @@ func TestWaitsForgetsAndStartsAnew(t *testing.T) {
 			t.Errorf("%s after %s: a mismatch for %s, want %s", look.uid, look.at, got, want)
 		}
 	}
-	if !w.markReported(requestKey, "two", ReasonSecretNotFound) || w.markReported(requestKey, "two", ReasonSecretNotFound) {
+	if !w.markReported(requestKey, "two", outcome.ReasonSecretNotFound) || w.markReported(requestKey, "two", outcome.ReasonSecretNotFound) {
 		t.Error("want news the first time only")
 	}
 	w.forget(requestKey)

@@ -7,6 +7,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/outcome"
 )
 
 // eventAction is the action of all events, which events.k8s.io requires.
@@ -16,33 +18,32 @@ const eventAction = "Sign"
 // is false if the object had it already or has no field for it.
 func (a *attempt) record(written bool) {
 	v := a.decision
-	object := a.request.object()
+	object := a.request.Object()
 	key := client.ObjectKeyFromObject(object)
-	if v.state() != pending {
+	if v.State() != outcome.Pending {
 		a.tracker.forget(key)
 		a.finishedRequests.add(object)
 		a.unconfirmed.forget(key)
-		a.metrics.ended(a.kind.name, v)
+		a.metrics.Ended(a.kind.Name, v)
 	} else if a.alreadyReported(key, written) {
 		return
 	}
-	if kind := outcomes[v.reason].event; kind != "" {
-		a.recorder.Eventf(object, nil, kind, string(v.reason), eventAction, v.message)
+	if kind := outcome.Table[v.Reason].EventType; kind != "" {
+		a.recorder.Eventf(object, nil, kind, string(v.Reason), eventAction, v.Message)
 	}
-	if v.certificate.EmptySubject {
-		a.recorder.Eventf(object, nil, corev1.EventTypeWarning, badConfig, eventAction, badConfigMessage)
+	if v.Certificate.EmptySubject {
+		a.recorder.Eventf(object, nil, corev1.EventTypeWarning, outcome.BadConfig, eventAction, outcome.BadConfigMessage)
 	}
-	for _, warning := range v.certificate.Warnings {
-		a.recorder.Eventf(object, nil, corev1.EventTypeWarning, adjusted, eventAction, warning)
+	for _, warning := range v.Certificate.Warnings {
+		a.recorder.Eventf(object, nil, corev1.EventTypeWarning, outcome.Adjusted, eventAction, warning)
 	}
-	ref, _ := a.request.issuer()
-	a.log.Info(v.message, "reason", v.reason, "uid", object.GetUID(), "issuer", ref.String())
+	ref, _ := a.request.Issuer()
+	a.log.Info(v.Message, "reason", v.Reason, "uid", object.GetUID(), "issuer", ref.String())
 }
 
 // alreadyReported returns whether an event was sent for this decision. If the condition had it
 // already, it was reported before a restart.
 func (a *attempt) alreadyReported(key types.NamespacedName, written bool) bool {
-	isNew := a.tracker.markReported(key, a.request.object().GetUID(), a.decision.reason)
-	_, hasCondition := a.request.(certificateRequest)
-	return !isNew || (!written && hasCondition)
+	isNew := a.tracker.markReported(key, a.request.Object().GetUID(), a.decision.Reason)
+	return !isNew || (!written && a.kind.HasCondition)
 }

@@ -4,32 +4,33 @@
 package controllers
 
 import (
+	libcontrollers "github.com/cert-manager/issuer-lib/controllers"
 	corev1 "k8s.io/api/core/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
-	libcontrollers "github.com/cert-manager/issuer-lib/controllers"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/request"
 )
 
 // setupRequests registers the controller of one kind of request. DESIGN.md has the reason not to
 // use issuer-lib's SetupWithManager.
-func (o Options) setupRequests(mgr ctrl.Manager, kind requestKind, tracker *pendingTracker) error {
+func (o Options) setupRequests(mgr ctrl.Manager, kind request.Kind, tracker *pendingTracker) error {
 	changed := predicate.ResourceVersionChangedPredicate{}
 	issuerReady := builder.WithPredicates(changed, libcontrollers.LinkedIssuerPredicate{})
 	build := ctrl.NewControllerManagedBy(mgr).
-		Named(controllerName(kind.name)).
-		For(kind.newObject(), builder.WithPredicates(changed, requestPredicate(kind))).
-		Watches(kind.newObject(), enqueueAfterDelay(), builder.WithPredicates(changed, statusChangedByOthers(kind, tracker))).
-		Watches(kind.newObject(), forgetFinished(kind, tracker), builder.WithPredicates(changed)).
+		Named(controllerName(kind.Name)).
+		For(kind.NewObject(), builder.WithPredicates(changed, requestPredicate(kind))).
+		Watches(kind.NewObject(), enqueueAfterDelay(), builder.WithPredicates(changed, statusChangedByOthers(kind, tracker))).
+		Watches(kind.NewObject(), forgetFinished(kind, tracker), builder.WithPredicates(changed)).
 		WithOptions(o.controllerOptions()).
-		WithLogConstructor(logAbout(mgr.GetLogger(), kind.name)) // after the options, which have one too
+		WithLogConstructor(logAbout(mgr.GetLogger(), kind.Name)) // after the options, which have one too
 	enqueue := enqueuer{reader: mgr.GetCache(), kind: kind, tracker: tracker, clock: o.Clock}
 	if !o.PollSecrets {
 		build = build.WatchesMetadata(&corev1.Secret{}, enqueue.enqueueForSecret(), builder.WithPredicates(changed))
 	}
 	for _, issuerKind := range o.issuerKinds() {
-		issuer := issuerRef{kind: issuerKind}.newObject()
+		issuer := request.IssuerRef{Kind: issuerKind}.NewObject()
 		build = build.Watches(issuer, enqueue.enqueueForIssuer(issuerKind), issuerReady)
 	}
 	return build.Complete(&requestReconciler{
@@ -45,7 +46,7 @@ func (o Options) setupRequests(mgr ctrl.Manager, kind requestKind, tracker *pend
 		gracePeriod:      o.KeyMismatchGrace,
 		tracker:          tracker,
 		finishedRequests: newFinishedRequests(),
-		metrics:          processMetrics,
+		metrics:          o.metrics,
 
 		conflicts:   newConflicts(),
 		unconfirmed: newUnconfirmed[unconfirmedEnd](),

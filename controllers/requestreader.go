@@ -10,6 +10,9 @@ import (
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/outcome"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/request"
 )
 
 // requestReader reads large requests, which the cache does not keep, from the API server.
@@ -19,21 +22,21 @@ type requestReader struct {
 
 // read completes the request. If its version is not that of the cache, the write of the result
 // meets a conflict.
-func (r requestReader) read(ctx context.Context, kind requestKind, request request) *decision {
-	whole, err := r.get(ctx, kind, request.object())
+func (r requestReader) read(ctx context.Context, kind request.Kind, request request.Request) *outcome.Decision {
+	whole, err := r.get(ctx, kind, request.Object())
 	switch {
 	case err != nil:
-		return &decision{reason: ReasonRequestReadError, detail: stableErrorText(err), err: err}
+		return &outcome.Decision{Reason: outcome.ReasonRequestReadError, Detail: outcome.ErrorText(err), Err: err}
 	case whole == nil:
-		return &decision{reason: ReasonRequestReadError, detail: "it has been deleted", requeueAfter: time.Second}
+		return &outcome.Decision{Reason: outcome.ReasonRequestReadError, Detail: "it has been deleted", RequeueAfter: time.Second}
 	}
-	request.complete(whole)
+	request.Complete(whole)
 	return nil
 }
 
 // get returns the whole object; nil if it is deleted.
-func (r requestReader) get(ctx context.Context, kind requestKind, object client.Object) (whole client.Object, err error) {
-	list := kind.newList()
+func (r requestReader) get(ctx context.Context, kind request.Kind, object client.Object) (whole client.Object, err error) {
+	list := kind.NewList()
 	if err := listByName(ctx, r.live, list, client.ObjectKeyFromObject(object)); err != nil {
 		return nil, err
 	}
@@ -47,8 +50,8 @@ func (r requestReader) get(ctx context.Context, kind requestKind, object client.
 }
 
 // completeRequest reads a request that the cache keeps without its spec.
-func (a *attempt) completeRequest(ctx context.Context) *decision {
-	if !a.request.partial() {
+func (a *attempt) completeRequest(ctx context.Context) *outcome.Decision {
+	if !a.request.Partial() {
 		return nil
 	}
 	return a.requests.read(ctx, a.kind, a.request)

@@ -18,13 +18,16 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/outcome"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/testsupport"
 )
 
 // newLargeFixture has a request with so many names that the cache omits its spec. list changes the
 // result of live reads of requests.
 func newLargeFixture(t *testing.T, list func(*cmapi.CertificateRequestList) error) fixture {
 	t.Helper()
-	key := ecdsaKey(t)
+	key := testsupport.Key(t)
 	template := &x509.CertificateRequest{}
 	for i := range 300 {
 		template.DNSNames = append(template.DNSNames, fmt.Sprintf("host-%d.example.com", i))
@@ -33,11 +36,11 @@ func newLargeFixture(t *testing.T, list func(*cmapi.CertificateRequestList) erro
 	if err != nil {
 		t.Fatal(err)
 	}
-	request := approvedRequest(t, key, time.Now())
+	request := testsupport.ApprovedRequest(t, key, time.Now())
 	request.Spec.Request = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: csr})
 	f := newFixture(t, interceptor.Funcs{})
 	server := f.client.(client.WithWatch)
-	f.reconciler.client = stripped(server)
+	f.reconciler.client = strippedReads(server)
 	f.reconciler.requests = requestReader{interceptor.NewClient(server, interceptor.Funcs{
 		List: func(ctx context.Context, c client.WithWatch, objects client.ObjectList, options ...client.ListOption) error {
 			listed := (&client.ListOptions{}).ApplyOptions(options)
@@ -62,8 +65,8 @@ func newLargeFixture(t *testing.T, list func(*cmapi.CertificateRequestList) erro
 	return f
 }
 
-// stripped returns objects after the cache's transform.
-func stripped(server client.WithWatch) client.Client {
+// strippedReads returns objects after the cache's transform.
+func strippedReads(server client.WithWatch) client.Client {
 	return interceptor.NewClient(server, interceptor.Funcs{
 		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
 			if err := c.Get(ctx, key, object, options...); err != nil {
@@ -102,7 +105,7 @@ func TestLargeRequestNotRead(t *testing.T) {
 	if _, err := f.reconcile(); err == nil {
 		t.Error("want the failure, so that it is retried with backoff")
 	}
-	want := messageArgs{"kind": "CertificateRequest", "detail": "connection refused"}.message(ReasonRequestReadError)
+	want := outcome.Args{"kind": "CertificateRequest", "detail": "connection refused"}.Message(outcome.ReasonRequestReadError)
 	if got := f.ready(t); got.Reason != cmapi.CertificateRequestReasonPending || got.Message != want {
 		t.Errorf("%s: %s, want Pending: %s", got.Reason, got.Message, want)
 	}

@@ -22,6 +22,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/events"
 )
 
 // standby is a manager that keeps its runnables, and becomes the leader when elected is closed.
@@ -56,7 +58,7 @@ func newStandby(t *testing.T) *standby {
 func TestStandbyHasNoQueue(t *testing.T) {
 	t.Parallel()
 	mgr := newStandby(t)
-	o := Options{Concurrency: 1, Namespaces: []string{"tenant-a", "tenant-b"}, events: &eventWriter{}}
+	o := Options{Concurrency: 1, Namespaces: []string{"tenant-a", "tenant-b"}, events: &events.Writer{}}
 	for _, namespace := range o.scopeNamespaces() {
 		s, err := newScope(mgr, namespace, cache.Options{})
 		if err != nil {

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/request"
 )
 
 // ownRequests selects the CertificateRequests for issuers in our group. The API server supports
@@ -36,15 +37,19 @@ func secretMetadata() *metav1.PartialObjectMetadata {
 
 // cacheOptions are the options of the caches of a scope. Other objects would cost memory, and each
 // of their changes would cost time.
-func cacheOptions(selectable bool) cache.Options {
-	requests := cache.ByObject{}
-	if selectable {
-		requests.Field = ownRequests
+func (o Options) cacheOptions(kinds []request.Kind, selectable bool) cache.Options {
+	byObject := map[client.Object]cache.ByObject{secretMetadata(): {Label: ownSecrets, Transform: request.TransformSecret}}
+	for _, kind := range o.issuerKinds() {
+		byObject[request.IssuerRef{Kind: kind}.NewObject()] = cache.ByObject{Transform: request.TransformIssuer}
 	}
-	return cache.Options{
-		DefaultTransform: stripUnusedFields,
-		ByObject:         map[client.Object]cache.ByObject{&cmapi.CertificateRequest{}: requests, secretMetadata(): {Label: ownSecrets}},
+	for _, kind := range kinds {
+		requests := cache.ByObject{Transform: kind.Transform}
+		if selectable && kind.Name == cmapi.CertificateRequestKind {
+			requests.Field = ownRequests
+		}
+		byObject[kind.NewObject()] = requests
 	}
+	return cache.Options{ByObject: byObject}
 }
 
 const unselectedMessage = "Watching the CertificateRequests of all issuers, which needs more memory: " +

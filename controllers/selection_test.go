@@ -5,9 +5,11 @@ package controllers
 
 import (
 	"context"
+	"fmt"
 	"testing"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -49,3 +51,24 @@ func TestSelectable(t *testing.T) {
 		})
 	}
 }
+
+// TestCacheOptions: the caches have a transform for each type that is watched.
+func TestCacheOptions(t *testing.T) {
+	t.Parallel()
+	options := Options{KubernetesCSRs: true}
+	kinds := options.requestKinds(fakeClientManager{})
+	transforms := map[string]bool{}
+	for object, by := range options.cacheOptions(kinds, true).ByObject {
+		transforms[fmt.Sprintf("%T", object)] = by.Transform != nil
+	}
+	for _, object := range options.watchedObjects(kinds) {
+		if name := fmt.Sprintf("%T", object); !transforms[name] {
+			t.Errorf("no transform for %s", name)
+		}
+	}
+}
+
+// fakeClientManager is a manager without a client.
+type fakeClientManager struct{ ctrl.Manager }
+
+func (fakeClientManager) GetClient() client.Client { return nil }

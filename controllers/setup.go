@@ -21,6 +21,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/metrics"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/outcome"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/request"
 )
 
 // Scheme returns a scheme with every type that the controllers use.
@@ -34,49 +37,53 @@ func Scheme() *runtime.Scheme {
 
 // setup registers the controllers of a scope with filled caches, and returns the scope's part of
 // the gauges.
-func (o Options) setup(s *scope, kinds []requestKind) (*scopeGauges, error) {
-	g := &scopeGauges{cache: s.GetCache(), tracker: map[string]*pendingTracker{}}
+func (o Options) setup(s *scope, kinds []request.Kind) (*metrics.Scope, error) {
+	trackers := map[string]*pendingTracker{}
 	for _, kind := range kinds {
-		g.tracker[kind.name] = newPendingTracker()
-		if err := o.setupRequests(s, kind, g.tracker[kind.name]); err != nil {
-			return nil, fmt.Errorf("setting up the controller for %s: %w", kind.name, err)
+		trackers[kind.Name] = newPendingTracker()
+		if err := o.setupRequests(s, kind, trackers[kind.Name]); err != nil {
+			return nil, fmt.Errorf("setting up the controller for %s: %w", kind.Name, err)
 		}
 		if err := o.setupHints(s, kind); err != nil {
-			return nil, fmt.Errorf("setting up the controller for %s: %w", kind.name+" hints", err)
+			return nil, fmt.Errorf("setting up the controller for %s: %w", kind.Name+" hints", err)
 		}
 	}
 	for _, kind := range o.issuerKinds() {
-		if err := o.setupIssuers(s, issuerRef{kind: kind}.newObject()); err != nil {
+		if err := o.setupIssuers(s, request.IssuerRef{Kind: kind}.NewObject()); err != nil {
 			return nil, fmt.Errorf("setting up the controller for %s: %w", kind, err)
 		}
 	}
-	return g, nil
+	return &metrics.Scope{Cache: s.GetCache(), Reported: func(kind string, object client.Object) outcome.Reason {
+		return trackers[kind].lastReported(client.ObjectKeyFromObject(object), object.GetUID())
+	}}, nil
 }
 
 // fill returns true when the caches of a scope are filled, with their indexes, and false if ctx ends
 // before. It does not need the Lease, so a standby has filled caches, and no growing queue.
-func (o Options) fill(ctx context.Context, s *scope, kinds []requestKind) (bool, error) {
+func (o Options) fill(ctx context.Context, s *scope, kinds []request.Kind) (bool, error) {
 	for _, object := range o.watchedObjects(kinds) {
 		if _, err := s.GetCache().GetInformer(ctx, object, cache.BlockUntilSynced(false)); err != nil {
 			return false, fmt.Errorf("setting up the cache: %w", err)
 		}
 	}
 	for _, kind := range kinds {
-		if err := indexWaiting(ctx, s.GetFieldIndexer(), kind); err != nil {
-			return false, fmt.Errorf("setting up the indexes for %s: %w", kind.name, err)
+		for name, values := range kind.Indexes() {
+			if err := s.GetFieldIndexer().IndexField(ctx, kind.NewObject(), name, values); err != nil {
+				return false, fmt.Errorf("setting up the index %s for %s: %w", name, kind.Name, err)
+			}
 		}
 	}
 	return s.GetCache().WaitForCacheSync(ctx), nil
 }
 
 // watchedObjects has an empty object of each type that the controllers watch.
-func (o Options) watchedObjects(kinds []requestKind) []client.Object {
+func (o Options) watchedObjects(kinds []request.Kind) []client.Object {
 	var objects []client.Object
 	for _, kind := range kinds {
-		objects = append(objects, kind.newObject())
+		objects = append(objects, kind.NewObject())
 	}
 	for _, kind := range o.issuerKinds() {
-		objects = append(objects, issuerRef{kind: kind}.newObject())
+		objects = append(objects, request.IssuerRef{Kind: kind}.NewObject())
 	}
 	if !o.PollSecrets {
 		objects = append(objects, secretMetadata())
@@ -98,15 +105,15 @@ func (o Options) namespaced() bool { return len(o.Namespaces) > 0 }
 // issuerKinds returns the kinds of issuer that are served.
 func (o Options) issuerKinds() []string {
 	if o.namespaced() {
-		return []string{issuerKind}
+		return []string{request.IssuerKind}
 	}
-	return []string{issuerKind, clusterIssuerKind}
+	return []string{request.IssuerKind, request.ClusterIssuerKind}
 }
 
-func (o Options) requestKinds(mgr ctrl.Manager) []requestKind {
-	kinds := []requestKind{certificateRequests()}
+func (o Options) requestKinds(mgr ctrl.Manager) []request.Kind {
+	kinds := []request.Kind{request.CertificateRequests()}
 	if o.KubernetesCSRs {
-		kinds = append(kinds, certificateSigningRequests(o.ClusterResourceNamespace, accessReviewer{mgr.GetClient()}))
+		kinds = append(kinds, request.CertificateSigningRequests(o.ClusterResourceNamespace, request.AccessReviewer{Client: mgr.GetClient()}))
 	}
 	return kinds
 }

@@ -11,21 +11,23 @@ import (
 	libsigner "github.com/cert-manager/issuer-lib/controllers/signer"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/outcome"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/request"
 	"github.com/cert-manager/selfsigned-issuer/signer"
 )
 
 // trySign parses the request before it reads the Secret: an invalid request costs no read, and
 // its author gets no information about Secrets.
-func (a *attempt) trySign(ctx context.Context, object libsigner.CertificateRequestObject, issuer libapi.Issuer) *decision {
+func (a *attempt) trySign(ctx context.Context, object libsigner.CertificateRequestObject, issuer libapi.Issuer) *outcome.Decision {
 	if err := a.issuers.complete(ctx, issuer); err != nil {
-		return &decision{reason: ReasonIssuerReadError, detail: stableErrorText(err), err: err}
+		return &outcome.Decision{Reason: outcome.ReasonIssuerReadError, Detail: outcome.ErrorText(err), Err: err}
 	}
 	// A version with other rules may have written the Ready condition.
-	if err := specOf(issuer).Validate().ToAggregate(); err != nil {
-		return &decision{reason: ReasonIssuerNotReady, detail: err.Error()}
+	if err := request.SpecOf(issuer).Validate().ToAggregate(); err != nil {
+		return &outcome.Decision{Reason: outcome.ReasonIssuerNotReady, Detail: err.Error()}
 	}
-	if a.request.partial() && a.waitedForKey() {
-		if v := a.keys.check(ctx, a.request.keySecret()); v != nil {
+	if a.request.Partial() && a.waitedForKey() {
+		if v := a.keys.check(ctx, a.request.KeySecret()); v != nil {
 			return a.waitForKey(ctx, v)
 		}
 	}
@@ -34,7 +36,7 @@ func (a *attempt) trySign(ctx context.Context, object libsigner.CertificateReque
 	}
 	details, err := object.GetCertificateDetails()
 	if err != nil {
-		return &decision{reason: ReasonInvalidRequest, detail: err.Error()}
+		return &outcome.Decision{Reason: outcome.ReasonInvalidRequest, Detail: err.Error()}
 	}
 	candidate, err := signer.Parse(signer.Request{
 		CSR:             details.CSR,
@@ -42,28 +44,28 @@ func (a *attempt) trySign(ctx context.Context, object libsigner.CertificateReque
 		IsCA:            details.IsCA,
 		KeyUsage:        details.KeyUsage,
 		ExtKeyUsage:     details.ExtKeyUsage,
-		FromCertificate: a.request.fromCertificate(),
+		FromCertificate: a.request.FromCertificate(),
 	}, a.limits)
 	if err != nil {
-		return &decision{reason: ReasonInvalidRequest, detail: err.Error()}
+		return &outcome.Decision{Reason: outcome.ReasonInvalidRequest, Detail: err.Error()}
 	}
-	key, v := a.keys.read(ctx, a.request.keySecret(), candidate, a.isPolled())
+	key, v := a.keys.read(ctx, a.request.KeySecret(), candidate, a.isPolled())
 	if v != nil {
 		return a.waitForKey(ctx, v)
 	}
-	certificate, err := signer.SelfSign(candidate, key, signerOptions(specOf(issuer)), a.clock.Now())
+	certificate, err := signer.SelfSign(candidate, key, signerOptions(request.SpecOf(issuer)), a.clock.Now())
 	if err != nil {
-		return &decision{reason: ReasonSigningError, detail: err.Error()}
+		return &outcome.Decision{Reason: outcome.ReasonSigningError, Detail: err.Error()}
 	}
-	return &decision{reason: ReasonIssued, certificate: certificate}
+	return &outcome.Decision{Reason: outcome.ReasonIssued, Certificate: certificate}
 }
 
 // waitedForKey returns whether only the key was missing before. The spec is immutable, so a large
 // request is not read again while its Secret has no key.
 func (a *attempt) waitedForKey() bool {
-	object := a.request.object()
+	object := a.request.Object()
 	switch a.tracker.lastReported(client.ObjectKeyFromObject(object), object.GetUID()) {
-	case ReasonSecretNotFound, ReasonMissingOwner, ReasonMissingPrivateKey, ReasonInvalidPrivateKey, ReasonWaitingForMatchingKey:
+	case outcome.ReasonSecretNotFound, outcome.ReasonMissingOwner, outcome.ReasonMissingPrivateKey, outcome.ReasonInvalidPrivateKey, outcome.ReasonWaitingForMatchingKey:
 		return true
 	default:
 		return false
@@ -71,9 +73,9 @@ func (a *attempt) waitedForKey() bool {
 }
 
 // waitForKey completes the decision on a request without its key.
-func (a *attempt) waitForKey(ctx context.Context, v *decision) *decision {
-	if v.reason == ReasonSecretNotFound && lostOwner(a.request.object()) {
-		v.reason = ReasonMissingOwner
+func (a *attempt) waitForKey(ctx context.Context, v *outcome.Decision) *outcome.Decision {
+	if v.Reason == outcome.ReasonSecretNotFound && request.LostOwner(a.request) {
+		v.Reason = outcome.ReasonMissingOwner
 	}
 	return a.pollSecret(ctx, a.limitMismatch(v))
 }
@@ -83,55 +85,55 @@ func (a *attempt) waitForKey(ctx context.Context, v *decision) *decision {
 // triggers a reconcile within triggerMaxDelay, and other Secrets are polled: a matching key is
 // only missed if it is replaced earlier. The grace period starts again if the Secret is re-created,
 // which was missing in between, and after a pause without reconciles.
-func (a *attempt) limitMismatch(v *decision) *decision {
-	if v.reason != ReasonWaitingForMatchingKey {
+func (a *attempt) limitMismatch(v *outcome.Decision) *outcome.Decision {
+	if v.Reason != outcome.ReasonWaitingForMatchingKey {
 		return v
 	}
-	object := a.request.object()
-	waited := a.tracker.mismatchedFor(client.ObjectKeyFromObject(object), object.GetUID(), v.secret, a.clock, a.gracePeriod+retryMaxDelay)
+	object := a.request.Object()
+	waited := a.tracker.mismatchedFor(client.ObjectKeyFromObject(object), object.GetUID(), v.Secret, a.clock, a.gracePeriod+retryMaxDelay)
 	if waited >= a.gracePeriod {
-		return &decision{reason: ReasonKeyMismatch}
+		return &outcome.Decision{Reason: outcome.ReasonKeyMismatch}
 	}
 	// One second more, so that the next reconcile is not too early.
-	v.requeueAfter = a.gracePeriod - waited + time.Second
+	v.RequeueAfter = a.gracePeriod - waited + time.Second
 	return v
 }
 
 // pollSecret makes a pending request read its Secret again unless the Secret is watched. API
 // server errors are retried anyway.
-func (a *attempt) pollSecret(ctx context.Context, v *decision) *decision {
-	if v.state() != pending || v.err != nil || a.secretWatched(ctx) {
+func (a *attempt) pollSecret(ctx context.Context, v *outcome.Decision) *outcome.Decision {
+	if v.State() != outcome.Pending || v.Err != nil || a.secretWatched(ctx) {
 		return v
 	}
-	object := a.request.object()
-	v.requeueWithin(a.tracker.nextPoll(client.ObjectKeyFromObject(object), object.GetUID()))
+	object := a.request.Object()
+	v.RequeueWithin(a.tracker.nextPoll(client.ObjectKeyFromObject(object), object.GetUID()))
 	return v
 }
 
 // isPolled returns whether the request has read its Secret before and polls it.
 func (a *attempt) isPolled() bool {
-	object := a.request.object()
+	object := a.request.Object()
 	return a.tracker.isPolled(client.ObjectKeyFromObject(object), object.GetUID())
 }
 
 // secretWatched returns whether the cache has the Secret, see ownSecrets.
 func (a *attempt) secretWatched(ctx context.Context) bool {
-	return !a.pollSecrets && a.client.Get(ctx, a.request.keySecret(), secretMetadata()) == nil
+	return !a.pollSecrets && a.client.Get(ctx, a.request.KeySecret(), secretMetadata()) == nil
 }
 
 // postpone returns whether the write of a pending decision is too early after the last one, and
 // schedules another reconcile. This limits the writes if a Secret changes again and again. Final
 // decisions are never delayed.
 func (a *attempt) postpone() bool {
-	if a.decision.state() != pending {
+	if a.decision.State() != outcome.Pending {
 		return false
 	}
-	object := a.request.object()
-	rest := a.tracker.untilWrite(client.ObjectKeyFromObject(object), object.GetUID(), a.decision.message, a.clock)
+	object := a.request.Object()
+	rest := a.tracker.untilWrite(client.ObjectKeyFromObject(object), object.GetUID(), a.decision.Message, a.clock)
 	if rest == 0 {
 		return false
 	}
-	a.decision.requeueWithin(rest)
+	a.decision.RequeueWithin(rest)
 	return true
 }
 
@@ -144,21 +146,21 @@ func (a *attempt) manifests() (overlay, role string) {
 }
 
 // decide sets the decision, with its message.
-func (a *attempt) decide(v *decision) {
-	ref, _ := a.request.issuer()
+func (a *attempt) decide(v *outcome.Decision) {
+	ref, _ := a.request.Issuer()
 	overlay, role := a.manifests()
-	v.message = messageArgs{
-		"kind":       a.kind.name,
-		"annotation": a.request.keyAnnotation(),
-		"secret":     a.request.keySecret().String(),
+	v.Message = outcome.Args{
+		"kind":       a.kind.Name,
+		"annotation": a.request.KeyAnnotation(),
+		"secret":     a.request.KeySecret().String(),
 		"issuer":     ref.String(),
-		"reference":  a.kind.reference,
+		"reference":  a.kind.Reference,
 		"grace":      a.gracePeriod.String(),
-		"minimum":    minimumDuration.String(),
-		"user":       userOf(a.request),
+		"minimum":    request.MinimumDuration.String(),
+		"user":       a.request.User(),
 		"overlay":    overlay,
 		"role":       role,
-		"detail":     v.detail,
-	}.message(v.reason)
+		"detail":     v.Detail,
+	}.Message(v.Reason)
 	a.decision = v
 }

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/outcome"
 	"github.com/cert-manager/selfsigned-issuer/signer"
 )
 
@@ -151,12 +152,12 @@ func (f fixture) key(t *testing.T) crypto.Signer {
 	return key
 }
 
-// adjusted returns the event with this reason, or an empty string.
+// Adjusted returns the event with this reason, or an empty string.
 func (f fixture) adjusted() string {
 	for {
 		select {
 		case event := <-f.recorder.Events:
-			if strings.Contains(event, " "+adjusted+" ") {
+			if strings.Contains(event, " "+outcome.Adjusted+" ") {
 				return event
 			}
 		default:

@@ -143,7 +143,7 @@ func newReadSlots() *FairSlots { return NewFairSlots(maxLiveReads, maxNamespaceL
 // acquireSlot acquires a slot for the reads and writes of the attempt. If other requests of the
 // namespace use all its slots, it returns true and sets retryAfter, so that no worker is blocked.
 func (a *attempt) acquireSlot(ctx context.Context) (busy bool, err error) {
-	a.releaseSlot, a.retryAfter, err = a.slots.TryAcquire(ctx, a.request.keySecret().Namespace)
+	a.releaseSlot, a.retryAfter, err = a.slots.TryAcquire(ctx, a.request.KeySecret().Namespace)
 	if err != nil {
 		return false, fmt.Errorf("waiting for other requests: %w", err)
 	}

@@ -12,6 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
+
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/outcome"
 )
 
 // statusApply is a server-side apply of a status to the object and version that were read. If
@@ -30,23 +32,23 @@ type applyMetadata struct {
 	ResourceVersion string    `json:"resourceVersion"`
 }
 
-// status returns the status with the decision, and false if the object has it already or has no
+// Status returns the status with the decision, and false if the object has it already or has no
 // field for it.
 func (a *attempt) status() (_ any, changed bool) {
-	object := a.request.object()
-	another := a.decision.state() == pending &&
-		a.tracker.recordMessage(client.ObjectKeyFromObject(object), object.GetUID(), a.decision.message)
-	status, changed := a.request.status(a.decision, metav1.NewTime(a.clock.Now()))
-	if !changed && another && a.request.readyMessage() != "" {
+	object := a.request.Object()
+	another := a.decision.State() == outcome.Pending &&
+		a.tracker.recordMessage(client.ObjectKeyFromObject(object), object.GetUID(), a.decision.Message)
+	status, changed := a.request.Status(a.decision, metav1.NewTime(a.clock.Now()))
+	if !changed && another && a.request.ReadyMessage() != "" {
 		// The cache does not have the last write yet, whose response may have been lost.
-		a.decision.requeueWithin(foreignDelay)
+		a.decision.RequeueWithin(foreignDelay)
 	}
 	return status, changed
 }
 
 // apply writes a status.
 func (a *attempt) apply(ctx context.Context, status any, options ...client.SubResourcePatchOption) error {
-	object := a.request.object()
+	object := a.request.Object()
 	gvk, err := apiutil.GVKForObject(object, a.client.Scheme())
 	if err != nil {
 		return err
@@ -55,11 +57,11 @@ func (a *attempt) apply(ctx context.Context, status any, options ...client.SubRe
 	if err != nil {
 		return err
 	}
-	target := a.kind.newObject()
+	target := a.kind.NewObject()
 	target.SetName(object.GetName())
 	target.SetNamespace(object.GetNamespace())
 	err = a.client.Status().Patch(ctx, target, patch, options...)
-	if err != nil && !isConflict(err) && a.decision.state() != pending {
+	if err != nil && !isConflict(err) && a.decision.State() != outcome.Pending {
 		a.unconfirmed.add(object, unconfirmedEndOf(a.decision))
 	}
 	return err

@@ -16,6 +16,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/event"
+
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/request"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/testsupport"
 )
 
 // waitingRequests is a cache in which each request is pending for each Secret.
@@ -36,9 +39,9 @@ func TestTogglingSecret(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		queue := priorityqueue.New[ctrl.Request]("test")
 		defer queue.ShutDown()
-		pending := waitingFor("waits")
+		pending := testsupport.PendingRequest("waits")
 		pending.UID = "uid"
-		enqueue := enqueuer{reader: waitingRequests{items: []cmapi.CertificateRequest{*pending}}, kind: certificateRequests(), tracker: newPendingTracker(), clock: clock.RealClock{}}
+		enqueue := enqueuer{reader: waitingRequests{items: []cmapi.CertificateRequest{*pending}}, kind: request.CertificateRequests(), tracker: newPendingTracker(), clock: clock.RealClock{}}
 		enqueue.tracker.recordMessage(client.ObjectKeyFromObject(pending), pending.UID, "Waiting for Secret sandbox/key.")
 		start := time.Now()
 		var looks []time.Duration
@@ -86,9 +89,9 @@ func TestPriorities(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		queue := priorityqueue.New[ctrl.Request]("test")
 		defer queue.ShutDown()
-		again, first := waitingFor("again"), waitingFor("first")
+		again, first := testsupport.PendingRequest("again"), testsupport.PendingRequest("first")
 		again.UID, first.UID = "again", "first"
-		enqueue := enqueuer{reader: waitingRequests{items: []cmapi.CertificateRequest{*again, *first}}, kind: certificateRequests(), tracker: newPendingTracker(), clock: clock.RealClock{}}
+		enqueue := enqueuer{reader: waitingRequests{items: []cmapi.CertificateRequest{*again, *first}}, kind: request.CertificateRequests(), tracker: newPendingTracker(), clock: clock.RealClock{}}
 		key := client.ObjectKeyFromObject(again)
 		enqueue.tracker.recordMessage(key, again.UID, "Waiting for Secret sandbox/key.")
 		enqueue.tracker.nextTrigger(key, again.UID, clock.RealClock{})
@@ -109,8 +112,8 @@ func TestPriorities(t *testing.T) {
 // TestForgetFinished: the state of a request that another client has finished is dropped.
 func TestForgetFinished(t *testing.T) {
 	t.Parallel()
-	tracker, pending := newPendingTracker(), waitingFor("waits")
-	handler := forgetFinished(certificateRequests(), tracker)
+	tracker, pending := newPendingTracker(), testsupport.PendingRequest("waits")
+	handler := forgetFinished(request.CertificateRequests(), tracker)
 	tracker.recordMessage(client.ObjectKeyFromObject(pending), pending.UID, "Waiting for Secret sandbox/key.")
 	handler.Update(t.Context(), event.UpdateEvent{ObjectOld: pending, ObjectNew: pending}, nil)
 	if len(tracker.byID) != 1 {

@@ -11,6 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/outcome"
 )
 
 // unconfirmed remembers status writes that failed with another error than a conflict, because the
@@ -57,38 +59,38 @@ func (u unconfirmed[T]) forget(key types.NamespacedName) { u.writes.Remove(key) 
 
 // unconfirmedEnd is a final decision, without the certificate.
 type unconfirmedEnd struct {
-	decision *decision
+	decision *outcome.Decision
 	digest   [sha256.Size]byte // of request.end
 }
 
-func unconfirmedEndOf(v *decision) unconfirmedEnd {
-	end := v.message
-	if v.state() == issued {
-		end = string(v.certificate.PEM)
+func unconfirmedEndOf(v *outcome.Decision) unconfirmedEnd {
+	end := v.Message
+	if v.State() == outcome.Issued {
+		end = string(v.Certificate.PEM)
 	}
 	kept := *v
-	kept.certificate.PEM = nil
+	kept.Certificate.PEM = nil
 	return unconfirmedEnd{&kept, sha256.Sum256([]byte(end))}
 }
 
 // confirm records the decision on a finished request if its write was unconfirmed. The cache does
 // not keep the certificate or the message of a finished request.
 func (a *attempt) confirm(ctx context.Context) error {
-	if a.request == nil || !a.request.finished() {
+	if a.request == nil || !a.request.Finished() {
 		return nil
 	}
-	ends := a.unconfirmed.of(a.request.object())
+	ends := a.unconfirmed.of(a.request.Object())
 	if len(ends) == 0 {
 		return nil
 	}
 	if busy, err := a.acquireSlot(ctx); busy || err != nil {
 		return err
 	}
-	whole, err := a.requests.get(ctx, a.kind, a.request.object())
+	whole, err := a.requests.get(ctx, a.kind, a.request.Object())
 	if whole == nil || err != nil {
 		return err
 	}
-	digest := sha256.Sum256([]byte(a.kind.wrap(whole).end()))
+	digest := sha256.Sum256([]byte(a.kind.Wrap(whole).End()))
 	for _, end := range ends {
 		if end.digest == digest {
 			a.decision = end.decision

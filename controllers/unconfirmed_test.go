@@ -18,6 +18,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/outcome"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/request"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/testsupport"
 	"github.com/cert-manager/selfsigned-issuer/signer"
 )
 
@@ -51,13 +54,13 @@ func TestLostAnswer(t *testing.T) {
 					},
 				})
 				f.change(t, test.change)
-				f.reconciler.client = stripped(f.client.(client.WithWatch))
+				f.reconciler.client = strippedReads(f.client.(client.WithWatch))
 				for attempt := range done + 2 {
 					_, err := f.reconcile()
 					if lost := errors.Is(err, syscall.ECONNRESET); lost != (attempt < done) {
 						t.Errorf("attempt %d: %v", attempt, err)
 					}
-					counted := strings.Contains(scrape(t, f.reconciler.metrics), test.series+"} 1")
+					counted := strings.Contains(testsupport.Scrape(t, f.reconciler.metrics), test.series+"} 1")
 					if counted != (attempt >= done) {
 						t.Errorf("attempt %d: counted %t", attempt, counted)
 					}
@@ -100,11 +103,11 @@ func TestLostRefusal(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.change(t, func(r *cmapi.CertificateRequest) { r.Status.Certificate = []byte("another") })
-	f.reconciler.client = stripped(f.client.(client.WithWatch))
+	f.reconciler.client = strippedReads(f.client.(client.WithWatch))
 	if _, err := f.reconcile(); err != nil {
 		t.Fatal(err)
 	}
-	if len(f.recorder.Events) > 0 || strings.Contains(scrape(t, f.reconciler.metrics), `issued"} 1`) {
+	if len(f.recorder.Events) > 0 || strings.Contains(testsupport.Scrape(t, f.reconciler.metrics), `issued"} 1`) {
 		t.Error("the certificate of another client was reported")
 	}
 	if left := len(f.reconciler.unconfirmed.writes.Keys()); left > 0 {
@@ -116,7 +119,7 @@ func TestLostRefusal(t *testing.T) {
 // applies to a re-created object.
 func TestUnconfirmedIsBounded(t *testing.T) {
 	t.Parallel()
-	writes, object := newUnconfirmed[int](), waitingFor("request")
+	writes, object := newUnconfirmed[int](), testsupport.PendingRequest("request")
 	for i := range 10 * maxUnconfirmed {
 		another := object.DeepCopy()
 		another.Name, another.UID = "another", types.UID(rune(i))
@@ -135,20 +138,23 @@ func TestUnconfirmedIsBounded(t *testing.T) {
 // TestEnds: the end of a request in the API server equals that of the written decision.
 func TestEnds(t *testing.T) {
 	t.Parallel()
-	for _, v := range []*decision{
-		{reason: ReasonIssued, message: "Issued.", certificate: signer.Result{PEM: []byte("certificate")}},
-		{reason: ReasonMissingAnnotation, message: "Failed."},
+	for _, v := range []*outcome.Decision{
+		{Reason: outcome.ReasonIssued, Message: "Issued.", Certificate: signer.Result{PEM: []byte("certificate")}},
+		{Reason: outcome.ReasonMissingAnnotation, Message: "Failed."},
 	} {
-		cr, csr := certificateRequest{waitingFor("request")}, certificateSigningRequest{csr: &certificatesv1.CertificateSigningRequest{}}
-		if status, ok := cr.status(v, metav1.Now()); ok {
-			cr.cr.Status = status.(cmapi.CertificateRequestStatus)
+		cr, csr := testsupport.PendingRequest("request"), &certificatesv1.CertificateSigningRequest{}
+		requests := []request.Request{
+			request.CertificateRequests().Wrap(cr), request.CertificateSigningRequests("", request.AccessReviewer{}).Wrap(csr),
 		}
-		if status, ok := csr.status(v, metav1.Now()); ok {
-			csr.csr.Status = status.(certificatesv1.CertificateSigningRequestStatus)
+		if status, ok := requests[0].Status(v, metav1.Now()); ok {
+			cr.Status = status.(cmapi.CertificateRequestStatus)
 		}
-		for _, request := range []request{cr, csr} {
-			if written := sha256.Sum256([]byte(request.end())); written != unconfirmedEndOf(v).digest {
-				t.Errorf("%T ends with %q after %s", request, request.end(), v.reason)
+		if status, ok := requests[1].Status(v, metav1.Now()); ok {
+			csr.Status = status.(certificatesv1.CertificateSigningRequestStatus)
+		}
+		for _, r := range requests {
+			if written := sha256.Sum256([]byte(r.End())); written != unconfirmedEndOf(v).digest {
+				t.Errorf("%T ends with %q after %s", r, r.End(), v.Reason)
 			}
 		}
 	}

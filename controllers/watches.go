@@ -17,54 +17,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
+
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/request"
 )
-
-// The indexes have only unfinished requests, so that the cost of an event of a Secret or an
-// issuer does not depend on finished requests. The last one is for the gauges and includes
-// requests that are not approved.
-const (
-	bySecret     = "waitingForSecret"
-	byIssuer     = "waitingForIssuer"
-	byUnfinished = "unfinished"
-)
-
-// indexWaiting registers the indexes for a kind of request.
-func indexWaiting(ctx context.Context, indexer client.FieldIndexer, kind requestKind) error {
-	object := kind.newObject()
-	if err := indexer.IndexField(ctx, object, bySecret, kind.secretsWaitedFor); err != nil {
-		return err
-	}
-	if err := indexer.IndexField(ctx, object, byIssuer, kind.issuersWaitedFor); err != nil {
-		return err
-	}
-	return indexer.IndexField(ctx, object, byUnfinished, kind.unfinished)
-}
-
-func (k requestKind) secretsWaitedFor(object client.Object) []string {
-	r := k.wrap(object)
-	if _, ours := r.issuer(); !ours || !waiting(r) {
-		return nil
-	}
-	return []string{r.keySecret().String()}
-}
-
-// unfinished is "true" for our unfinished requests.
-func (k requestKind) unfinished(object client.Object) []string {
-	r := k.wrap(object)
-	if _, ours := r.issuer(); !ours || r.finished() {
-		return nil
-	}
-	return []string{"true"}
-}
-
-func (k requestKind) issuersWaitedFor(object client.Object) []string {
-	r := k.wrap(object)
-	ref, ours := r.issuer()
-	if !ours || !waiting(r) {
-		return nil
-	}
-	return []string{ref.String()}
-}
 
 // Priorities in the queue. Events of a request itself have 0, and requests that exist when
 // selfsigned-issuer starts have handler.LowPriority. A request whose Secret or issuer changes again
@@ -77,19 +32,19 @@ var (
 // enqueuer enqueues the pending requests of a Secret or an issuer.
 type enqueuer struct {
 	reader  client.Reader
-	kind    requestKind
+	kind    request.Kind
 	tracker *pendingTracker
 	clock   clock.PassiveClock
 }
 
 // enqueueForSecret enqueues the pending requests of a Secret.
 func (e enqueuer) enqueueForSecret() handler.EventHandler {
-	return e.forIndex(bySecret, func(key client.ObjectKey) string { return key.String() })
+	return e.forIndex(request.BySecret, func(key client.ObjectKey) string { return key.String() })
 }
 
 // enqueueForIssuer enqueues the pending requests of an issuer of the given kind.
 func (e enqueuer) enqueueForIssuer(issuerKind string) handler.EventHandler {
-	return e.forIndex(byIssuer, func(key client.ObjectKey) string { return issuerRef{issuerKind, key}.String() })
+	return e.forIndex(request.ByIssuer, func(key client.ObjectKey) string { return request.IssuerRef{Kind: issuerKind, Key: key}.String() })
 }
 
 func (e enqueuer) forIndex(index string, value func(client.ObjectKey) string) handler.EventHandler {
@@ -107,13 +62,13 @@ type workQueue = workqueue.TypedRateLimitingInterface[ctrl.Request]
 
 // enqueue enqueues each request in the index, with the delay for repeated changes.
 func (e enqueuer) enqueue(ctx context.Context, index, value string, queue workQueue) {
-	err := forEachCached(ctx, e.reader, e.kind.newList(), func(object client.Object) {
+	err := request.ForEach(ctx, e.reader, e.kind.NewList(), func(object client.Object) {
 		key := client.ObjectKeyFromObject(object)
 		delay, repeated := e.tracker.nextTrigger(key, object.GetUID(), e.clock)
 		priority := pendingPriority
 		// An issuer and its first request are usually created together: the first changes of an
 		// issuer do not lower the priority.
-		if repeated && index == bySecret {
+		if repeated && index == request.BySecret {
 			priority = repeatedPriority
 		}
 		addWithPriority(queue, ctrl.Request{NamespacedName: key}, delay, priority)
@@ -133,12 +88,12 @@ func addWithPriority(queue workQueue, request ctrl.Request, delay time.Duration,
 
 // requestPredicate matches the events of a request that trigger a reconcile. Events of finished
 // requests and our own writes do not.
-func requestPredicate(kind requestKind) predicate.Predicate {
+func requestPredicate(kind request.Kind) predicate.Predicate {
 	ours := func(o client.Object) bool {
-		_, ours := kind.wrap(o).issuer()
+		_, ours := kind.Wrap(o).Issuer()
 		return ours
 	}
-	unfinished := func(o client.Object) bool { return ours(o) && !kind.wrap(o).finished() }
+	unfinished := func(o client.Object) bool { return ours(o) && !kind.Wrap(o).Finished() }
 	return predicate.Funcs{
 		CreateFunc: func(e event.CreateEvent) bool { return unfinished(e.Object) },
 		DeleteFunc: func(e event.DeleteEvent) bool { return ours(e.Object) }, // to forget it
@@ -151,12 +106,12 @@ func requestPredicate(kind requestKind) predicate.Predicate {
 
 // statusChangedByOthers matches updates whose Ready message was not written by this replica, for
 // example by a former leader.
-func statusChangedByOthers(kind requestKind, tracker *pendingTracker) predicate.Predicate {
+func statusChangedByOthers(kind request.Kind, tracker *pendingTracker) predicate.Predicate {
 	return onUpdate(func(e event.UpdateEvent) bool {
-		was, is := kind.wrap(e.ObjectOld), kind.wrap(e.ObjectNew)
-		_, ours := is.issuer()
-		return ours && waiting(is) && was.readyMessage() != is.readyMessage() &&
-			!tracker.isLastMessage(client.ObjectKeyFromObject(e.ObjectNew), e.ObjectNew.GetUID(), is.readyMessage())
+		was, is := kind.Wrap(e.ObjectOld), kind.Wrap(e.ObjectNew)
+		_, ours := is.Issuer()
+		return ours && request.IsPending(is) && was.ReadyMessage() != is.ReadyMessage() &&
+			!tracker.isLastMessage(client.ObjectKeyFromObject(e.ObjectNew), e.ObjectNew.GetUID(), is.ReadyMessage())
 	})
 }
 
@@ -176,9 +131,9 @@ const foreignDelay = time.Second
 
 // forgetFinished drops the state of a request that another client has finished. For other finished
 // and deleted requests, the reconcile does this.
-func forgetFinished(kind requestKind, tracker *pendingTracker) handler.EventHandler {
+func forgetFinished(kind request.Kind, tracker *pendingTracker) handler.EventHandler {
 	return handler.Funcs{UpdateFunc: func(_ context.Context, e event.UpdateEvent, _ workQueue) {
-		if kind.wrap(e.ObjectNew).finished() {
+		if kind.Wrap(e.ObjectNew).Finished() {
 			tracker.forget(client.ObjectKeyFromObject(e.ObjectNew))
 		}
 	}}
@@ -193,9 +148,9 @@ func enqueueAfterDelay() handler.EventHandler {
 
 // needsReconcile returns whether a request can have another outcome after the update. Its spec is
 // immutable, and we write its Ready condition ourselves.
-func needsReconcile(kind requestKind, before, after client.Object) bool {
-	was, is := kind.wrap(before), kind.wrap(after)
+func needsReconcile(kind request.Kind, before, after client.Object) bool {
+	was, is := kind.Wrap(before), kind.Wrap(after)
 	return before.GetUID() != after.GetUID() ||
-		was.approved() != is.approved() || was.denied() != is.denied() || was.finished() ||
+		was.Approved() != is.Approved() || was.Denied() != is.Denied() || was.Finished() ||
 		!maps.Equal(before.GetAnnotations(), after.GetAnnotations())
 }

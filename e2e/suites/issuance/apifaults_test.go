@@ -30,7 +30,7 @@ func TestSecretReadFails(t *testing.T) {
 		{"500", faultproxy.Status(http.StatusInternalServerError, metav1.StatusReasonInternalError, "an error on the server"), "an error on the server"},
 		{"503", faultproxy.Status(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, "100%d of etcd is down."), "100%d of etcd is down"},
 		{"504", faultproxy.Status(http.StatusGatewayTimeout, metav1.StatusReasonTimeout, "etcdserver: request timed out"), "etcdserver: request timed out"},
-		{"connection cut", faultproxy.Reset(), "the connection was cut"},
+		{"connection cut", faultproxy.Reset(), "the connection was closed"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -18,6 +18,7 @@ import (
 
 const (
 	project    = "github.com/cert-manager/selfsigned-issuer"
+	internal   = project + "/controllers/internal/"
 	issuerLib  = "github.com/cert-manager/issuer-lib"
 	repository = "../../.."
 )
@@ -48,6 +49,22 @@ var imports = []struct {
 		issuerLib + "/conditions", issuerLib + "/controllers", project + "/api/v1alpha1", project + "/signer",
 	},
 	rejected: []string{project + "/cmd/selfsigned-issuer/app", project + "/e2e/probe"},
+}, {
+	folder:   "controllers/internal/outcome",
+	allowed:  []string{"sigs.k8s.io/controller-runtime/pkg/client", project + "/api/v1alpha1", project + "/signer"},
+	rejected: []string{project + "/controllers", internal + "events", internal + "metrics", internal + "request", issuerLib + "/conditions", issuerLib + "/controllers/signer"},
+}, {
+	folder:   "controllers/internal/request",
+	allowed:  []string{"sigs.k8s.io/controller-runtime/pkg/client", issuerLib + "/api/v1alpha1", issuerLib + "/controllers/signer", internal + "outcome"},
+	rejected: []string{project + "/controllers", internal + "events", internal + "metrics", issuerLib + "/conditions", issuerLib + "/controllers"},
+}, {
+	folder:   "controllers/internal/events",
+	allowed:  []string{"sigs.k8s.io/controller-runtime/pkg/client", internal + "outcome"},
+	rejected: []string{project + "/controllers", internal + "metrics", internal + "request", issuerLib + "/controllers/signer"},
+}, {
+	folder:   "controllers/internal/metrics",
+	allowed:  []string{"sigs.k8s.io/controller-runtime/pkg/client", internal + "outcome", internal + "request", issuerLib + "/api/v1alpha1"},
+	rejected: []string{project + "/controllers", internal + "events", issuerLib + "/controllers/signer"},
 }, {
 	folder:   "cmd",
 	allowed:  []string{"sigs.k8s.io/controller-runtime/pkg/client", project + "/controllers", project + "/cmd/selfsigned-issuer/app"},

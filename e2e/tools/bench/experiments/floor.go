@@ -120,5 +120,5 @@ func sampleStatus(request *cmapi.CertificateRequest) (cmapi.CertificateRequestSt
 }
 
 func floorMessage(request *cmapi.CertificateRequest) string {
-	return fmt.Sprintf("Signed with its own private key from Secret %s/%s.", request.Namespace, request.Name)
+	return fmt.Sprintf("Certificate issued, signed with the private key in Secret %s/%s.", request.Namespace, request.Name)
 }

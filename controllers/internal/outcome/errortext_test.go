@@ -1,7 +1,7 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package controllers
+package outcome
 
 import (
 	"context"
@@ -16,7 +16,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
-func TestWhyFailed(t *testing.T) {
+func TestErrorText(t *testing.T) {
 	over := func(err error) error { return &url.Error{Op: "Get", URL: "https://192.0.2.1/api", Err: err} }
 	connection := func(source int, err error) error {
 		return over(&net.OpError{Op: "read", Net: "tcp", Source: &net.TCPAddr{Port: source}, Err: err})
@@ -28,11 +28,11 @@ func TestWhyFailed(t *testing.T) {
 		{apierrors.NewTooManyRequestsError("slow down"), "Too many requests: slow down"},
 		{connection(40001, os.NewSyscallError("read", syscall.ECONNRESET)), "connection reset by peer"},
 		{connection(40002, os.NewSyscallError("read", syscall.ECONNRESET)), "connection reset by peer"},
-		{over(io.EOF), "the connection was cut"},
+		{over(io.EOF), "the connection was closed"},
 		{over(context.DeadlineExceeded), "context deadline exceeded"},
 		{errors.New("other"), "other"},
 	} {
-		if got := stableErrorText(test.err); got != test.want {
+		if got := ErrorText(test.err); got != test.want {
 			t.Errorf("%v: %q, want %q", test.err, got, test.want)
 		}
 	}

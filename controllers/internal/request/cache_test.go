@@ -1,12 +1,10 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package controllers
+package request
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"fmt"
@@ -22,23 +20,37 @@ import (
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/outcome"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/testsupport"
 )
 
 // large is a string that makes an object large.
 var large = bytes.Repeat([]byte("x"), 8<<10)
 
-// strip returns an object as a reader of the cache gets it.
-func strip[T client.Object](t *testing.T, object T) T {
+// stripped returns an object as a reader of the cache gets it.
+func stripped[T client.Object](t *testing.T, object T) T {
 	t.Helper()
-	stripped, err := stripUnusedFields(object)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return stripped.(client.Object).DeepCopyObject().(T)
+	return transformed(t, object).(client.Object).DeepCopyObject().(T)
 }
 
 const uid = "0e7c3d0a-7f9c-4a36-8d5e-4b8f5f0a3c11"
+
+// transformed returns an object as the cache keeps it.
+func transformed(t *testing.T, object any) any {
+	t.Helper()
+	for _, transform := range []toolscache.TransformFunc{
+		CertificateRequests().Transform, CertificateSigningRequests("", AccessReviewer{}).Transform, TransformSecret, TransformIssuer,
+	} {
+		var err error
+		if object, err = transform(object); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return object
+}
 
 // decorate adds unused metadata.
 func decorate(o client.Object) {
@@ -51,19 +63,10 @@ func decorate(o client.Object) {
 	o.SetResourceVersion("7")
 }
 
-func ecdsaKey(t *testing.T) *ecdsa.PrivateKey {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
-
 // TestStripKeepsTheDecision: the dropped fields do not change how a request is handled.
 func TestStripKeepsTheDecision(t *testing.T) {
 	t.Parallel()
-	key := ecdsaKey(t)
+	key := testsupport.Key(t)
 	condition := func(conditionType cmapi.CertificateRequestConditionType, status cmmeta.ConditionStatus, reason, message string) func(*cmapi.CertificateRequest) {
 		return func(r *cmapi.CertificateRequest) {
 			now := metav1.NewTime(time.Now())
@@ -92,28 +95,28 @@ func TestStripKeepsTheDecision(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			request := approvedRequest(t, key, time.Now())
+			request := testsupport.ApprovedRequest(t, key, time.Now())
 			request.Annotations[cmapi.CertificateNameKey] = "example"
 			request.UID = uid
 			change(request)
 			decorate(request)
 			before := certificateRequest{request.DeepCopy()}
-			after := certificateRequest{strip(t, request)}
+			after := certificateRequest{stripped(t, request)}
 			checkSameDecision(t, before, after)
-			_, ours := before.issuer()
-			if ours && !before.finished() && (before.readyMessage() != after.readyMessage() || !before.waitingSince().Equal(after.waitingSince())) {
-				t.Errorf("%q since %s, want %q since %s", after.readyMessage(), after.waitingSince(), before.readyMessage(), before.waitingSince())
+			_, ours := before.Issuer()
+			if ours && !before.Finished() && (before.ReadyMessage() != after.ReadyMessage() || !before.WaitingSince().Equal(after.WaitingSince())) {
+				t.Errorf("%q since %s, want %q since %s", after.ReadyMessage(), after.WaitingSince(), before.ReadyMessage(), before.WaitingSince())
 			}
-			if ours && !before.finished() && before.fromCertificate() != after.fromCertificate() {
+			if ours && !before.Finished() && before.FromCertificate() != after.FromCertificate() {
 				t.Error("it is no longer known that the request is for a Certificate")
 			}
-			if ours && waiting(before) && !after.partial() && !reflect.DeepEqual(certificateDetails(t, before), certificateDetails(t, after)) {
+			if ours && IsPending(before) && !after.Partial() && !reflect.DeepEqual(certificateDetails(t, before), certificateDetails(t, after)) {
 				t.Errorf("the spec is %+v", after.cr.Spec)
 			}
-			if ours && (name == "large request" || name == "many usages") != after.partial() {
-				t.Errorf("partial: %t", after.partial())
+			if ours && (name == "large request" || name == "many usages") != after.Partial() {
+				t.Errorf("partial: %t", after.Partial())
 			}
-			again := strip(t, after.cr.DeepCopy())
+			again := stripped(t, after.cr.DeepCopy())
 			if !reflect.DeepEqual(again, after.cr) {
 				t.Errorf("stripped again it is %+v, want %+v", again, after.cr)
 			}
@@ -121,37 +124,37 @@ func TestStripKeepsTheDecision(t *testing.T) {
 	}
 }
 
-func checkSameDecision(t *testing.T, before, after request) {
+func checkSameDecision(t *testing.T, before, after Request) {
 	t.Helper()
-	if before.finished() != after.finished() {
-		t.Fatalf("finished: %t, want %t", after.finished(), before.finished())
+	if before.Finished() != after.Finished() {
+		t.Fatalf("finished: %t, want %t", after.Finished(), before.Finished())
 	}
-	wantRef, wantOurs := before.issuer()
-	ref, ours := after.issuer()
-	was, is := before.object(), after.object()
+	wantRef, wantOurs := before.Issuer()
+	ref, ours := after.Issuer()
+	was, is := before.Object(), after.Object()
 	if client.ObjectKeyFromObject(was) != client.ObjectKeyFromObject(is) || ours != wantOurs || ours && was.GetUID() != is.GetUID() {
 		t.Errorf("the identity is %s %s, ours: %t", client.ObjectKeyFromObject(is), is.GetUID(), ours)
 	}
-	if !wantOurs || before.finished() {
+	if !wantOurs || before.Finished() {
 		return
 	}
 	if ref != wantRef || is.GetResourceVersion() != "7" {
 		t.Errorf("version %s for %v, want %v", is.GetResourceVersion(), ref, wantRef)
 	}
-	if before.approved() != after.approved() || before.denied() != after.denied() || before.denialRecorded() != after.denialRecorded() {
-		t.Errorf("approved: %t, denied: %t, %t", after.approved(), after.denied(), after.denialRecorded())
+	if before.Approved() != after.Approved() || before.Denied() != after.Denied() || before.DenialRecorded() != after.DenialRecorded() {
+		t.Errorf("approved: %t, denied: %t, %t", after.Approved(), after.Denied(), after.DenialRecorded())
 	}
-	if after.keySecret() != before.keySecret() {
-		t.Errorf("the Secret is %s, want %s", after.keySecret(), before.keySecret())
+	if after.KeySecret() != before.KeySecret() {
+		t.Errorf("the Secret is %s, want %s", after.KeySecret(), before.KeySecret())
 	}
 	if len(was.GetOwnerReferences()) != len(is.GetOwnerReferences()) {
 		t.Error("whether it has an owner is not known")
 	}
 }
 
-func certificateDetails(t *testing.T, r request) any {
+func certificateDetails(t *testing.T, r Request) any {
 	t.Helper()
-	details, err := r.details().GetCertificateDetails()
+	details, err := r.Details().GetCertificateDetails()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,45 +198,16 @@ func TestStripCSR(t *testing.T) {
 			csr := model()
 			change(csr)
 			before := certificateSigningRequest{csr.DeepCopy(), "cluster-resources"}
-			after := certificateSigningRequest{strip(t, csr), "cluster-resources"}
+			after := certificateSigningRequest{stripped(t, csr), "cluster-resources"}
 			checkSameDecision(t, before, after)
-			if partial := name == "large request" || name == "many groups" || name == "long duration"; after.partial() != partial {
-				t.Errorf("partial: %t, want %t", after.partial(), partial)
+			if partial := name == "large request" || name == "many groups" || name == "long duration"; after.Partial() != partial {
+				t.Errorf("partial: %t, want %t", after.Partial(), partial)
 			}
 			if name == "approved" && (!reflect.DeepEqual(after.csr.Spec, before.csr.Spec) || !reflect.DeepEqual(certificateDetails(t, after), certificateDetails(t, before))) {
 				t.Errorf("the spec is %+v", after.csr.Spec)
 			}
 		})
 	}
-}
-
-// TestStripKeepsMessages: an invalid name is truncated, and its message is the same.
-func TestStripKeepsMessages(t *testing.T) {
-	t.Parallel()
-	key := ecdsaKey(t)
-	for _, name := range []string{
-		strings.Repeat("a", 253), strings.Repeat("a", 254), strings.Repeat("a", 400), strings.Repeat("ä", 200), strings.Repeat("ä%", 100<<10),
-		strings.Repeat("\u2028", 10<<10), strings.Repeat("\U0001f512", 10<<10), strings.Repeat("\U000e0001", 10<<10), " " + strings.Repeat(".", 1000),
-	} {
-		request := approvedRequest(t, key, time.Now())
-		request.Annotations[cmapi.CertificateRequestPrivateKeyAnnotationKey], request.Spec.IssuerRef.Name = name, name
-		decorate(request)
-		before, after := certificateRequest{request.DeepCopy()}, certificateRequest{strip(t, request)}
-		if got, want := after.keySecret().Name, before.keySecret().Name; len(want) <= 253 && got != want || len(got) > 410 {
-			t.Errorf("%d bytes of the Secret's name are kept", len(got))
-		}
-		for _, s := range []Reason{ReasonSecretNotFound, ReasonIssuerNotFound} {
-			if got, want := messageAbout(after, s), messageAbout(before, s); got != want {
-				t.Errorf("\n got %q\nwant %q", got, want)
-			}
-		}
-	}
-}
-
-func messageAbout(r certificateRequest, s Reason) string {
-	a := &attempt{request: r, requestReconciler: &requestReconciler{kind: certificateRequests()}}
-	a.decide(&decision{reason: s})
-	return a.decision.message
 }
 
 // TestCachedSizes measures the memory of requests in the cache. The API server does not accept
@@ -244,7 +218,7 @@ func TestCachedSizes(t *testing.T) {
 		t.Fatal(err)
 	}
 	hostile := func(i int) *cmapi.CertificateRequest {
-		request := approvedRequest(t, key, time.Now())
+		request := testsupport.ApprovedRequest(t, key, time.Now())
 		request.Name = fmt.Sprintf("request-%d", i)
 		request.Annotations["example.com/large"] = strings.Repeat("a", 100<<10)
 		request.Annotations[cmapi.CertificateRequestPrivateKeyAnnotationKey] = strings.Repeat("b", 150<<10)
@@ -274,11 +248,11 @@ func TestCachedSizes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			const n = 100
 			kept := make([]client.Object, n)
-			before := heap()
+			before := testsupport.Heap()
 			for i := range kept {
-				kept[i] = strip(t, test.object(i))
+				kept[i] = stripped(t, test.object(i))
 			}
-			size := (heap() - before) / n
+			size := (testsupport.Heap() - before) / n
 			t.Logf("%d bytes", size)
 			if size > test.limit {
 				t.Errorf("%d bytes are kept of a request, want at most %d", size, test.limit)
@@ -291,13 +265,13 @@ func TestCachedSizes(t *testing.T) {
 // TestOwnMessagesAreCachedWhole: a truncated message in the cache would be written again.
 func TestOwnMessagesAreCachedWhole(t *testing.T) {
 	t.Parallel()
-	longest := strings.Repeat("x", maxArg)
-	for s := range outcomes {
-		words := messageArgs{}
+	longest := strings.Repeat("x", 1000) // more than is used of it
+	for s := range outcome.Table {
+		words := outcome.Args{}
 		for _, word := range []string{"kind", "annotation", "secret", "issuer", "reference", "grace", "minimum", "user", "overlay", "role", "detail"} {
 			words[word] = longest
 		}
-		if message := words.message(s); len(message) > maxCachedMessage {
+		if message := words.Message(s); len(message) > maxCachedMessage {
 			t.Errorf("%s: %d bytes", s, len(message))
 		}
 	}
@@ -308,13 +282,13 @@ func TestStripSecretAndIssuer(t *testing.T) {
 	secret := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: "sandbox", Name: "key"}}
 	decorate(secret)
 	want := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: "sandbox", Name: "key", ResourceVersion: "7"}}
-	if got := strip(t, secret); !reflect.DeepEqual(got, want) {
+	if got := stripped(t, secret); !reflect.DeepEqual(got, want) {
 		t.Errorf("a Secret: %+v", got)
 	}
-	issuer, stripped := readyIssuer(), readyIssuer()
+	issuer, wantIssuer := testsupport.ReadyIssuer(), testsupport.ReadyIssuer()
 	decorate(issuer)
-	stripped.ResourceVersion = "7"
-	if got := strip(t, issuer); !reflect.DeepEqual(got, stripped) {
+	wantIssuer.ResourceVersion = "7"
+	if got := stripped(t, issuer); !reflect.DeepEqual(got, wantIssuer) {
 		t.Errorf("an issuer: %+v", got)
 	}
 }

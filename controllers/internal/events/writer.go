@@ -1,7 +1,9 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package controllers
+// Package events writes events in the background, at a low rate and from a bounded queue that is
+// fair to namespaces. It retries failed writes, and counts the events that it drops.
+package events
 
 import (
 	"context"
@@ -12,6 +14,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -20,11 +23,14 @@ import (
 	"k8s.io/client-go/tools/record/util"
 	"k8s.io/client-go/tools/reference"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/outcome"
 )
 
-// eventWriter writes events with a low rate, so that a burst of requests is signed first. DESIGN.md
+// Writer writes events with a low rate, so that a burst of requests is signed first. DESIGN.md
 // has the reason not to use client-go's recorder.
-type eventWriter struct {
+type Writer struct {
 	client   client.Client
 	log      logr.Logger
 	instance string
@@ -50,16 +56,17 @@ const (
 	eventRetries        = 10
 	eventTimeout        = 10 * time.Second
 
-	// flushTimeout is the maximum time to write the queued events at the end.
-	flushTimeout = 5 * time.Second
+	// FlushTimeout is the maximum time to write the queued events at the end.
+	FlushTimeout = 5 * time.Second
 )
 
-func newEventWriter(c client.Client, log logr.Logger, metrics *metrics) *eventWriter {
+// New returns a writer. Stop must be called at the end.
+func New(c client.Client, log logr.Logger, dropped *prometheus.CounterVec) *Writer {
 	host, _ := os.Hostname() // can be empty
-	w := &eventWriter{
-		client: c, log: log, instance: Name + "-" + host,
+	w := &Writer{
+		client: c, log: log, instance: selfsigned.GroupName + "-" + host,
 		queue: newEventQueue(maxEvents),
-		drops: &eventDrops{log: log, count: metrics.eventsDropped, bursts: map[dropReason]*burst{}},
+		drops: newEventDrops(log, dropped),
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	w.cancel = cancel
@@ -76,7 +83,7 @@ const maxNote = 1024
 
 // Eventf implements client-go's events.EventRecorder. issuer-lib passes texts that are not format
 // strings: without arguments, "%" has no special meaning.
-func (w *eventWriter) Eventf(regarding, _ runtime.Object, eventType, reason, action, note string, args ...any) {
+func (w *Writer) Eventf(regarding, _ runtime.Object, eventType, reason, action, note string, args ...any) {
 	about, err := reference.GetReference(w.client.Scheme(), regarding)
 	if err != nil {
 		w.log.Error(err, "Failed to record an event, its object is not valid", "reason", reason)
@@ -85,7 +92,7 @@ func (w *eventWriter) Eventf(regarding, _ runtime.Object, eventType, reason, act
 	if len(args) > 0 {
 		note = fmt.Sprintf(note, args...)
 	}
-	event := w.event(about, eventType, reason, action, truncate(note, maxNote))
+	event := w.event(about, eventType, reason, action, outcome.Truncate(note, maxNote))
 	if dropped := w.queue.add(&eventEntry{event: event, replaceable: isReplaceable(reason)}); dropped != nil {
 		w.drops.add(dropped.event, queueFull, nil)
 	}
@@ -94,14 +101,14 @@ func (w *eventWriter) Eventf(regarding, _ runtime.Object, eventType, reason, act
 // isReplaceable is true for events about pending requests and issuers. Events about finished
 // requests, and their warnings, are final.
 func isReplaceable(reason string) bool {
-	if reason == badConfig || reason == adjusted {
+	if reason == outcome.BadConfig || reason == outcome.Adjusted {
 		return false
 	}
-	outcome, known := outcomes[Reason(reason)]
-	return !known || outcome.state == pending
+	o, known := outcome.Table[outcome.Reason(reason)]
+	return !known || o.State == outcome.Pending
 }
 
-func (w *eventWriter) event(about *corev1.ObjectReference, eventType, reason, action, note string) *eventsv1.Event {
+func (w *Writer) event(about *corev1.ObjectReference, eventType, reason, action, note string) *eventsv1.Event {
 	namespace := about.Namespace
 	if namespace == "" {
 		namespace = metav1.NamespaceDefault
@@ -109,7 +116,7 @@ func (w *eventWriter) event(about *corev1.ObjectReference, eventType, reason, ac
 	return &eventsv1.Event{
 		ObjectMeta:          metav1.ObjectMeta{Namespace: namespace, Name: util.GenerateEventName(about.Name, w.names.Add(1))},
 		EventTime:           metav1.NowMicro(),
-		ReportingController: Name,
+		ReportingController: selfsigned.GroupName,
 		ReportingInstance:   w.instance,
 		Regarding:           *about,
 		Type:                eventType,
@@ -119,7 +126,7 @@ func (w *eventWriter) event(about *corev1.ObjectReference, eventType, reason, ac
 	}
 }
 
-func (w *eventWriter) work(ctx context.Context) {
+func (w *Writer) work(ctx context.Context) {
 	for {
 		entry := w.queue.take()
 		if entry == nil {
@@ -131,7 +138,7 @@ func (w *eventWriter) work(ctx context.Context) {
 
 // write sends an event. Its name is unique: if the response of the first attempt was lost, the
 // second one returns AlreadyExists.
-func (w *eventWriter) write(ctx context.Context, entry *eventEntry) {
+func (w *Writer) write(ctx context.Context, entry *eventEntry) {
 	ctx, cancel := context.WithTimeout(ctx, eventTimeout)
 	defer cancel()
 	err := w.client.Create(ctx, entry.event.DeepCopy())
@@ -157,9 +164,9 @@ func refused(err error) bool {
 	return apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsForbidden(err) || apierrors.IsNotFound(err)
 }
 
-// stop returns when the last attempt for each queued event has ended, or after the limit. It
+// Stop returns when the last attempt for each queued event has ended, or after the limit. It
 // reports the number of events that were not written.
-func (w *eventWriter) stop(limit time.Duration) {
+func (w *Writer) Stop(limit time.Duration) {
 	w.queue.close() // the workers end when it is empty
 	defer time.AfterFunc(limit, func() {
 		w.drops.addStopped(w.queue.clear())

@@ -1,13 +1,12 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package controllers
+package events
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -25,19 +24,25 @@ import (
 	eventsv1 "k8s.io/api/events/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	apiruntime "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/outcome"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/testsupport"
 )
 
 // newTestWriter returns a writer with an API server that calls a function for each write. Writes
 // without an error are stored.
-func newTestWriter(answer func(attempt int) (stored bool, err error)) (*eventWriter, client.Client) {
+func newTestWriter(answer func(attempt int) (stored bool, err error)) (*Writer, client.Client) {
 	var mu sync.Mutex
 	attempts := 0
-	c := fake.NewClientBuilder().WithScheme(Scheme()).WithInterceptorFuncs(interceptor.Funcs{
+	c := fake.NewClientBuilder().WithScheme(scheme()).WithInterceptorFuncs(interceptor.Funcs{
 		Create: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.CreateOption) error {
 			mu.Lock()
 			attempts++
@@ -51,13 +56,24 @@ func newTestWriter(answer func(attempt int) (stored bool, err error)) (*eventWri
 			return err
 		},
 	}).Build()
-	return newEventWriter(c, logr.Discard(), newMetrics()), c
+	return New(c, logr.Discard(), newCounter()), c
 }
 
-func (w *eventWriter) send(n int) {
+func scheme() *apiruntime.Scheme {
+	scheme := apiruntime.NewScheme()
+	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
+	utilruntime.Must(cmapi.AddToScheme(scheme))
+	return scheme
+}
+
+func newCounter() *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "events_dropped_total"}, []string{"reason"})
+}
+
+func (w *Writer) send(n int) {
 	for i := range n {
 		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "sandbox", Name: "about", UID: "uid"}}
-		w.Eventf(secret, nil, corev1.EventTypeNormal, string(ReasonIssued), eventAction, fmt.Sprintf("100%% of number %d", i))
+		w.Eventf(secret, nil, corev1.EventTypeNormal, string(outcome.ReasonIssued), "Sign", fmt.Sprintf("100%% of number %d", i))
 	}
 }
 
@@ -80,7 +96,7 @@ func TestNoEventIsLost(t *testing.T) {
 	const n = 1200
 	w, c := newTestWriter(func(int) (bool, error) { return true, nil })
 	w.send(n)
-	w.stop(time.Minute)
+	w.Stop(time.Minute)
 	notes := eventNotes(t, c)
 	if len(notes) != n || notes["100% of number 7"] != 1 {
 		t.Errorf("%d different events have been written, want %d; number 7: %d times", len(notes), n, notes["100% of number 7"])
@@ -110,7 +126,7 @@ func TestEventsAreRetried(t *testing.T) {
 			})
 			w.send(1)
 			<-second
-			w.stop(time.Minute)
+			w.Stop(time.Minute)
 			if notes := eventNotes(t, c); len(notes) != 1 || notes["100% of number 0"] != 1 {
 				t.Errorf("the events are %v, want the one", notes)
 			}
@@ -131,7 +147,7 @@ func TestRefusedEventsAreDropped(t *testing.T) {
 		return true, nil
 	})
 	w.send(2)
-	w.stop(time.Minute)
+	w.Stop(time.Minute)
 	if len(attempts) != 2 || len(eventNotes(t, c)) != 1 {
 		t.Errorf("%d attempts and %d events, want 2 and 1", len(attempts), len(eventNotes(t, c)))
 	}
@@ -142,8 +158,8 @@ func about(namespace, name string) *cmapi.CertificateRequest {
 	return &cmapi.CertificateRequest{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, UID: types.UID(namespace + "/" + name)}}
 }
 
-func (w *eventWriter) record(name string, reason Reason, note string) {
-	w.Eventf(about("sandbox", name), nil, corev1.EventTypeNormal, string(reason), eventAction, note)
+func (w *Writer) record(name string, reason outcome.Reason, note string) {
+	w.Eventf(about("sandbox", name), nil, corev1.EventTypeNormal, string(reason), "Sign", note)
 }
 
 // counted returns the value of the metric.
@@ -172,19 +188,19 @@ func TestToggledSecretQueuesOneEventEach(t *testing.T) {
 	const n, toggles = 100, 10
 	for toggle := range toggles {
 		for i := range n {
-			w.record(fmt.Sprint(i), []Reason{ReasonInvalidPrivateKey, ReasonMissingPrivateKey}[toggle%2], fmt.Sprintf("state %d of request %d", toggle, i))
+			w.record(fmt.Sprint(i), []outcome.Reason{outcome.ReasonInvalidPrivateKey, outcome.ReasonMissingPrivateKey}[toggle%2], fmt.Sprintf("state %d of request %d", toggle, i))
 		}
 	}
 	for i := range n {
-		w.record(fmt.Sprint(i), ReasonIssued, fmt.Sprintf("end of request %d", i))
-		w.record(fmt.Sprint(i), badConfig, fmt.Sprintf("warning of request %d", i))
+		w.record(fmt.Sprint(i), outcome.ReasonIssued, fmt.Sprintf("end of request %d", i))
+		w.record(fmt.Sprint(i), outcome.BadConfig, fmt.Sprintf("warning of request %d", i))
 	}
 	// Events in flight cannot be replaced.
 	if got := w.queue.size; got < 3*n-eventWriters || got > 3*n {
 		t.Errorf("%d events are queued, want one for each state and two for each end of %d requests", got, n)
 	}
 	close(gate)
-	w.stop(time.Minute)
+	w.Stop(time.Minute)
 	notes := eventNotes(t, c)
 	for i := range n {
 		for _, note := range []string{fmt.Sprintf("state %d of request %d", toggles-1, i), fmt.Sprintf("end of request %d", i), fmt.Sprintf("warning of request %d", i)} {
@@ -205,23 +221,17 @@ func TestEventQueueIsBounded(t *testing.T) {
 	w, _ := newTestWriter(func(int) (bool, error) { <-gate; return false, nil })
 	var lines []string
 	w.drops.log = funcr.New(func(_, args string) { lines = append(lines, args) }, funcr.Options{})
-	heap := func() uint64 {
-		var stats runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&stats)
-		return stats.HeapAlloc
-	}
-	before := heap()
+	before := testsupport.Heap()
 	const n = 5 * maxEvents
 	note := strings.Repeat("x", 300)
 	for i := range n {
-		w.record(fmt.Sprint(i), ReasonInvalidPrivateKey, note+fmt.Sprint(i))
+		w.record(fmt.Sprint(i), outcome.ReasonInvalidPrivateKey, note+fmt.Sprint(i))
 	}
 	if w.queue.size != maxEvents {
 		t.Errorf("%d events are queued, want %d", w.queue.size, maxEvents)
 	}
 	const most = 3000
-	grown := (heap() - before) / maxEvents
+	grown := (testsupport.Heap() - before) / maxEvents
 	t.Logf("%d bytes an event", grown)
 	if grown > most {
 		t.Errorf("an event takes more than %d bytes", most)
@@ -231,7 +241,7 @@ func TestEventQueueIsBounded(t *testing.T) {
 		t.Errorf("%v dropped events are counted, want about %d", dropped, n-maxEvents)
 	}
 	close(gate)
-	w.stop(time.Minute)
+	w.Stop(time.Minute)
 	if len(lines) != 2 || !strings.Contains(lines[0], `"count"=1 `) || !strings.HasSuffix(lines[1], fmt.Sprintf(`"count"=%v`, dropped-1)) {
 		t.Errorf("logged %q, want the first dropped event, and at the stop the number of the others", lines)
 	}
@@ -248,14 +258,14 @@ func TestEventsAtTheStop(t *testing.T) {
 	}{
 		"accepted":   {func(context.Context) error { return nil }, 0, 0},
 		"refused":    {func(context.Context) error { return apierrors.NewTooManyRequests("slow down", 1) }, 0, 5},
-		"unanswered": {func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, flushTimeout, 5},
+		"unanswered": {func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, FlushTimeout, 5},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				var stopping atomic.Bool
 				var attempts, written atomic.Int32
-				c := fake.NewClientBuilder().WithScheme(Scheme()).WithInterceptorFuncs(interceptor.Funcs{
+				c := fake.NewClientBuilder().WithScheme(scheme()).WithInterceptorFuncs(interceptor.Funcs{
 					Create: func(ctx context.Context, _ client.WithWatch, _ client.Object, _ ...client.CreateOption) error {
 						attempts.Add(1)
 						if !stopping.Load() {
@@ -269,7 +279,7 @@ func TestEventsAtTheStop(t *testing.T) {
 					},
 				}).Build()
 				var lines []string
-				w := newEventWriter(c, funcr.New(func(_, args string) { lines = append(lines, args) }, funcr.Options{}), newMetrics())
+				w := New(c, funcr.New(func(_, args string) { lines = append(lines, args) }, funcr.Options{}), newCounter())
 				w.send(5)
 				synctest.Wait() // each was tried once and waits
 				if attempts.Load() != 5 {
@@ -277,7 +287,7 @@ func TestEventsAtTheStop(t *testing.T) {
 				}
 				stopping.Store(true)
 				start := time.Now()
-				w.stop(flushTimeout)
+				w.Stop(FlushTimeout)
 				if lasted := time.Since(start); lasted != test.lasts {
 					t.Errorf("stopped after %s, want %s", lasted, test.lasts)
 				}
@@ -304,9 +314,11 @@ func TestDroppedEventsAreLoggedOncePerMinute(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var lines []string
-		drops := &eventDrops{
-			log:   funcr.New(func(_, args string) { lines = append(lines, args) }, funcr.Options{}),
-			count: newMetrics().eventsDropped, bursts: map[dropReason]*burst{},
+		drops := newEventDrops(funcr.New(func(_, args string) { lines = append(lines, args) }, funcr.Options{}), newCounter())
+		for _, reason := range dropReasons {
+			if n := drops.counted(t, reason); n != 0 || len(drops.bursts) != len(dropReasons) {
+				t.Errorf("%s: %v, want a series with 0", reason, n)
+			}
 		}
 		event := &eventsv1.Event{Reason: "Denied", Regarding: corev1.ObjectReference{Namespace: "sandbox", Name: "request"}}
 		for range 120 {

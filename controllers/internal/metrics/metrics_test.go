@@ -1,39 +1,43 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package controllers
+package metrics
 
 import (
+	"context"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	dto "github.com/prometheus/client_model/go"
 	certificatesv1 "k8s.io/api/certificates/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	apiruntime "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
-	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/outcome"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/request"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/testsupport"
 )
 
 // measured returns the metrics of a leader with many states of requests and issuers.
-func measured(t *testing.T) (*metrics, client.Client) {
+func measured(t *testing.T) (*Metrics, *Collector) {
 	t.Helper()
-	kinds := []requestKind{certificateRequests(), certificateSigningRequests("cert-manager", accessReviewer{})}
-	builder := fake.NewClientBuilder().WithScheme(Scheme()).WithObjects(
+	kinds := []request.Kind{request.CertificateRequests(), request.CertificateSigningRequests("cert-manager", request.AccessReviewer{})}
+	builder := fake.NewClientBuilder().WithScheme(scheme(t)).WithObjects(
 		requestAt("approved-late", 1600, cmapi.CertificateRequestConditionApproved),
 		requestAt("approved-early", 1500, cmapi.CertificateRequestConditionApproved),
 		requestAt("just-approved", 1700, cmapi.CertificateRequestConditionApproved),
@@ -48,37 +52,70 @@ func measured(t *testing.T) (*metrics, client.Client) {
 		issuerAt("good", 1, 1), issuerAt("changed", 2, 1), issuerAt("good-as-well", 3, 3),
 	)
 	for _, kind := range kinds {
-		builder = builder.WithIndex(kind.newObject(), byUnfinished, kind.unfinished)
+		builder = builder.WithIndex(kind.NewObject(), request.ByUnfinished, kind.Indexes()[request.ByUnfinished])
 	}
-	elected := make(chan struct{})
-	close(elected)
-	g := &gauges{elected: elected, clock: clocktesting.NewFakePassiveClock(time.Unix(2000, 0)), kinds: kinds, issuers: []string{issuerKind, clusterIssuerKind}}
-	scope := &scopeGauges{cache: builder.Build(), tracker: newWaitsOf(kinds)}
-	g.add(scope)
-	for _, name := range []string{"approved-late", "approved-early"} {
-		scope.tracker[kinds[0].name].markReported(types.NamespacedName{Namespace: "sandbox", Name: name}, types.UID(name), ReasonSecretNotFound)
+	reported := map[string]outcome.Reason{
+		"CertificateRequest approved-late": outcome.ReasonSecretNotFound, "CertificateRequest approved-early": outcome.ReasonSecretNotFound,
+		"CertificateSigningRequest csr": outcome.ReasonIssuerNotFound,
 	}
-	scope.tracker[kinds[1].name].markReported(types.NamespacedName{Name: "csr"}, "csr", ReasonIssuerNotFound)
-
-	m := newMetrics()
-	m.starting("v1.2.3", func() time.Duration { return 1500 * time.Millisecond })
-	m.started(g)
-	m.ready.Set(1)
-	m.served.WithLabelValues("sandbox").Set(1)
-	m.ended(cmapi.CertificateRequestKind, &decision{reason: ReasonIssued})
-	m.ended(cmapi.CertificateRequestKind, &decision{reason: ReasonIssued})
-	m.ended("CertificateSigningRequest", &decision{reason: ReasonReferenceDenied})
-	m.signed(time.Now())
-	m.eventsDropped.WithLabelValues(string(queueFull)).Inc()
-	return m, scope.cache.(client.Client)
+	m := New()
+	c := m.NewCollector(clocktesting.NewFakePassiveClock(time.Unix(2000, 0)), kinds, []string{request.IssuerKind, request.ClusterIssuerKind})
+	c.Add(&Scope{Cache: builder.Build(), Reported: func(kind string, object client.Object) outcome.Reason {
+		return reported[kind+" "+object.GetName()]
+	}})
+	m.Starting("v1.2.3", func() time.Duration { return 1500 * time.Millisecond })
+	m.Started(kinds)
+	m.Ready.Set(1)
+	m.Served.WithLabelValues("sandbox").Set(1)
+	m.Ended(cmapi.CertificateRequestKind, &outcome.Decision{Reason: outcome.ReasonIssued})
+	m.Ended(cmapi.CertificateRequestKind, &outcome.Decision{Reason: outcome.ReasonIssued})
+	m.Ended("CertificateSigningRequest", &outcome.Decision{Reason: outcome.ReasonReferenceDenied})
+	m.Signed(time.Now())
+	m.EventsDropped.WithLabelValues("queue_full").Inc()
+	return m, c
 }
 
-func newWaitsOf(kinds []requestKind) map[string]*pendingTracker {
-	byKind := map[string]*pendingTracker{}
-	for _, kind := range kinds {
-		byKind[kind.name] = newPendingTracker()
+// lead makes this replica the leader until the test ends.
+func lead(t *testing.T, m *Metrics, c *Collector) {
+	t.Helper()
+	// As in production, it is registered before the collector starts.
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(m)
+	reported := func() bool {
+		families, err := registry.Gather()
+		if err != nil {
+			t.Error(err)
+		}
+		return slices.ContainsFunc(families, func(f *dto.MetricFamily) bool { return strings.HasSuffix(f.GetName(), "_waiting") })
 	}
-	return byKind
+	ctx, stop := context.WithCancel(context.Background())
+	var leading sync.WaitGroup
+	leading.Go(func() {
+		if err := c.Start(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(func() {
+		stop()
+		leading.Wait()
+		if reported() {
+			t.Error("the gauges are still reported after the end")
+		}
+	})
+	for !reported() {
+		runtime.Gosched()
+	}
+}
+
+func scheme(t *testing.T) *apiruntime.Scheme {
+	t.Helper()
+	scheme := apiruntime.NewScheme()
+	for _, add := range []func(*apiruntime.Scheme) error{certificatesv1.AddToScheme, cmapi.AddToScheme, selfsigned.AddToScheme} {
+		if err := add(scheme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return scheme
 }
 
 // withoutOwner returns a request as after a restore, or as a person creates it.
@@ -94,8 +131,8 @@ func withoutOwner(request *cmapi.CertificateRequest, created int64, ofCertificat
 // later.
 func requestAt(name string, second int64, condition cmapi.CertificateRequestConditionType) *cmapi.CertificateRequest {
 	request := &cmapi.CertificateRequest{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "sandbox", Name: name, UID: types.UID(name), CreationTimestamp: metav1.Unix(1000, 0), OwnerReferences: ownedBy("certificate")},
-		Spec:       cmapi.CertificateRequestSpec{IssuerRef: cmmeta.IssuerReference{Group: selfsigned.GroupName, Kind: issuerKind, Name: "issuer"}},
+		ObjectMeta: metav1.ObjectMeta{Namespace: "sandbox", Name: name, UID: types.UID(name), CreationTimestamp: metav1.Unix(1000, 0), OwnerReferences: testsupport.OwnedBy("certificate")},
+		Spec:       cmapi.CertificateRequestSpec{IssuerRef: cmmeta.IssuerReference{Group: selfsigned.GroupName, Kind: request.IssuerKind, Name: "issuer"}},
 	}
 	if condition != "" {
 		at := metav1.Unix(second, 0)
@@ -115,25 +152,10 @@ func csrAt(second int64) *certificatesv1.CertificateSigningRequest {
 }
 
 func issuerAt(name string, generation, observed int64) *selfsigned.SelfSignedIssuer {
-	issuer := readyIssuer()
+	issuer := testsupport.ReadyIssuer()
 	issuer.Name, issuer.Generation = name, generation
 	issuer.Status.Conditions[0].ObservedGeneration = observed
 	return issuer
-}
-
-// scrape returns the metrics as text.
-func scrape(t *testing.T, m *metrics) string {
-	t.Helper()
-	registry := prometheus.NewPedanticRegistry()
-	if err := registry.Register(m); err != nil {
-		t.Fatal(err)
-	}
-	response := httptest.NewRecorder()
-	promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(response, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
-	if response.Code != http.StatusOK {
-		t.Fatalf("status %d: %s", response.Code, response.Body)
-	}
-	return response.Body.String()
 }
 
 // Not compared: help texts, which are in docs/metrics.md, the many series with zero, and durations.
@@ -141,7 +163,8 @@ var unstable = regexp.MustCompile(`(?m)^(# HELP .*|selfsigned_issuer_(requests|e
 
 func TestMetrics(t *testing.T) {
 	t.Parallel()
-	m, _ := measured(t)
+	m, c := measured(t)
+	lead(t, m, c)
 	want := `
 # TYPE selfsigned_issuer_build_info gauge
 selfsigned_issuer_build_info{goversion="` + runtime.Version() + `",version="v1.2.3"} 1
@@ -176,7 +199,7 @@ selfsigned_issuer_requests_waiting_oldest_timestamp_seconds{kind="CertificateSig
 # TYPE selfsigned_issuer_sign_duration_seconds histogram
 selfsigned_issuer_sign_duration_seconds_count 1
 `
-	text := scrape(t, m)
+	text := testsupport.Scrape(t, m)
 	if got := unstable.ReplaceAllString(text, ""); got != want[1:] {
 		t.Errorf("got\n%s\nwant\n%s", got, want[1:])
 	}
@@ -188,17 +211,13 @@ selfsigned_issuer_sign_duration_seconds_count 1
 // TestMetricsStartAtZero: an alert on an increase needs a series that existed before.
 func TestMetricsStartAtZero(t *testing.T) {
 	t.Parallel()
-	m, _ := measured(t)
-	text := scrape(t, m)
-	for _, reason := range dropReasons {
-		if series := fmt.Sprintf("selfsigned_issuer_events_dropped_total{reason=%q} ", reason); !strings.Contains(text, series) {
-			t.Errorf("no series %s", series)
-		}
-	}
-	for reason, outcome := range outcomes {
+	m, c := measured(t)
+	lead(t, m, c)
+	text := testsupport.Scrape(t, m)
+	for reason, o := range outcome.Table {
 		for _, kind := range []string{"CertificateRequest", "CertificateSigningRequest"} {
-			series := fmt.Sprintf("selfsigned_issuer_requests_total{kind=%q,reason=%q,result=%q} ", kind, reason, outcome.state)
-			if outcome.state == pending {
+			series := fmt.Sprintf("selfsigned_issuer_requests_total{kind=%q,reason=%q,result=%q} ", kind, reason, o.State)
+			if o.State == outcome.Pending {
 				series = fmt.Sprintf("selfsigned_issuer_requests_waiting{kind=%q,reason=%q} ", kind, reason)
 			}
 			if !strings.Contains(text, series) {
@@ -210,23 +229,24 @@ func TestMetricsStartAtZero(t *testing.T) {
 
 func TestGaugesFollowTheCache(t *testing.T) {
 	t.Parallel()
-	m, cache := measured(t)
+	m, c := measured(t)
+	lead(t, m, c)
+	cache := c.scopes[0].Cache.(client.Client)
 	const waiting = `selfsigned_issuer_requests_waiting{kind="CertificateRequest",reason="MissingSecret"} 0`
 	for _, name := range []string{"approved-late", "approved-early"} {
 		if err := cache.Delete(t.Context(), requestAt(name, 0, "")); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if text := scrape(t, m); !strings.Contains(text, waiting) {
+	if text := testsupport.Scrape(t, m); !strings.Contains(text, waiting) {
 		t.Errorf("deleted requests still wait:\n%s", text)
 	}
 	// After a restart, the state of a request is unknown until it is reconciled.
 	if err := cache.Create(t.Context(), requestAt("approved-late", 1600, cmapi.CertificateRequestConditionApproved)); err != nil {
 		t.Fatal(err)
 	}
-	g := m.gauges.Load()
-	g.scopes[0].tracker = newWaitsOf(g.kinds)
-	if text := scrape(t, m); !strings.Contains(text, `selfsigned_issuer_requests_waiting{kind="CertificateRequest",reason="InProgress"} 4`) {
+	c.scopes[0].Reported = func(string, client.Object) outcome.Reason { return "" }
+	if text := testsupport.Scrape(t, m); !strings.Contains(text, `selfsigned_issuer_requests_waiting{kind="CertificateRequest",reason="InProgress"} 4`) {
 		t.Errorf("a request of which nothing is known is not in progress:\n%s", text)
 	}
 }
@@ -234,25 +254,25 @@ func TestGaugesFollowTheCache(t *testing.T) {
 // TestGaugesSumScopes: each series is a sum over the scopes that are still served.
 func TestGaugesSumScopes(t *testing.T) {
 	t.Parallel()
-	m, cache := measured(t)
-	g := m.gauges.Load()
-	second := &scopeGauges{cache: cache, tracker: newWaitsOf(g.kinds)}
+	m, c := measured(t)
+	lead(t, m, c)
+	second := &Scope{Cache: c.scopes[0].Cache, Reported: func(string, client.Object) outcome.Reason { return "" }}
 	for _, step := range []struct {
-		change func(*scopeGauges)
+		change func(*Scope)
 		want   []string
 	}{
-		{g.add, []string{
+		{c.Add, []string{
 			`selfsigned_issuer_requests_waiting{kind="CertificateRequest",reason="InProgress"} 8`,
 			`selfsigned_issuer_requests_waiting{kind="CertificateRequest",reason="MissingSecret"} 2`,
 			`selfsigned_issuer_issuers{kind="SelfSignedIssuer",ready="true"} 4`,
 		}},
-		{g.remove, []string{
+		{c.Remove, []string{
 			`selfsigned_issuer_requests_waiting{kind="CertificateRequest",reason="InProgress"} 3`,
 			`selfsigned_issuer_issuers{kind="SelfSignedIssuer",ready="true"} 2`,
 		}},
 	} {
 		step.change(second)
-		text := scrape(t, m)
+		text := testsupport.Scrape(t, m)
 		for _, want := range step.want {
 			if !strings.Contains(text, want) {
 				t.Errorf("no %s in:\n%s", want, text)
@@ -263,33 +283,15 @@ func TestGaugesSumScopes(t *testing.T) {
 
 func TestStandbyReportsNoGauges(t *testing.T) {
 	t.Parallel()
-	m, _ := measured(t)
-	m.gauges.Load().elected = make(chan struct{})
-	text := scrape(t, m)
+	m, c := measured(t)
+	if !c.NeedLeaderElection() {
+		t.Error("a standby starts the collector")
+	}
+	text := testsupport.Scrape(t, m)
 	if strings.Contains(text, "_waiting") || strings.Contains(text, "_issuers") {
 		t.Errorf("a standby reports what the leader does:\n%s", text)
 	}
 	if !strings.Contains(text, "selfsigned_issuer_ready 1") {
 		t.Errorf("a standby is not ready:\n%s", text)
-	}
-}
-
-// TestMetricsOfOneRequest reconciles a request, and again when it is finished.
-func TestMetricsOfOneRequest(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t, interceptor.Funcs{})
-	for range 2 {
-		if _, err := f.reconcile(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	text := scrape(t, f.reconciler.metrics)
-	for _, want := range []string{
-		`selfsigned_issuer_requests_total{kind="CertificateRequest",reason="CertificateIssued",result="issued"} 1`,
-		`selfsigned_issuer_sign_duration_seconds_count 1`,
-	} {
-		if !strings.Contains(text, want) {
-			t.Errorf("no %s in:\n%s", want, text)
-		}
 	}
 }

@@ -1,7 +1,7 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package controllers
+package request
 
 import (
 	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
@@ -35,7 +35,7 @@ type secretPlaceholder struct {
 // The shared objects of placeholders, with the fields that are used.
 var (
 	finishedRequest = &cmapi.CertificateRequest{
-		Spec:   cmapi.CertificateRequestSpec{IssuerRef: cmmeta.IssuerReference{Group: selfsigned.GroupName, Kind: issuerKind}},
+		Spec:   cmapi.CertificateRequestSpec{IssuerRef: cmmeta.IssuerReference{Group: selfsigned.GroupName, Kind: IssuerKind}},
 		Status: cmapi.CertificateRequestStatus{Certificate: certificatePlaceholder},
 	}
 	foreignRequest = &cmapi.CertificateRequest{}

@@ -1,7 +1,7 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package controllers
+package events
 
 import (
 	"slices"

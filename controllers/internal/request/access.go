@@ -1,7 +1,7 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package controllers
+package request
 
 import (
 	"context"
@@ -14,21 +14,22 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/outcome"
 )
 
-// minimumDuration is the minimum duration of a Kubernetes CSR.
+// MinimumDuration is the minimum duration of a Kubernetes CSR.
 // Source: cert-manager, "Kubernetes CertificateSigningRequests".
-const minimumDuration = experimental.CertificateSigningRequestMinimumDuration
+const MinimumDuration = experimental.CertificateSigningRequestMinimumDuration
 
-// accessReviewer has the checks that are only for Kubernetes CSRs. Because a CSR has no
+// AccessReviewer has the checks that are only for Kubernetes CSRs. Because a CSR has no
 // namespace, its author needs permission to use an issuer in one.
-type accessReviewer struct {
-	client client.Client
+type AccessReviewer struct {
+	Client client.Client
 }
 
-func (a accessReviewer) preflight(ctx context.Context, r request) *decision {
+func (a AccessReviewer) preflight(ctx context.Context, r Request) *outcome.Decision {
 	csr := r.(certificateSigningRequest).csr
-	ref, _ := r.issuer()
+	ref, _ := r.Issuer()
 	// First the permission: without it, the author gets no information about the issuer.
 	if v := a.reviewReference(ctx, csr, ref); v != nil {
 		return v
@@ -39,20 +40,20 @@ func (a accessReviewer) preflight(ctx context.Context, r request) *decision {
 // reviewReference checks whether the author of the CSR is allowed to "reference" the namespaced
 // issuer, by its name or for all names. The API group is ours, so that permissions for an in-tree
 // issuer with the same name do not count.
-func (a accessReviewer) reviewReference(ctx context.Context, csr *certificatesv1.CertificateSigningRequest, ref issuerRef) *decision {
-	if ref.kind != issuerKind {
+func (a AccessReviewer) reviewReference(ctx context.Context, csr *certificatesv1.CertificateSigningRequest, ref IssuerRef) *outcome.Decision {
+	if ref.Kind != IssuerKind {
 		return nil
 	}
-	for _, name := range []string{ref.key.Name, "*"} {
-		review := accessReview(csr, ref.key.Namespace, name)
-		if err := a.client.Create(ctx, review); err != nil {
-			return &decision{reason: ReasonReferenceReviewError, detail: stableErrorText(err), err: err}
+	for _, name := range []string{ref.Key.Name, "*"} {
+		review := accessReview(csr, ref.Key.Namespace, name)
+		if err := a.Client.Create(ctx, review); err != nil {
+			return &outcome.Decision{Reason: outcome.ReasonReferenceReviewError, Detail: outcome.ErrorText(err), Err: err}
 		}
 		if review.Status.Allowed {
 			return nil
 		}
 	}
-	return &decision{reason: ReasonReferenceDenied}
+	return &outcome.Decision{Reason: outcome.ReasonReferenceDenied}
 }
 
 func accessReview(csr *certificatesv1.CertificateSigningRequest, namespace, name string) *authorizationv1.SubjectAccessReview {
@@ -78,21 +79,13 @@ func accessReview(csr *certificatesv1.CertificateSigningRequest, namespace, name
 
 // checkDuration applies the minimum that Kubernetes requires for spec.expirationSeconds also to
 // the annotation.
-func checkDuration(csr *certificatesv1.CertificateSigningRequest) *decision {
+func checkDuration(csr *certificatesv1.CertificateSigningRequest) *outcome.Decision {
 	duration, err := pki.DurationFromCertificateSigningRequest(csr)
 	if err != nil {
-		return &decision{reason: ReasonInvalidDuration, detail: err.Error()}
+		return &outcome.Decision{Reason: outcome.ReasonInvalidDuration, Detail: err.Error()}
 	}
-	if duration < minimumDuration {
-		return &decision{reason: ReasonInvalidDuration, detail: fmt.Sprintf("%s is too short", duration)}
+	if duration < MinimumDuration {
+		return &outcome.Decision{Reason: outcome.ReasonInvalidDuration, Detail: fmt.Sprintf("%s is too short", duration)}
 	}
 	return nil
-}
-
-// userOf returns the author of a Kubernetes CSR; empty for other requests.
-func userOf(r request) string {
-	if csr, ok := r.(certificateSigningRequest); ok {
-		return csr.csr.Spec.Username
-	}
-	return ""
 }

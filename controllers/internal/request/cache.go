@@ -1,10 +1,9 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package controllers
+package request
 
 import (
-	"context"
 	"slices"
 	"unique"
 
@@ -12,43 +11,42 @@ import (
 	experimental "github.com/cert-manager/cert-manager/pkg/apis/experimental/v1alpha1"
 	libapi "github.com/cert-manager/issuer-lib/api/v1alpha1"
 	certificatesv1 "k8s.io/api/certificates/v1"
-	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/validation"
+	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+	"github.com/cert-manager/selfsigned-issuer/controllers/internal/outcome"
 )
 
 const (
 	// maxCachedSpec is the maximum size of a request spec in the cache, in bytes. It is enough for
 	// a CSR with an RSA key of 8192 bits. A larger spec is read from the API server when it is
-	// signed, see requestReader.
+	// signed.
 	maxCachedSpec = 4 << 10
 
 	// maxCachedDistributionPoints is the maximum size of an issuer's distribution points in the
-	// cache, in bytes. Larger ones are read from the API server, see issuerReader.complete.
+	// cache, in bytes. Larger ones are read from the API server when they are used.
 	maxCachedDistributionPoints = 1 << 10
 
 	// maxCachedMessage is more than the length of any of our messages.
 	maxCachedMessage = 4 << 10
 )
 
-// stripUnusedFields is the transform of the caches. The size of its result is bounded for any
-// object.
-func stripUnusedFields(object any) (any, error) {
-	switch o := object.(type) {
-	case *metav1.PartialObjectMetadata:
-		return stripSecret(o), nil
-	case *cmapi.CertificateRequest:
-		return stripCertificateRequest(o), nil
-	case *certificatesv1.CertificateSigningRequest:
-		return stripCertificateSigningRequest(o), nil
-	case libapi.Issuer:
-		stripIssuer(o)
+// The transforms of the caches. The size of their results is bounded for any object.
+var (
+	TransformSecret = transformOf(stripSecret)
+	TransformIssuer = transformOf(stripIssuer)
+)
+
+// transformOf returns a transform for objects of one type.
+func transformOf[T client.Object](strip func(T) client.Object) toolscache.TransformFunc {
+	return func(object any) (any, error) {
+		if whole, ok := object.(T); ok {
+			return strip(whole), nil
+		}
+		return object, nil
 	}
-	return object, nil
 }
 
 func stripSecret(o *metav1.PartialObjectMetadata) client.Object {
@@ -59,19 +57,19 @@ func stripSecret(o *metav1.PartialObjectMetadata) client.Object {
 // with the whole object. A request with an unknown kind of issuer is kept for its hint.
 func stripCertificateRequest(o *cmapi.CertificateRequest) client.Object {
 	r, ref := certificateRequest{o}, o.Spec.IssuerRef
-	_, ours := r.issuer()
+	_, ours := r.Issuer()
 	switch {
-	case ref.Group != selfsigned.GroupName, r.finished() && !ours:
+	case ref.Group != selfsigned.GroupName, r.Finished() && !ours:
 		return standFor(foreignRequest, o)
-	case r.finished():
+	case r.Finished():
 		return standForFinished(finishedRequest, o)
 	}
-	stripped := cmapi.CertificateRequest{ObjectMeta: unfinishedMeta(o, r.keyAnnotation())}
+	stripped := cmapi.CertificateRequest{ObjectMeta: unfinishedMeta(o, r.KeyAnnotation())}
 	stripped.Spec.IssuerRef.Group = selfsigned.GroupName
-	stripped.Spec.IssuerRef.Kind = intern(clip(ref.Kind))
-	stripped.Spec.IssuerRef.Name = intern(clip(ref.Name))
+	stripped.Spec.IssuerRef.Kind = intern(outcome.Clip(ref.Kind))
+	stripped.Spec.IssuerRef.Name = intern(outcome.Clip(ref.Name))
 	stripped.Status.Conditions = stripConditions(o.Status.Conditions)
-	if ours && waiting(r) && specSize(o.Spec) <= maxCachedSpec {
+	if ours && IsPending(r) && specSize(o.Spec) <= maxCachedSpec {
 		stripped.Spec.Duration, stripped.Spec.IsCA = o.Spec.Duration, o.Spec.IsCA
 		stripped.Spec.Usages, stripped.Spec.Request = o.Spec.Usages, o.Spec.Request
 	}
@@ -101,7 +99,7 @@ func stripConditions(conditions []cmapi.CertificateRequestCondition) []cmapi.Cer
 		c := conditions[i]
 		kept := cmapi.CertificateRequestCondition{Type: conditionType, Status: intern(c.Status), LastTransitionTime: c.LastTransitionTime}
 		if conditionType == cmapi.CertificateRequestConditionReady {
-			kept.Reason, kept.Message = intern(clip(c.Reason)), truncate(c.Message, maxCachedMessage)
+			kept.Reason, kept.Message = intern(outcome.Clip(c.Reason)), outcome.Truncate(c.Message, maxCachedMessage)
 		}
 		stripped = append(stripped, kept)
 	}
@@ -111,18 +109,18 @@ func stripConditions(conditions []cmapi.CertificateRequestCondition) []cmapi.Cer
 // stripCertificateSigningRequest keeps the spec of a CSR that can be signed, with its author.
 func stripCertificateSigningRequest(o *certificatesv1.CertificateSigningRequest) client.Object {
 	r := certificateSigningRequest{csr: o}
-	_, ours := r.issuer()
+	_, ours := r.Issuer()
 	switch {
-	case !ours && (r.finished() || r.hint() == nil):
+	case !ours && (r.Finished() || r.Hint() == nil):
 		return standFor(foreignCSR, o)
-	case r.finished():
+	case r.Finished():
 		return standForFinished(finishedCSR, o)
 	}
-	stripped := certificatesv1.CertificateSigningRequest{ObjectMeta: unfinishedMeta(o, r.keyAnnotation())}
+	stripped := certificatesv1.CertificateSigningRequest{ObjectMeta: unfinishedMeta(o, r.KeyAnnotation())}
 	stripped.Spec.SignerName = intern(o.Spec.SignerName) // at most 571 bytes
 	stripped.Status.Conditions = stripCSRConditions(o.Status.Conditions)
 	duration := o.Annotations[experimental.CertificateSigningRequestDurationAnnotationKey]
-	if ours && waiting(r) && o.Spec.Size()+len(duration) <= maxCachedSpec {
+	if ours && IsPending(r) && o.Spec.Size()+len(duration) <= maxCachedSpec {
 		stripped.Spec = o.Spec
 		keepAnnotation(&stripped.ObjectMeta, o, experimental.CertificateSigningRequestDurationAnnotationKey)
 		keepAnnotation(&stripped.ObjectMeta, o, experimental.CertificateSigningRequestIsCAAnnotationKey)
@@ -144,8 +142,8 @@ func stripCSRConditions(conditions []certificatesv1.CertificateSigningRequestCon
 }
 
 // stripIssuer keeps spec and status, without large distribution points.
-func stripIssuer(o libapi.Issuer) {
-	spec, partial := specOf(o), isPartial(o)
+func stripIssuer(o libapi.Issuer) client.Object {
+	spec, partial := SpecOf(o), IsPartialIssuer(o)
 	o.SetManagedFields(nil)
 	o.SetLabels(nil)
 	o.SetAnnotations(nil)
@@ -155,6 +153,7 @@ func stripIssuer(o libapi.Issuer) {
 		spec.CRLDistributionPoints = nil
 		o.SetAnnotations(partialAnnotations)
 	}
+	return o
 }
 
 // distributionPointsSize is the size of all distribution points, with their string headers.
@@ -169,7 +168,8 @@ func distributionPointsSize(spec *selfsigned.SelfSignedIssuerSpec) int {
 // partialAnnotation marks issuers in the cache without their distribution points.
 const partialAnnotation = selfsigned.GroupName + "/partial"
 
-func isPartial(o libapi.Issuer) bool {
+// IsPartialIssuer returns whether the cache omits the distribution points.
+func IsPartialIssuer(o libapi.Issuer) bool {
 	_, partial := o.GetAnnotations()[partialAnnotation]
 	return partial
 }
@@ -189,17 +189,8 @@ func unfinishedMeta(o client.Object, keyAnnotation string) metav1.ObjectMeta {
 
 func keepAnnotation(kept *metav1.ObjectMeta, o client.Object, annotation string) {
 	if value, annotated := o.GetAnnotations()[annotation]; annotated {
-		metav1.SetMetaDataAnnotation(kept, annotation, clip(value))
+		metav1.SetMetaDataAnnotation(kept, annotation, outcome.Clip(value))
 	}
-}
-
-// clip limits a value that must be the name of an object. If it was too long to be valid, it still
-// is, and messages with it stay the same.
-func clip(value string) string {
-	if len(value) <= validation.DNS1123SubdomainMaxLength {
-		return value
-	}
-	return truncate(onOneLine(value), maxArg+2*len(truncated))
 }
 
 // intern returns a string that all objects with the same value share.
@@ -215,15 +206,3 @@ var (
 	// ownerPlaceholder replaces owner references, of which only the existence is used.
 	ownerPlaceholder = []metav1.OwnerReference{{}}
 )
-
-// forEachCached calls do with each object of a list in the cache. do must not change it.
-func forEachCached(ctx context.Context, cache client.Reader, list client.ObjectList, do func(client.Object), options ...client.ListOption) error {
-	options = append(options, client.UnsafeDisableDeepCopy)
-	if err := cache.List(ctx, list, options...); err != nil {
-		return err
-	}
-	return apimeta.EachListItem(list, func(item runtime.Object) error {
-		do(item.(client.Object))
-		return nil
-	})
-}

@@ -1,7 +1,7 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package controllers
+package events
 
 import (
 	"sync"
@@ -37,6 +37,15 @@ type eventDrops struct {
 	bursts map[dropReason]*burst
 }
 
+func newEventDrops(log logr.Logger, count *prometheus.CounterVec) *eventDrops {
+	d := &eventDrops{log: log, count: count, bursts: map[dropReason]*burst{}}
+	for _, reason := range dropReasons {
+		d.bursts[reason] = &burst{}
+		count.WithLabelValues(string(reason)) // 0, so that the first drop is an increase
+	}
+	return d
+}
+
 // burst is the events that were dropped for one reason since the last log line.
 type burst struct {
 	logged   time.Time
@@ -48,7 +57,7 @@ func (d *eventDrops) add(event *eventsv1.Event, reason dropReason, err error) {
 	d.count.WithLabelValues(string(reason)).Inc()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	b := d.burst(reason)
+	b := d.bursts[reason]
 	b.unlogged++
 	if reason == writerStopped || time.Since(b.logged) < dropPeriod { // report logs the former
 		return
@@ -63,7 +72,7 @@ func (d *eventDrops) addStopped(n int) {
 	d.count.WithLabelValues(string(writerStopped)).Add(float64(n))
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.burst(writerStopped).unlogged += n
+	d.bursts[writerStopped].unlogged += n
 }
 
 // report logs the remaining numbers.
@@ -71,16 +80,9 @@ func (d *eventDrops) report() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, reason := range dropReasons {
-		if b := d.burst(reason); b.unlogged > 0 {
+		if b := d.bursts[reason]; b.unlogged > 0 {
 			d.log.Info("Dropped events", "cause", reason, "count", b.unlogged)
 			b.unlogged = 0
 		}
 	}
-}
-
-func (d *eventDrops) burst(reason dropReason) *burst {
-	if d.bursts[reason] == nil {
-		d.bursts[reason] = &burst{}
-	}
-	return d.bursts[reason]
 }
