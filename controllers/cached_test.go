@@ -76,7 +76,7 @@ func messageAbout(r request.Request, s outcome.Reason) string {
 func TestPlaceholderEvents(t *testing.T) {
 	t.Parallel()
 	kind, key, tracker := request.CertificateRequests(), testsupport.Key(t), newPendingTracker()
-	wakes, foreign := requestPredicate(kind), statusChangedByOthers(kind, tracker)
+	predicate, foreign := requestPredicate(kind), statusChangedByOthers(kind, tracker)
 	pending := testsupport.ApprovedRequest(t, key, time.Now())
 	issued := testsupport.ApprovedRequest(t, key, time.Now())
 	issued.Status.Certificate = []byte("certificate")
@@ -85,18 +85,18 @@ func TestPlaceholderEvents(t *testing.T) {
 		return kept.(client.Object)
 	}
 	done, other := placeholder(issued), placeholder(&cmapi.CertificateRequest{})
-	if wakes.Create(event.CreateEvent{Object: done}) || wakes.Create(event.CreateEvent{Object: other}) {
+	if predicate.Create(event.CreateEvent{Object: done}) || predicate.Create(event.CreateEvent{Object: other}) {
 		t.Error("a finished or a foreign request is reconciled")
 	}
-	if update := (event.UpdateEvent{ObjectOld: pending, ObjectNew: done}); wakes.Update(update) || foreign.Update(update) {
+	if update := (event.UpdateEvent{ObjectOld: pending, ObjectNew: done}); predicate.Update(update) || foreign.Update(update) {
 		t.Error("a request that became finished is reconciled")
 	}
 	again := pending.DeepCopy()
 	again.UID = "another"
-	if !wakes.Update(event.UpdateEvent{ObjectOld: done, ObjectNew: again}) {
+	if !predicate.Update(event.UpdateEvent{ObjectOld: done, ObjectNew: again}) {
 		t.Error("a request that was created again is not reconciled")
 	}
-	if !wakes.Delete(event.DeleteEvent{Object: done}) || wakes.Delete(event.DeleteEvent{Object: other}) {
+	if !predicate.Delete(event.DeleteEvent{Object: done}) || predicate.Delete(event.DeleteEvent{Object: other}) {
 		t.Error("of the finished and the foreign request, only the first one is to be forgotten")
 	}
 	for name, values := range kind.Indexes() {

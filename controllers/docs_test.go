@@ -50,7 +50,7 @@ func TestGeneratedReadiness(t *testing.T) {
 	missing := missingPermissionsError{"list certificaterequests.cert-manager.io"}
 	quotes := map[string]string{
 		"not allowed":          missing.remedy(""),
-		"namespace not served": describeUnserved("sandbox", namespaceState{notServed: missing.remedy("sandbox")}),
+		"namespace not served": namespaceState{notServed: missing.remedy("sandbox"), leftOut: true}.describe("sandbox"),
 	}
 	docgen.Quotes(t, "../docs/troubleshooting.md", "readiness: ", quotes)
 }

@@ -121,9 +121,9 @@ func TestBusyNamespace(t *testing.T) {
 		c.add(t, "tenant", 120, pendingPriority)
 		time.Sleep(time.Second) //nolint:forbidigo // of synctest
 		c.add(t, "neighbor", 1, new(0))
-		c.add(t, "woken-again", 1, repeatedPriority)
+		c.add(t, "triggered-again", 1, repeatedPriority)
 		time.Sleep(10 * time.Millisecond) //nolint:forbidigo // of synctest
-		for _, namespace := range []string{"neighbor", "woken-again"} {
+		for _, namespace := range []string{"neighbor", "triggered-again"} {
 			if c.signed(t, namespace) != 1 {
 				t.Errorf("the request in namespace %s is not signed beside a busy namespace", namespace)
 			}

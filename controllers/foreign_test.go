@@ -28,7 +28,7 @@ func TestStatusChangedByOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	tracker := newPendingTracker()
-	wakes := statusChangedByOthers(request.CertificateRequests(), tracker)
+	predicate := statusChangedByOthers(request.CertificateRequests(), tracker)
 	said := func(message, reason string) *cmapi.CertificateRequest {
 		request := testsupport.ApprovedRequest(t, key, time.Now())
 		request.Status.Conditions = append(request.Status.Conditions, cmapi.CertificateRequestCondition{
@@ -38,21 +38,21 @@ func TestStatusChangedByOthers(t *testing.T) {
 	}
 	before, after := said("Waiting for A", "Pending"), said("Waiting for B", "Pending")
 	update := event.UpdateEvent{ObjectOld: before, ObjectNew: after}
-	if !wakes.Update(update) {
+	if !predicate.Update(update) {
 		t.Error("a message of another replica was not looked at")
 	}
 	tracker.recordMessage(client.ObjectKeyFromObject(after), after.UID, "Waiting for B")
-	if wakes.Update(update) {
+	if predicate.Update(update) {
 		t.Error("our own message was looked at")
 	}
 	tracker.recordMessage(client.ObjectKeyFromObject(after), "another", "Waiting for C")
-	if !wakes.Update(update) {
+	if !predicate.Update(update) {
 		t.Error("what was said to a namesake was taken for our own")
 	}
-	if wakes.Update(event.UpdateEvent{ObjectOld: after, ObjectNew: after}) {
+	if predicate.Update(event.UpdateEvent{ObjectOld: after, ObjectNew: after}) {
 		t.Error("an update of something else was looked at")
 	}
-	if wakes.Update(event.UpdateEvent{ObjectOld: before, ObjectNew: said("No", "Failed")}) {
+	if predicate.Update(event.UpdateEvent{ObjectOld: before, ObjectNew: said("No", "Failed")}) {
 		t.Error("a finished request was looked at")
 	}
 }

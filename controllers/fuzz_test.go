@@ -118,7 +118,7 @@ func FuzzDuration(f *testing.F) {
 		if annotated {
 			csr.Annotations = map[string]string{"experimental.cert-manager.io/request-duration": annotation}
 		}
-		if v := kind.Preflight(t.Context(), kind.Wrap(csr)); v != nil {
+		if d := kind.Preflight(t.Context(), kind.Wrap(csr)); d != nil {
 			return
 		}
 		wanted, err := time.ParseDuration(annotation)
@@ -161,12 +161,12 @@ func FuzzCertificateRequest(f *testing.F) {
 			kind: request.CertificateRequests(), keys: keyReader{live: oneSecret{data: secret}}, tracker: newPendingTracker(),
 			clock: clocktesting.NewFakePassiveClock(time.Now()), gracePeriod: time.Minute,
 		}}
-		v := r.trySign(t.Context(), r.request.Details(), testsupport.ReadyIssuer())
-		if !slices.Contains(ends, v.Reason) {
-			t.Errorf("verdict %s: %s", v.Reason, v.Detail)
+		d := r.trySign(t.Context(), r.request.Details(), testsupport.ReadyIssuer())
+		if !slices.Contains(ends, d.Reason) {
+			t.Errorf("decision %s: %s", d.Reason, d.Detail)
 		}
-		if (v.Reason == outcome.ReasonIssued) != (len(v.Certificate.PEM) > 0) {
-			t.Errorf("verdict %s with the certificate %q", v.Reason, v.Certificate.PEM)
+		if (d.Reason == outcome.ReasonIssued) != (len(d.Certificate.PEM) > 0) {
+			t.Errorf("decision %s with the certificate %q", d.Reason, d.Certificate.PEM)
 		}
 		if got := r.request.KeySecret(); got.Namespace != object.Namespace {
 			t.Errorf("Secret %s is in another namespace", got)
@@ -198,10 +198,10 @@ func FuzzIssuer(f *testing.F) {
 			kind: request.CertificateRequests(), keys: keyReader{live: oneSecret{data: secretWith(t, key).Data["tls.key"]}}, tracker: newPendingTracker(),
 			clock: clocktesting.NewFakePassiveClock(time.Now()), gracePeriod: time.Minute,
 		}}
-		v := r.trySign(t.Context(), r.request.Details(), issuer)
+		d := r.trySign(t.Context(), r.request.Details(), issuer)
 		fits := !strings.Contains(algorithm, "RSA") && algorithm != "PureEd25519" || strings.HasPrefix(algorithm, "ECDSA")
-		if (v.Reason == outcome.ReasonIssued) != fits {
-			t.Errorf("a spec that passed its check led to %s: %s", v.Reason, v.Detail)
+		if (d.Reason == outcome.ReasonIssued) != fits {
+			t.Errorf("a spec that passed its check led to %s: %s", d.Reason, d.Detail)
 		}
 	})
 }

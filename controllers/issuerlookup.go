@@ -50,21 +50,30 @@ func (i issuerReader) complete(ctx context.Context, issuer libapi.Issuer) error 
 	if !request.IsPartialIssuer(issuer) {
 		return nil
 	}
-	list := request.RefOf(issuer).NewList()
-	if err := listByName(ctx, i.live, list, client.ObjectKeyFromObject(issuer)); err != nil {
+	whole, err := readLive(ctx, i.live, request.RefOf(issuer).NewList(), issuer)
+	switch {
+	case err != nil:
 		return err
+	case whole == nil:
+		return errors.New("it has been deleted")
 	}
-	found := false
-	err := apimeta.EachListItem(list, func(item runtime.Object) error {
-		if whole := item.(libapi.Issuer); whole.GetUID() == issuer.GetUID() {
-			*request.SpecOf(issuer), found = *request.SpecOf(whole), true
+	*request.SpecOf(issuer) = *request.SpecOf(whole.(libapi.Issuer))
+	return nil
+}
+
+// readLive reads an object that the cache has only in part. It returns nil if the object is deleted
+// or re-created.
+func readLive(ctx context.Context, live client.Reader, list client.ObjectList, cached client.Object) (whole client.Object, err error) {
+	if err := listByName(ctx, live, list, client.ObjectKeyFromObject(cached)); err != nil {
+		return nil, err
+	}
+	err = apimeta.EachListItem(list, func(item runtime.Object) error {
+		if found := item.(client.Object); found.GetUID() == cached.GetUID() {
+			whole = found
 		}
 		return nil
 	})
-	if err == nil && !found {
-		err = errors.New("it has been deleted")
-	}
-	return err
+	return whole, err
 }
 
 // listByName reads the object with this key, if it exists, into a list: selfsigned-issuer has the

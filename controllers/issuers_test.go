@@ -89,7 +89,7 @@ func applyIssuerStatus(ctx context.Context, c client.Client, object client.Objec
 		return err
 	}
 	var applied struct {
-		Metadata applyMetadata
+		Metadata metav1.ObjectMeta
 		Status   libapi.IssuerStatus
 	}
 	if err := json.Unmarshal(body, &applied); err != nil {

@@ -31,16 +31,16 @@ var fromWatchCache = &client.GetOptions{Raw: &metav1.GetOptions{ResourceVersion:
 // read returns the private key of the request, or the decision if there is none. A key that
 // matches the request is correct however old the answer is. All other results need a consistent
 // read, which is the only one for a request that polls, because usually nothing has changed.
-func (k keyReader) read(ctx context.Context, secret types.NamespacedName, candidate *signer.ParsedRequest, polled bool) (crypto.Signer, *outcome.Decision) {
+func (k keyReader) read(ctx context.Context, secret types.NamespacedName, parsed *signer.ParsedRequest, polled bool) (crypto.Signer, *outcome.Decision) {
 	if !isValidName(secret) {
 		return nil, &outcome.Decision{Reason: outcome.ReasonSecretNotFound}
 	}
 	if !polled {
-		if key, v := k.readOnce(ctx, secret, candidate, fromWatchCache); v == nil {
+		if key, d := k.readOnce(ctx, secret, parsed, fromWatchCache); d == nil {
 			return key, nil
 		}
 	}
-	return k.readOnce(ctx, secret, candidate, &client.GetOptions{})
+	return k.readOnce(ctx, secret, parsed, &client.GetOptions{})
 }
 
 // check returns the decision on a request whose Secret has no usable key; nil if there is one.
@@ -48,8 +48,8 @@ func (k keyReader) check(ctx context.Context, secret types.NamespacedName) *outc
 	if !isValidName(secret) {
 		return &outcome.Decision{Reason: outcome.ReasonSecretNotFound}
 	}
-	_, _, v := k.get(ctx, secret, &client.GetOptions{})
-	return v
+	_, _, d := k.get(ctx, secret, &client.GetOptions{})
+	return d
 }
 
 // isValidName returns whether a Secret can have the name, which is the value of an annotation. The
@@ -58,13 +58,13 @@ func isValidName(secret types.NamespacedName) bool {
 	return len(apimachineryvalidation.NameIsDNSSubdomain(secret.Name, false)) == 0
 }
 
-func (k keyReader) readOnce(ctx context.Context, name types.NamespacedName, candidate *signer.ParsedRequest, options *client.GetOptions) (crypto.Signer, *outcome.Decision) {
-	key, uid, v := k.get(ctx, name, options)
-	if v == nil && !candidate.HasKey(key.Public()) {
-		v = &outcome.Decision{Reason: outcome.ReasonWaitingForMatchingKey, Secret: uid}
+func (k keyReader) readOnce(ctx context.Context, name types.NamespacedName, parsed *signer.ParsedRequest, options *client.GetOptions) (crypto.Signer, *outcome.Decision) {
+	key, uid, d := k.get(ctx, name, options)
+	if d == nil && !parsed.HasKey(key.Public()) {
+		d = &outcome.Decision{Reason: outcome.ReasonWaitingForMatchingKey, Secret: uid}
 	}
-	if v != nil {
-		return nil, v
+	if d != nil {
+		return nil, d
 	}
 	return key, nil
 }

@@ -93,35 +93,31 @@ func (r *namespaceRunner) ask(ctx context.Context) error {
 
 // follow starts or stops the scope and reports its state.
 func (r *namespaceRunner) follow(ctx context.Context, answer error) (err error) {
-	missing := missingPermissionsError{}
-	refused := errors.As(answer, &missing)
-	r.unconfirmed = refused && r.isFirstRefusal()
-	switch {
-	case r.unconfirmed:
-	case refused:
-		r.leaveOut(missing)
-	case r.filled():
-		if r.current.err != nil {
-			return r.current.err
+	if missing := (missingPermissionsError{}); errors.As(answer, &missing) {
+		r.unconfirmed = r.current != nil && !r.unconfirmed
+		if !r.unconfirmed {
+			r.leaveOut(missing)
 		}
-		r.current.reported = true
-		r.report(r.namespace, namespaceState{})
-	case r.current == nil && answer == nil:
+		return nil
+	}
+	r.unconfirmed = false
+	if r.current != nil && isClosed(r.current.filled) {
+		r.current.reported = r.current.err == nil
+		if r.current.reported {
+			r.report(r.namespace, namespaceState{})
+		}
+		return r.current.err
+	}
+	reason := "filling the caches"
+	if answer != nil {
+		reason = answer.Error()
+	} else if r.current == nil {
 		r.since = time.Now()
 		r.current, err = r.serve(ctx, r.namespace, r.selectable, r.noteRefusal)
-		fallthrough
-	default:
-		reason := "filling the caches"
-		if answer != nil {
-			reason = answer.Error()
-		}
-		r.report(r.namespace, namespaceState{notServed: reason, leftOut: time.Since(r.since) >= fillTimeout})
 	}
+	r.report(r.namespace, namespaceState{notServed: reason, leftOut: time.Since(r.since) >= fillTimeout})
 	return err
 }
-
-// isFirstRefusal returns whether a running scope was not refused before.
-func (r *namespaceRunner) isFirstRefusal() bool { return r.current != nil && !r.unconfirmed }
 
 // leaveOut stops the caches and controllers, and then reports it.
 func (r *namespaceRunner) leaveOut(missing missingPermissionsError) {
@@ -131,8 +127,6 @@ func (r *namespaceRunner) leaveOut(missing missingPermissionsError) {
 	r.report(r.namespace, namespaceState{notServed: missing.remedy(r.namespace), leftOut: true})
 	r.since = time.Now()
 }
-
-func (r *namespaceRunner) filled() bool { return r.current != nil && isClosed(r.current.filled) }
 
 func (r *namespaceRunner) served() bool { return r.current != nil && r.current.reported }
 

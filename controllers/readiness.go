@@ -77,7 +77,7 @@ func (r *readiness) reportNamespace(namespace string, s namespaceState) {
 		}
 	case s.leftOut:
 		r.metrics.Served.WithLabelValues(namespace).Set(0)
-		r.logOnce(namespace, "", describeUnserved(namespace, s))
+		r.logOnce(namespace, "", s.describe(namespace))
 	}
 }
 
@@ -96,7 +96,7 @@ func (r *readiness) reportProcess() {
 	r.metrics.Ready.Set(0)
 	if cluster, whole := r.states[""]; whole && cluster.leftOut {
 		r.logOnce("", "Not ready: ", cluster.notServed)
-	} else if !whole && len(r.unserved()) == len(r.states) {
+	} else if !whole && len(r.describe(true)) == len(r.states) {
 		r.logOnce("", "Not ready: ", noneServed)
 	}
 }
@@ -121,7 +121,7 @@ func (r *readiness) reason() error {
 		}
 		return errors.New(cluster.notServed)
 	}
-	filling, unserved := r.filling(), r.unserved()
+	filling, unserved := r.describe(false), r.describe(true)
 	switch {
 	case len(unserved) == len(r.states):
 		return errors.New(noneServed + ". " + strings.Join(unserved, " "))
@@ -132,37 +132,29 @@ func (r *readiness) reason() error {
 	}
 }
 
-// filling describes the namespaces whose caches are not filled yet.
-func (r *readiness) filling() []string {
-	var lines []string
-	for _, namespace := range slices.Sorted(maps.Keys(r.states)) {
-		if s := r.states[namespace]; s.notServed != "" && !s.leftOut {
-			lines = append(lines, fmt.Sprintf("namespace %s: %s", namespace, s.notServed))
-		}
-	}
-	return lines
-}
-
 // describeUnserved describes the namespaces that are left out.
 func (r *readiness) describeUnserved() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.unserved()
+	return r.describe(true)
 }
 
-// unserved is describeUnserved with the lock held.
-func (r *readiness) unserved() []string {
+// describe describes the namespaces that are left out, or those that still delay readiness.
+func (r *readiness) describe(leftOut bool) []string {
 	var lines []string
 	for _, namespace := range slices.Sorted(maps.Keys(r.states)) {
-		if s := r.states[namespace]; namespace != "" && s.notServed != "" && s.leftOut {
-			lines = append(lines, describeUnserved(namespace, s))
+		if s := r.states[namespace]; namespace != "" && s.notServed != "" && s.leftOut == leftOut {
+			lines = append(lines, s.describe(namespace))
 		}
 	}
 	return lines
 }
 
-func describeUnserved(namespace string, s namespaceState) string {
-	return fmt.Sprintf("Namespace %s is not served: %s", namespace, s.notServed)
+func (s namespaceState) describe(namespace string) string {
+	if s.leftOut {
+		return fmt.Sprintf("Namespace %s is not served: %s", namespace, s.notServed)
+	}
+	return fmt.Sprintf("namespace %s: %s", namespace, s.notServed)
 }
 
 // check is the readiness probe.

@@ -157,12 +157,12 @@ func (a *attempt) preflight(ctx context.Context, _ libsigner.CertificateRequestO
 	case a.clusterIssuersDisabled():
 		a.decide(&outcome.Decision{Reason: outcome.ReasonIssuerNotServed})
 	case a.kind.Preflight != nil:
-		v := a.completeRequest(ctx)
-		if v == nil {
-			v = a.kind.Preflight(ctx, a.request)
+		d := a.completeRequest(ctx)
+		if d == nil {
+			d = a.kind.Preflight(ctx, a.request)
 		}
-		if v != nil {
-			a.decide(v)
+		if d != nil {
+			a.decide(d)
 		}
 	}
 	if a.decision == nil && a.request.KeySecret().Name == "" {
@@ -217,13 +217,13 @@ func (a *attempt) Patch() (client.Object, client.Patch, error) { return a.reques
 // sign is issuer-lib's Sign hook, for an approved request with a ready issuer.
 func (a *attempt) sign(ctx context.Context, details libsigner.CertificateRequestObject, issuer libapi.Issuer) (libsigner.PEMBundle, error) {
 	start := time.Now()
-	v := a.trySign(ctx, details, issuer)
-	a.decide(v)
-	if v.Reason != outcome.ReasonIssued {
-		return libsigner.PEMBundle{}, errors.New(v.Message)
+	d := a.trySign(ctx, details, issuer)
+	a.decide(d)
+	if d.Reason != outcome.ReasonIssued {
+		return libsigner.PEMBundle{}, errors.New(d.Message)
 	}
 	a.metrics.Signed(start)
-	return libsigner.PEMBundle{ChainPEM: v.Certificate.PEM, CAPEM: v.Certificate.PEM}, nil
+	return libsigner.PEMBundle{ChainPEM: d.Certificate.PEM, CAPEM: d.Certificate.PEM}, nil
 }
 
 // write writes the decision and records it. It replaces issuer-lib's write, which has no UID

@@ -218,7 +218,7 @@ func TestTransientFailuresNeverFailARequest(t *testing.T) {
 // and no event. While the cache has the same version, it is retried with backoff.
 func TestConflictIsReadAgain(t *testing.T) {
 	t.Parallel()
-	var written statusApply
+	var written metav1.PartialObjectMetadata
 	var reads, writes int
 	f := newFixture(t, interceptor.Funcs{
 		Get: countSecretReads(&reads),
@@ -254,8 +254,8 @@ func TestConflictIsReadAgain(t *testing.T) {
 		}
 		clock.Step(want)
 	}
-	if written.Metadata.UID != request.UID || written.Metadata.ResourceVersion != request.ResourceVersion {
-		t.Errorf("the write is for %+v: want UID %s and version %s", written.Metadata, request.UID, request.ResourceVersion)
+	if written.UID != request.UID || written.ResourceVersion != request.ResourceVersion {
+		t.Errorf("the write is for %+v: want UID %s and version %s", written.ObjectMeta, request.UID, request.ResourceVersion)
 	}
 	if len(f.recorder.Events) > 0 {
 		t.Errorf("event %s was sent", <-f.recorder.Events)

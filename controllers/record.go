@@ -17,28 +17,28 @@ const eventAction = "Sign"
 // record reports a decision with an event and a log line, unless it was reported before. written
 // is false if the object had it already or has no field for it.
 func (a *attempt) record(written bool) {
-	v := a.decision
+	d := a.decision
 	object := a.request.Object()
 	key := client.ObjectKeyFromObject(object)
-	if v.State() != outcome.Pending {
+	if d.State() != outcome.Pending {
 		a.tracker.forget(key)
 		a.finishedRequests.add(object)
 		a.unconfirmed.forget(key)
-		a.metrics.Ended(a.kind.Name, v)
+		a.metrics.Ended(a.kind.Name, d)
 	} else if a.alreadyReported(key, written) {
 		return
 	}
-	if kind := outcome.Table[v.Reason].EventType; kind != "" {
-		a.recorder.Eventf(object, nil, kind, string(v.Reason), eventAction, v.Message)
+	if kind := outcome.Table[d.Reason].EventType; kind != "" {
+		a.recorder.Eventf(object, nil, kind, string(d.Reason), eventAction, d.Message)
 	}
-	if v.Certificate.EmptySubject {
+	if d.Certificate.EmptySubject {
 		a.recorder.Eventf(object, nil, corev1.EventTypeWarning, outcome.BadConfig, eventAction, outcome.BadConfigMessage)
 	}
-	for _, warning := range v.Certificate.Warnings {
+	for _, warning := range d.Certificate.Warnings {
 		a.recorder.Eventf(object, nil, corev1.EventTypeWarning, outcome.Adjusted, eventAction, warning)
 	}
 	ref, _ := a.request.Issuer()
-	a.log.Info(v.Message, "reason", v.Reason, "uid", object.GetUID(), "issuer", ref.String())
+	a.log.Info(d.Message, "reason", d.Reason, "uid", object.GetUID(), "issuer", ref.String())
 }
 
 // alreadyReported returns whether an event was sent for this decision. If the condition had it

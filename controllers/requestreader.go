@@ -7,8 +7,6 @@ import (
 	"context"
 	"time"
 
-	apimeta "k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/cert-manager/selfsigned-issuer/controllers/internal/outcome"
@@ -35,18 +33,8 @@ func (r requestReader) read(ctx context.Context, kind request.Kind, request requ
 }
 
 // get returns the whole object; nil if it is deleted.
-func (r requestReader) get(ctx context.Context, kind request.Kind, object client.Object) (whole client.Object, err error) {
-	list := kind.NewList()
-	if err := listByName(ctx, r.live, list, client.ObjectKeyFromObject(object)); err != nil {
-		return nil, err
-	}
-	err = apimeta.EachListItem(list, func(item runtime.Object) error {
-		if found := item.(client.Object); found.GetUID() == object.GetUID() {
-			whole = found
-		}
-		return nil
-	})
-	return whole, err
+func (r requestReader) get(ctx context.Context, kind request.Kind, object client.Object) (client.Object, error) {
+	return readLive(ctx, r.live, kind.NewList(), object)
 }
 
 // completeRequest reads a request that the cache keeps without its spec.

@@ -42,9 +42,9 @@ func (s *standby) Add(r manager.Runnable) error {
 
 func newStandby(t *testing.T) *standby {
 	t.Helper()
-	nobody := httptest.NewServer(http.NotFoundHandler())
-	t.Cleanup(nobody.Close)
-	mgr, err := ctrl.NewManager(&rest.Config{Host: nobody.URL}, ctrl.Options{
+	empty := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(empty.Close)
+	mgr, err := ctrl.NewManager(&rest.Config{Host: empty.URL}, ctrl.Options{
 		Scheme: Scheme(), Logger: logr.Discard(), Metrics: server.Options{BindAddress: "0"},
 	})
 	if err != nil {
@@ -194,9 +194,9 @@ func TestStoppedScopesAreReleased(t *testing.T) {
 // startManager returns a manager that runs until the test ends. It is the leader without a lock.
 func startManager(t *testing.T, lock resourcelock.Interface) ctrl.Manager {
 	t.Helper()
-	nobody := httptest.NewServer(http.NotFoundHandler())
-	t.Cleanup(nobody.Close)
-	mgr, err := ctrl.NewManager(&rest.Config{Host: nobody.URL}, ctrl.Options{
+	empty := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(empty.Close)
+	mgr, err := ctrl.NewManager(&rest.Config{Host: empty.URL}, ctrl.Options{
 		Scheme: Scheme(), Logger: logr.Discard(), Metrics: server.Options{BindAddress: "0"},
 		LeaderElection: lock != nil, LeaderElectionID: "id", LeaderElectionResourceLockInterface: lock,
 	})

@@ -27,18 +27,18 @@ func (a *attempt) trySign(ctx context.Context, object libsigner.CertificateReque
 		return &outcome.Decision{Reason: outcome.ReasonIssuerNotReady, Detail: err.Error()}
 	}
 	if a.request.Partial() && a.waitedForKey() {
-		if v := a.keys.check(ctx, a.request.KeySecret()); v != nil {
-			return a.waitForKey(ctx, v)
+		if d := a.keys.check(ctx, a.request.KeySecret()); d != nil {
+			return a.waitForKey(ctx, d)
 		}
 	}
-	if v := a.completeRequest(ctx); v != nil {
-		return v
+	if d := a.completeRequest(ctx); d != nil {
+		return d
 	}
 	details, err := object.GetCertificateDetails()
 	if err != nil {
 		return &outcome.Decision{Reason: outcome.ReasonInvalidRequest, Detail: err.Error()}
 	}
-	candidate, err := signer.Parse(signer.Request{
+	parsed, err := signer.Parse(signer.Request{
 		CSR:             details.CSR,
 		Duration:        details.Duration,
 		IsCA:            details.IsCA,
@@ -49,11 +49,11 @@ func (a *attempt) trySign(ctx context.Context, object libsigner.CertificateReque
 	if err != nil {
 		return &outcome.Decision{Reason: outcome.ReasonInvalidRequest, Detail: err.Error()}
 	}
-	key, v := a.keys.read(ctx, a.request.KeySecret(), candidate, a.isPolled())
-	if v != nil {
-		return a.waitForKey(ctx, v)
+	key, d := a.keys.read(ctx, a.request.KeySecret(), parsed, a.isPolled())
+	if d != nil {
+		return a.waitForKey(ctx, d)
 	}
-	certificate, err := signer.SelfSign(candidate, key, signerOptions(request.SpecOf(issuer)), a.clock.Now())
+	certificate, err := signer.SelfSign(parsed, key, signerOptions(request.SpecOf(issuer)), a.clock.Now())
 	if err != nil {
 		return &outcome.Decision{Reason: outcome.ReasonSigningError, Detail: err.Error()}
 	}
@@ -73,11 +73,11 @@ func (a *attempt) waitedForKey() bool {
 }
 
 // waitForKey completes the decision on a request without its key.
-func (a *attempt) waitForKey(ctx context.Context, v *outcome.Decision) *outcome.Decision {
-	if v.Reason == outcome.ReasonSecretNotFound && request.LostOwner(a.request) {
-		v.Reason = outcome.ReasonMissingOwner
+func (a *attempt) waitForKey(ctx context.Context, d *outcome.Decision) *outcome.Decision {
+	if d.Reason == outcome.ReasonSecretNotFound && request.LostOwner(a.request) {
+		d.Reason = outcome.ReasonMissingOwner
 	}
-	return a.pollSecret(ctx, a.limitMismatch(v))
+	return a.pollSecret(ctx, a.limitMismatch(d))
 }
 
 // limitMismatch fails the request if each reconcile in the grace period found a key that does
@@ -85,29 +85,29 @@ func (a *attempt) waitForKey(ctx context.Context, v *outcome.Decision) *outcome.
 // triggers a reconcile within triggerMaxDelay, and other Secrets are polled: a matching key is
 // only missed if it is replaced earlier. The grace period starts again if the Secret is re-created,
 // which was missing in between, and after a pause without reconciles.
-func (a *attempt) limitMismatch(v *outcome.Decision) *outcome.Decision {
-	if v.Reason != outcome.ReasonWaitingForMatchingKey {
-		return v
+func (a *attempt) limitMismatch(d *outcome.Decision) *outcome.Decision {
+	if d.Reason != outcome.ReasonWaitingForMatchingKey {
+		return d
 	}
 	object := a.request.Object()
-	waited := a.tracker.mismatchedFor(client.ObjectKeyFromObject(object), object.GetUID(), v.Secret, a.clock, a.gracePeriod+retryMaxDelay)
+	waited := a.tracker.mismatchedFor(client.ObjectKeyFromObject(object), object.GetUID(), d.Secret, a.clock, a.gracePeriod+retryMaxDelay)
 	if waited >= a.gracePeriod {
 		return &outcome.Decision{Reason: outcome.ReasonKeyMismatch}
 	}
 	// One second more, so that the next reconcile is not too early.
-	v.RequeueAfter = a.gracePeriod - waited + time.Second
-	return v
+	d.RequeueAfter = a.gracePeriod - waited + time.Second
+	return d
 }
 
 // pollSecret makes a pending request read its Secret again unless the Secret is watched. API
 // server errors are retried anyway.
-func (a *attempt) pollSecret(ctx context.Context, v *outcome.Decision) *outcome.Decision {
-	if v.State() != outcome.Pending || v.Err != nil || a.secretWatched(ctx) {
-		return v
+func (a *attempt) pollSecret(ctx context.Context, d *outcome.Decision) *outcome.Decision {
+	if d.State() != outcome.Pending || d.Err != nil || a.secretWatched(ctx) {
+		return d
 	}
 	object := a.request.Object()
-	v.RequeueWithin(a.tracker.nextPoll(client.ObjectKeyFromObject(object), object.GetUID()))
-	return v
+	d.RequeueWithin(a.tracker.nextPoll(client.ObjectKeyFromObject(object), object.GetUID()))
+	return d
 }
 
 // isPolled returns whether the request has read its Secret before and polls it.
@@ -146,10 +146,10 @@ func (a *attempt) manifests() (overlay, role string) {
 }
 
 // decide sets the decision, with its message.
-func (a *attempt) decide(v *outcome.Decision) {
+func (a *attempt) decide(d *outcome.Decision) {
 	ref, _ := a.request.Issuer()
 	overlay, role := a.manifests()
-	v.Message = outcome.Args{
+	d.Message = outcome.Args{
 		"kind":       a.kind.Name,
 		"annotation": a.request.KeyAnnotation(),
 		"secret":     a.request.KeySecret().String(),
@@ -160,7 +160,7 @@ func (a *attempt) decide(v *outcome.Decision) {
 		"user":       a.request.User(),
 		"overlay":    overlay,
 		"role":       role,
-		"detail":     v.Detail,
-	}.Message(v.Reason)
-	a.decision = v
+		"detail":     d.Detail,
+	}.Message(d.Reason)
+	a.decision = d
 }

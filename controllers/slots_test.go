@@ -87,7 +87,7 @@ func TestSlotRetries(t *testing.T) {
 }
 
 // TestSlotRetriesOfManyKeys: 40 keys without a free slot do not retry more often than one. Each
-// caller retries as it is told, as the work queue does.
+// caller retries after this delay, like the work queue.
 func TestSlotRetriesOfManyKeys(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -10,27 +10,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
 	"github.com/cert-manager/selfsigned-issuer/controllers/internal/outcome"
 )
-
-// statusApply is a server-side apply of a status to the object and version that were read. If
-// the cache is stale, another replica is the leader or the object was re-created, the API server
-// returns a conflict, and no certificate is overwritten.
-type statusApply struct {
-	metav1.TypeMeta `json:",inline"`
-	Metadata        applyMetadata `json:"metadata"`
-	Status          any           `json:"status"`
-}
-
-type applyMetadata struct {
-	Name            string    `json:"name"`
-	Namespace       string    `json:"namespace,omitempty"`
-	UID             types.UID `json:"uid"`
-	ResourceVersion string    `json:"resourceVersion"`
-}
 
 // Status returns the status with the decision, and false if the object has it already or has no
 // field for it.
@@ -67,16 +52,16 @@ func (a *attempt) apply(ctx context.Context, status any, options ...client.SubRe
 	return err
 }
 
+// applyPatch returns a server-side apply of a status to the object and version that were read. If
+// the cache is stale, another replica is the leader or the object was re-created, the API server
+// returns a conflict, and no certificate is overwritten.
 func applyPatch(object client.Object, gvk schema.GroupVersionKind, status any) (client.Patch, error) {
-	body, err := json.Marshal(statusApply{
-		TypeMeta: metav1.TypeMeta{APIVersion: gvk.GroupVersion().String(), Kind: gvk.Kind},
-		Metadata: applyMetadata{
-			Name:            object.GetName(),
-			Namespace:       object.GetNamespace(),
-			UID:             object.GetUID(),
-			ResourceVersion: object.GetResourceVersion(),
-		},
-		Status: status,
+	metadata := metav1ac.ObjectMeta().WithName(object.GetName()).WithUID(object.GetUID()).WithResourceVersion(object.GetResourceVersion())
+	if namespace := object.GetNamespace(); namespace != "" {
+		metadata.WithNamespace(namespace)
+	}
+	body, err := json.Marshal(map[string]any{
+		"apiVersion": gvk.GroupVersion().String(), "kind": gvk.Kind, "metadata": metadata, "status": status,
 	})
 	if err != nil {
 		return nil, err

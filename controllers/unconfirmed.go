@@ -63,12 +63,12 @@ type unconfirmedEnd struct {
 	digest   [sha256.Size]byte // of request.end
 }
 
-func unconfirmedEndOf(v *outcome.Decision) unconfirmedEnd {
-	end := v.Message
-	if v.State() == outcome.Issued {
-		end = string(v.Certificate.PEM)
+func unconfirmedEndOf(d *outcome.Decision) unconfirmedEnd {
+	end := d.Message
+	if d.State() == outcome.Issued {
+		end = string(d.Certificate.PEM)
 	}
-	kept := *v
+	kept := *d
 	kept.Certificate.PEM = nil
 	return unconfirmedEnd{&kept, sha256.Sum256([]byte(end))}
 }

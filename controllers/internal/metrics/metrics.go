@@ -121,8 +121,8 @@ func (m *Metrics) Started(kinds []request.Kind) {
 }
 
 // Ended counts a finished request.
-func (m *Metrics) Ended(kind string, v *outcome.Decision) {
-	m.requests.WithLabelValues(kind, v.State().String(), string(v.Reason)).Inc()
+func (m *Metrics) Ended(kind string, d *outcome.Decision) {
+	m.requests.WithLabelValues(kind, d.State().String(), string(d.Reason)).Inc()
 }
 
 // Signed observes a signature that was started at start.

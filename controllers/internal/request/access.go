@@ -31,8 +31,8 @@ func (a AccessReviewer) preflight(ctx context.Context, r Request) *outcome.Decis
 	csr := r.(certificateSigningRequest).csr
 	ref, _ := r.Issuer()
 	// First the permission: without it, the author gets no information about the issuer.
-	if v := a.reviewReference(ctx, csr, ref); v != nil {
-		return v
+	if d := a.reviewReference(ctx, csr, ref); d != nil {
+		return d
 	}
 	return checkDuration(csr)
 }

@@ -130,8 +130,8 @@ func (r certificateRequest) KeySecret() types.NamespacedName {
 	return types.NamespacedName{Namespace: r.cr.Namespace, Name: r.cr.Annotations[r.KeyAnnotation()]}
 }
 
-func (r certificateRequest) Status(v *outcome.Decision, now metav1.Time) (any, bool) {
-	ready := readyCondition(v, now)
+func (r certificateRequest) Status(d *outcome.Decision, now metav1.Time) (any, bool) {
+	ready := readyCondition(d, now)
 	old := r.ready()
 	if old != nil && old.Status == ready.Status && old.Reason == ready.Reason && old.Message == ready.Message {
 		return nil, false
@@ -140,10 +140,10 @@ func (r certificateRequest) Status(v *outcome.Decision, now metav1.Time) (any, b
 		ready.LastTransitionTime = old.LastTransitionTime
 	}
 	status := cmapi.CertificateRequestStatus{Conditions: []cmapi.CertificateRequestCondition{ready}}
-	switch v.State() {
+	switch d.State() {
 	case outcome.Issued:
 		// A self-signed certificate is its own CA. cert-manager copies it to the Secret as ca.crt.
-		status.Certificate, status.CA = v.Certificate.PEM, v.Certificate.PEM
+		status.Certificate, status.CA = d.Certificate.PEM, d.Certificate.PEM
 	case outcome.Failed, outcome.Denied:
 		status.FailureTime = &now
 	case outcome.Pending:
@@ -151,14 +151,14 @@ func (r certificateRequest) Status(v *outcome.Decision, now metav1.Time) (any, b
 	return status, true
 }
 
-func readyCondition(v *outcome.Decision, now metav1.Time) cmapi.CertificateRequestCondition {
+func readyCondition(d *outcome.Decision, now metav1.Time) cmapi.CertificateRequestCondition {
 	condition := cmapi.CertificateRequestCondition{
 		Type:               cmapi.CertificateRequestConditionReady,
 		Status:             cmmeta.ConditionFalse,
-		Message:            v.Message,
+		Message:            d.Message,
 		LastTransitionTime: &now,
 	}
-	switch v.State() {
+	switch d.State() {
 	case outcome.Issued:
 		condition.Status, condition.Reason = cmmeta.ConditionTrue, cmapi.CertificateRequestReasonIssued
 	case outcome.Failed:

@@ -128,17 +128,17 @@ func (r certificateSigningRequest) KeySecret() types.NamespacedName {
 
 // Status is only written when the request is finished: a Kubernetes CSR has no condition for
 // pending requests.
-func (r certificateSigningRequest) Status(v *outcome.Decision, now metav1.Time) (any, bool) {
-	switch v.State() {
+func (r certificateSigningRequest) Status(d *outcome.Decision, now metav1.Time) (any, bool) {
+	switch d.State() {
 	case outcome.Issued:
-		return certificatesv1.CertificateSigningRequestStatus{Certificate: v.Certificate.PEM}, true
+		return certificatesv1.CertificateSigningRequestStatus{Certificate: d.Certificate.PEM}, true
 	case outcome.Failed:
 		return certificatesv1.CertificateSigningRequestStatus{
 			Conditions: []certificatesv1.CertificateSigningRequestCondition{{
 				Type:               certificatesv1.CertificateFailed,
 				Status:             corev1.ConditionTrue,
-				Reason:             string(v.Reason),
-				Message:            v.Message,
+				Reason:             string(d.Reason),
+				Message:            d.Message,
 				LastTransitionTime: now,
 				LastUpdateTime:     now,
 			}},

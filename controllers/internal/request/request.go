@@ -76,7 +76,7 @@ type Request interface {
 
 	// Status returns the status with the decision, and false if the object has it already or
 	// has no field for it.
-	Status(v *outcome.Decision, now metav1.Time) (any, bool)
+	Status(d *outcome.Decision, now metav1.Time) (any, bool)
 }
 
 // IsPending returns whether a request is approved and not finished.
