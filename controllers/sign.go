@@ -34,18 +34,7 @@ func (a *attempt) trySign(ctx context.Context, object libsigner.CertificateReque
 	if d := a.completeRequest(ctx); d != nil {
 		return d
 	}
-	details, err := object.GetCertificateDetails()
-	if err != nil {
-		return &outcome.Decision{Reason: outcome.ReasonInvalidRequest, Detail: err.Error()}
-	}
-	parsed, err := signer.Parse(signer.Request{
-		CSR:             details.CSR,
-		Duration:        details.Duration,
-		IsCA:            details.IsCA,
-		KeyUsage:        details.KeyUsage,
-		ExtKeyUsage:     details.ExtKeyUsage,
-		FromCertificate: a.request.FromCertificate(),
-	}, a.limits)
+	parsed, err := a.parse(object)
 	if err != nil {
 		return &outcome.Decision{Reason: outcome.ReasonInvalidRequest, Detail: err.Error()}
 	}
@@ -58,6 +47,21 @@ func (a *attempt) trySign(ctx context.Context, object libsigner.CertificateReque
 		return &outcome.Decision{Reason: outcome.ReasonSigningError, Detail: err.Error()}
 	}
 	return &outcome.Decision{Reason: outcome.ReasonIssued, Certificate: certificate}
+}
+
+func (a *attempt) parse(object libsigner.CertificateRequestObject) (*signer.ParsedRequest, error) {
+	details, err := object.GetCertificateDetails()
+	if err != nil {
+		return nil, err
+	}
+	return signer.Parse(signer.Request{
+		CSR:             details.CSR,
+		Duration:        details.Duration,
+		IsCA:            details.IsCA,
+		KeyUsage:        details.KeyUsage,
+		ExtKeyUsage:     details.ExtKeyUsage,
+		FromCertificate: a.request.FromCertificate(),
+	}, a.limits)
 }
 
 // waitedForKey returns whether only the key was missing before. The spec is immutable, so a large

@@ -113,5 +113,5 @@ func Heap() int64 {
 		runtime.GC()
 	}
 	runtime.ReadMemStats(&stats)
-	return int64(stats.HeapAlloc)
+	return int64(stats.HeapAlloc) //nolint:gosec // a heap is smaller than 2^63 bytes
 }
