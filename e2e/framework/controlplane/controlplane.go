@@ -39,7 +39,7 @@ type Options struct {
 	AuditLog bool
 }
 
-// Cluster is a running control plane. Its methods may be called from any goroutine,
+// ControlPlane is a running control plane. Its methods may be called from any goroutine,
 // except that a Restart and Stop must not overlap.
 type ControlPlane struct {
 	opts     Options
