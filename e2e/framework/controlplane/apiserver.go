@@ -119,13 +119,6 @@ func (c *ControlPlane) RestartAPIServer(ctx context.Context) error {
 	return c.startAPIServer(ctx)
 }
 
-// RestartAPIServerWith restarts kube-apiserver with further arguments, which win over those
-// that it had.
-func (c *ControlPlane) RestartAPIServerWith(ctx context.Context, args ...string) error {
-	c.opts.APIServerArgs = slices.Concat(c.opts.APIServerArgs, args)
-	return c.RestartAPIServer(ctx)
-}
-
 // Version returns the API server's version, such as v1.36.3.
 func (c *ControlPlane) Version(ctx context.Context) (string, error) {
 	body, err := c.Get(ctx, "/version")

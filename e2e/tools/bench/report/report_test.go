@@ -4,152 +4,60 @@
 package report
 
 import (
-	"encoding/xml"
-	"errors"
-	"io"
-	"math"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestMedian(t *testing.T) {
-	for _, test := range []struct {
-		values []float64
-		want   float64
-	}{
-		{[]float64{3}, 3},
-		{[]float64{9, 1, 2}, 2},
-		{[]float64{4, 1, 3, 2}, 2.5},
-	} {
-		if got := Median(test.values); got != test.want {
-			t.Errorf("Median(%v) = %v, want %v", test.values, got, test.want)
-		}
-	}
-	if got := Median(nil); !math.IsNaN(got) {
-		t.Errorf("Median of nothing = %v, want NaN", got)
+func online(contestant string, rate, p99 float64) Run {
+	return Run{Online, contestant, map[string]float64{Rate: rate, P99: p99}}
+}
+
+// example has three rounds of three contestants, and a start.
+var example = Results{Setup: "A machine.", Runs: []Run{
+	online(InTreeTuned, 10, 1), online(Issuer, 9, 0.7), online(InTreeTuned, 30, 1), online(Issuer, 19.5, 0.6),
+	online(InTreeTuned, 20, 1), online(Issuer, 30, 0.5), online(InTreeDefault, 1, 2.4),
+	{Empty, Issuer, map[string]float64{Start: 0.5, PeakRSS: 30.25}},
+}}
+
+// TestMarkdown takes medians, judges in both directions, and leaves out what was not measured.
+func TestMarkdown(t *testing.T) {
+	const want = `A machine.
+
+| experiment | contestant | per second | p50 s | p99 s | reads each | writes each | CPU ms each | peak RSS MiB |
+| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+| online | in-tree, tuned | 20 | - | 1 | - | - | - | - |
+| online | selfsigned-issuer | 19.5 | - | 0.6 | - | - | - | - |
+| online | in-tree, default flags | 1 | - | 2.4 | - | - | - | - |
+
+| experiment | contestant | start s | peak RSS MiB | received MiB | KiB per change |
+| --- | --- | ---: | ---: | ---: | ---: |
+| empty | selfsigned-issuer | 0.5 | 30.25 | - | - |
+
+| target | measured | |
+| --- | ---: | --- |
+| online: rate / in-tree, tuned: at least 0.95 | 0.98 | reached |
+| online: p99 / in-tree, tuned: at most 0.5 | 0.6 | **missed** |
+`
+	if diff := cmp.Diff("a\n<!--results-->\n"+want+"<!--/results-->\n", Update("a\n<!--results-->\nold\n<!--/results-->\n", example.Markdown())); diff != "" {
+		t.Error(diff)
 	}
 }
 
 func TestPercentile(t *testing.T) {
-	hundred := make([]float64, 100) // 100, 99, … 1
-	for i := range hundred {
-		hundred[i] = float64(100 - i)
-	}
-	for _, test := range []struct {
-		values        []float64
-		percent, want float64
-	}{
-		{hundred, 50, 50},
-		{hundred, 99, 99},
-		{hundred, 100, 100},
-		{hundred, 0, 1},
-		{[]float64{7}, 99, 7},
-		{[]float64{2, 1}, 50, 1},
-		{[]float64{2, 1}, 51, 2},
-	} {
-		if got := Percentile(test.values, test.percent); got != test.want {
-			t.Errorf("Percentile(%d values, %v) = %v, want %v", len(test.values), test.percent, got, test.want)
+	for percent, want := range map[float64]float64{0: 1, 25: 1, 26: 2, 50: 2, 99: 4, 100: 4} {
+		if got := Percentile([]float64{4, 2, 3, 1}, percent); got != want {
+			t.Errorf("Percentile(%v) = %v, want %v", percent, got, want)
 		}
 	}
-	if got := Percentile(nil, 50); !math.IsNaN(got) {
-		t.Errorf("Percentile of nothing = %v, want NaN", got)
-	}
 }
 
-func exampleRuns() []Run {
-	run := func(contestant string, round int, rate, events float64) Run {
-		values := map[string]float64{Rate: rate}
-		if events > 0 {
-			values[APIRequest("POST", "events")] = events
-		}
-		return Run{Experiment: "online", Contestant: contestant, Round: round, Values: values}
-	}
-	return []Run{run("a, b", 1, 10, 1), run("c", 1, 5, 0), run("a, b", 2, 30, 0), run("a, b", 3, 20, 0), run("c", 2, 6, 0)}
-}
-
-// TestSummarize takes medians for each contestant, and a request that was not made in two of
-// three rounds as none.
-func TestSummarize(t *testing.T) {
-	got := Summarize(exampleRuns())
-	want := []Summary{
-		{Experiment: "online", Contestant: "a, b", Rounds: 3, Values: map[string]float64{Rate: 20, APIRequest("POST", "events"): 0}},
-		{Experiment: "online", Contestant: "c", Rounds: 2, Values: map[string]float64{Rate: 5.5}},
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
-	}
-	if diff := cmp.Diff([]string{"POST events"}, got[0].APIRequests()); diff != "" {
-		t.Error(diff)
-	}
-}
-
-func TestCSV(t *testing.T) {
-	var out strings.Builder
-	if err := WriteCSV(&out, exampleRuns()[:2]); err != nil {
-		t.Fatal(err)
-	}
-	const want = `experiment,contestant,round,metric,value
-online,"a, b",1,rate per second,10
-online,"a, b",1,request: POST events,1
-online,c,1,rate per second,5
-online,"a, b",median,rate per second,10
-online,"a, b",median,request: POST events,1
-online,c,median,rate per second,5
-`
-	if diff := cmp.Diff(want, out.String()); diff != "" {
-		t.Error(diff)
-	}
-}
-
-func TestTables(t *testing.T) {
-	summaries := Summarize(exampleRuns())
-	lines := strings.Split(Table(summaries), "\n")
-	for i, want := range []string{
-		"| experiment | contestant | requests | per second |",
-		"| ---------- | ---------- | -------: | ---------: |",
-		"| online     | a, b       |        - |       20.0 |",
-		"| online     | c          |        - |        5.5 |",
-	} {
-		if !strings.HasPrefix(lines[i], want) {
-			t.Errorf("line %d of the table is\n%s\nwant it to begin with\n%s", i, lines[i], want)
-		}
-	}
-	const want = `| experiment | contestant | requests to the API server | for each certificate |
-| ---------- | ---------- | -------------------------- | -------------------: |
-| online     | a, b       | POST events                |                0.000 |
-`
-	if diff := cmp.Diff(want, APITable(summaries)); diff != "" {
-		t.Error(diff)
-	}
-}
-
-// TestSVG reads the image back: it has to be well-formed, the widest bar belongs to the
-// largest value, and text is escaped.
 func TestSVG(t *testing.T) {
-	var out strings.Builder
-	err := WriteSVG(&out, []Chart{
-		{Title: "empty"},
-		{Title: "a < b", Bars: []Bar{{"small", 5, false}, {"large", 10, true}, {"none", 0, false}}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var image struct {
-		Bars []struct {
-			Width int    `xml:"width,attr"`
-			Class string `xml:"class,attr"`
-		} `xml:"rect"`
-		Texts []string `xml:"text"`
-	}
-	if err := xml.NewDecoder(strings.NewReader(out.String())).Decode(&image); err != nil && !errors.Is(err, io.EOF) {
-		t.Fatalf("%v in:\n%s", err, out.String())
-	}
-	if diff := cmp.Diff([]string{"a < b", "small", "5.00", "large", "10.0", "none", "0.00"}, image.Texts); diff != "" {
-		t.Error(diff)
-	}
-	if len(image.Bars) != 3 || image.Bars[0].Width != barMost/2 || image.Bars[1].Width != barMost || image.Bars[1].Class != "ours" || image.Bars[2].Width != 1 {
-		t.Errorf("bars are %+v", image.Bars)
+	image := example.SVG()
+	for _, part := range []string{`width="470" height="18" rx="2" class="bar0"/>`, `width="117" height="18" rx="2" class="bar1"/>`, ">0.6</text>"} {
+		if !strings.Contains(image, part) {
+			t.Errorf("want %s in:\n%s", part, image)
+		}
 	}
 }
