@@ -55,6 +55,6 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(os.WriteFile(root+"/docs/benchmark.md", []byte(report.Update(string(page), results.Markdown())), 0o644),
-		os.WriteFile(root+"/docs/benchmark.svg", []byte(results.SVG()), 0o644))
+	return errors.Join(os.WriteFile(root+"/docs/benchmark.md", []byte(report.Update(string(page), results.Markdown())), 0o600),
+		os.WriteFile(root+"/docs/benchmark.svg", []byte(results.SVG()), 0o600))
 }

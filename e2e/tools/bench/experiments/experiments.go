@@ -133,20 +133,19 @@ type experiment struct {
 func (b *bench) plan() []experiment {
 	const interval = 100 * time.Millisecond
 	noWatchList := corev1.EnvVar{Name: "KUBE_FEATURE_WatchListClient", Value: "false"}
-	inTree, tuned, ours := b.inTree(report.InTreeDefault, 0), b.inTree(report.InTreeTuned, tunedWorkers), b.issuer(report.Issuer, b.current)
-	waiting, starting := []contestant{tuned, ours}, []contestant{inTree, ours, b.issuer(report.Issuer+report.NoWatchList, b.current, noWatchList)}
+	inTree, tuned, issuer := b.inTree(report.InTreeDefault, 0), b.inTree(report.InTreeTuned, tunedWorkers), b.issuer(report.Issuer, b.current)
+	ours, starting := []contestant{issuer}, []contestant{inTree, issuer, b.issuer(report.Issuer+report.NoWatchList, b.current, noWatchList)}
 	if b.Before != "" {
-		before := b.issuer(report.Before, b.before)
-		waiting = append(waiting, before)
-		starting = append(starting, before, b.issuer(report.Before+report.NoWatchList, b.before, noWatchList))
+		ours = append(ours, b.issuer(report.Before, b.before))
+		starting = append(starting, ours[1], b.issuer(report.Before+report.NoWatchList, b.before, noWatchList))
 	}
 	otherRef := cmmeta.IssuerReference{Group: "cert-manager.io", Kind: "ClusterIssuer", Name: "other"}
 	return []experiment{
-		{name: report.Online, contestants: []contestant{b.approvalOnly(), inTree, tuned, ours}, requests: b.Requests, arrival: requests},
-		{name: report.Backlog, contestants: []contestant{b.floor(), inTree, tuned, ours}, requests: b.Requests},
-		{name: report.Scale, contestants: []contestant{ours}, requests: b.Requests * 10},
-		{name: report.Trickle, contestants: []contestant{inTree, tuned, ours}, requests: b.Requests / 5, arrival: requests, interval: interval},
-		{name: report.Secret, contestants: waiting, requests: b.Requests / 5, arrival: secrets, interval: interval},
+		{name: report.Online, contestants: append([]contestant{b.approvalOnly(), inTree, tuned}, ours...), requests: b.Requests, arrival: requests},
+		{name: report.Backlog, contestants: append([]contestant{b.floor(), inTree, tuned}, ours...), requests: b.Requests},
+		{name: report.Scale, contestants: []contestant{issuer}, requests: b.Requests * 10},
+		{name: report.Trickle, contestants: append([]contestant{inTree, tuned}, ours...), requests: b.Requests / 5, arrival: requests, interval: interval},
+		{name: report.Secret, contestants: append([]contestant{tuned}, ours...), requests: b.Requests / 5, arrival: secrets, interval: interval},
 		{name: report.Empty, contestants: starting, finished: 1, finishedRef: otherRef},
 		{name: report.Foreign, contestants: starting, finished: b.Foreign, finishedRef: otherRef},
 		{name: report.Own, contestants: starting, finished: b.Foreign, finishedRef: ownRef},

@@ -4,18 +4,14 @@
 package experiments
 
 import (
-	"context"
 	"testing"
-	"time"
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/tools/bench/report"
 )
 
 // TestSmallest runs small experiments. It checks counts, and not times.
 func TestSmallest(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	results, err := Run(ctx, Options{
+	results, err := Run(t.Context(), Options{
 		Requests: 20, Rounds: 1, Foreign: 50, Only: []string{"backlog", "trickle", "foreign"}, Race: true, Report: t.Logf,
 	})
 	if err != nil {

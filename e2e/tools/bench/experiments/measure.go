@@ -82,7 +82,7 @@ func (p *batch) observe(ctx context.Context) error {
 	if err := p.Client.List(ctx, &list, client.InNamespace(p.namespace), client.Limit(1)); err != nil {
 		return err
 	}
-	watcher := &cache.ListWatch{WatchFunc: func(options metav1.ListOptions) (watch.Interface, error) {
+	watcher := &cache.ListWatch{WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
 		return p.Client.Watch(ctx, &list, &client.ListOptions{Namespace: p.namespace, Raw: &options})
 	}}
 	go func() {

@@ -90,21 +90,21 @@ func (r Results) Markdown() string {
 
 // table has a row for each contestant with the first metric, in each experiment.
 func (r Results) table(metrics ...string) string {
-	rows := "| experiment | contestant | " + strings.Join(metrics, " | ") + " |\n| --- | --- |" + strings.Repeat(" ---: |", len(metrics))
-	known := map[string]bool{}
+	rows, known := &strings.Builder{}, map[string]bool{}
+	rows.WriteString("| experiment | contestant | " + strings.Join(metrics, " | ") + " |\n| --- | --- |" + strings.Repeat(" ---: |", len(metrics)))
 	for _, run := range r.Runs {
 		row := "\n| " + run.Experiment + " | " + run.Contestant + " |"
 		if _, measured := run.Values[metrics[0]]; !measured || known[row] {
 			continue
 		}
 		known[row] = true
-		rows += row
+		rows.WriteString(row)
 		for _, metric := range metrics {
 			value := fmt.Sprintf(" %.4g |", r.median(metric, run.Experiment, run.Contestant))
-			rows += strings.ReplaceAll(value, "NaN", "-")
+			rows.WriteString(strings.ReplaceAll(value, "NaN", "-"))
 		}
 	}
-	return rows + "\n"
+	return rows.String() + "\n"
 }
 
 // The targets for selfsigned-issuer are values, or ratios or differences within one run, which hold on any
@@ -135,7 +135,8 @@ var targets = []struct {
 
 // verdicts has a row for each target that was measured.
 func (r Results) verdicts() string {
-	rows := "| target | measured | |\n| --- | ---: | --- |\n"
+	rows := &strings.Builder{}
+	rows.WriteString("| target | measured | |\n| --- | ---: | --- |\n")
 	for _, t := range targets {
 		value := r.median(t.metric, t.experiment, t.contestant)
 		switch other := r.median(t.metric, t.otherExperiment, t.other); t.operator {
@@ -144,16 +145,16 @@ func (r Results) verdicts() string {
 		case "-":
 			value -= other
 		}
-		value = math.Round(value*100) / 100
+		value = math.Round(value*100)/100 + 0 // not -0
 		verdict := "reached"
 		if t.bounded == "at least" && value < t.bound || t.bounded == "at most" && value > t.bound {
 			verdict = "**missed**"
 		}
 		if !math.IsNaN(value) {
-			rows += fmt.Sprintf("| %s: %s: %s %g | %g | %s |\n", t.experiment, t.what, t.bounded, t.bound, value, verdict)
+			fmt.Fprintf(rows, "| %s: %s: %s %g | %g | %s |\n", t.experiment, t.what, t.bounded, t.bound, value, verdict)
 		}
 	}
-	return rows
+	return rows.String()
 }
 
 var block = regexp.MustCompile(`(?s)<!--results-->\n.*?<!--/results-->`)
@@ -190,7 +191,8 @@ func (r Results) SVG() string {
 		y += 34
 		for class, contestant := range []string{InTreeDefault, Issuer} {
 			value := r.median(c.metric, c.experiment, contestant)
-			width := max(1, int(value/r.median(c.metric, c.experiment, InTreeDefault)*470))
+			widest := max(r.median(c.metric, c.experiment, InTreeDefault), r.median(c.metric, c.experiment, Issuer))
+			width := max(1, int(value/widest*470))
 			body += fmt.Sprintf("<text x=\"192\" y=\"%d\" class=\"label\">%s</text>\n", y+13, contestant) +
 				fmt.Sprintf("<rect x=\"200\" y=\"%d\" width=\"%d\" height=\"18\" rx=\"2\" class=\"bar%d\"/>\n", y, width, class) +
 				fmt.Sprintf("<text x=\"%d\" y=\"%d\">%.3g</text>\n", 206+width, y+13, value)
