@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"regexp"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,7 +17,6 @@ import (
 	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
-	dto "github.com/prometheus/client_model/go"
 	certificatesv1 "k8s.io/api/certificates/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	apiruntime "k8s.io/apimachinery/pkg/runtime"
@@ -86,7 +84,12 @@ func lead(t *testing.T, m *Metrics, c *Collector) {
 		if err != nil {
 			t.Error(err)
 		}
-		return slices.ContainsFunc(families, func(f *dto.MetricFamily) bool { return strings.HasSuffix(f.GetName(), "_waiting") })
+		for _, family := range families {
+			if strings.HasSuffix(family.GetName(), "_waiting") {
+				return true
+			}
+		}
+		return false
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	var leading sync.WaitGroup
