@@ -26,8 +26,7 @@ type issuerReader struct {
 
 // diagnoseMissingIssuer returns the decision on a request whose issuer is not in the cache.
 func (i issuerReader) diagnoseMissingIssuer(ctx context.Context, ref request.IssuerRef) *outcome.Decision {
-	// The API server rejects such names, see keyReader.read.
-	if len(apimachineryvalidation.NameIsDNSSubdomain(ref.Key.Name, false)) > 0 ||
+	if !isValidName(ref.Key) ||
 		ref.Key.Namespace != "" && len(apimachineryvalidation.ValidateNamespaceName(ref.Key.Namespace, false)) > 0 {
 		return &outcome.Decision{Reason: outcome.ReasonIssuerNotFound}
 	}

@@ -52,10 +52,10 @@ func (k keyReader) check(ctx context.Context, secret types.NamespacedName) *outc
 	return d
 }
 
-// isValidName returns whether a Secret can have the name, which is the value of an annotation. The
+// isValidName returns whether an object can have the name, which another object has in a field. The
 // API server would reject an invalid name, which would be reported as its error.
-func isValidName(secret types.NamespacedName) bool {
-	return len(apimachineryvalidation.NameIsDNSSubdomain(secret.Name, false)) == 0
+func isValidName(key types.NamespacedName) bool {
+	return len(apimachineryvalidation.NameIsDNSSubdomain(key.Name, false)) == 0
 }
 
 func (k keyReader) readOnce(ctx context.Context, name types.NamespacedName, parsed *signer.ParsedRequest, options *client.GetOptions) (crypto.Signer, *outcome.Decision) {

@@ -146,7 +146,7 @@ func (a *attempt) IsReady() bool {
 // RequestObject is the argument of preflight and sign.
 func (a *attempt) RequestObject() libsigner.CertificateRequestObject { return a.request.Details() }
 
-// Preflight decides what does not depend on the issuer. True ends the attempt.
+// preflight decides what does not depend on the issuer. True ends the attempt.
 func (a *attempt) preflight(ctx context.Context, _ libsigner.CertificateRequestObject, _ schema.GroupVersionKind, _ types.NamespacedName) (bool, error) {
 	if busy, err := a.acquireSlot(ctx); busy || err != nil {
 		return busy, err

@@ -152,7 +152,7 @@ func (f fixture) key(t *testing.T) crypto.Signer {
 	return key
 }
 
-// Adjusted returns the event with this reason, or an empty string.
+// adjusted returns the event with this reason, or an empty string.
 func (f fixture) adjusted() string {
 	for {
 		select {

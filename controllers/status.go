@@ -17,7 +17,7 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/controllers/internal/outcome"
 )
 
-// Status returns the status with the decision, and false if the object has it already or has no
+// status returns the status with the decision, and false if the object has it already or has no
 // field for it.
 func (a *attempt) status() (_ any, changed bool) {
 	object := a.request.Object()

@@ -36,20 +36,10 @@ func ApprovedRequest(t *testing.T, key crypto.Signer, created time.Time) *cmapi.
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &cmapi.CertificateRequest{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace: "sandbox", Name: "request", UID: "the-uid",
-			CreationTimestamp: metav1.NewTime(created),
-			Annotations:       map[string]string{cmapi.CertificateRequestPrivateKeyAnnotationKey: "key"},
-		},
-		Spec: cmapi.CertificateRequestSpec{
-			Request:   pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: csr}),
-			IssuerRef: cmmeta.IssuerReference{Group: selfsigned.GroupName, Kind: "SelfSignedIssuer", Name: "issuer"},
-		},
-		Status: cmapi.CertificateRequestStatus{Conditions: []cmapi.CertificateRequestCondition{
-			{Type: cmapi.CertificateRequestConditionApproved, Status: cmmeta.ConditionTrue},
-		}},
-	}
+	request := PendingRequest("request")
+	request.UID, request.CreationTimestamp = "the-uid", metav1.NewTime(created)
+	request.Spec.Request = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: csr})
+	return request
 }
 
 // ReadyIssuer returns the ready SelfSignedIssuer sandbox/issuer.

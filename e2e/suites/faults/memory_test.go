@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/certmanager"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 )
 
@@ -95,7 +96,7 @@ func TestHugeRequests(t *testing.T) {
 	t.Run("unapproved", func(t *testing.T) { hugeRequests(t, sized(300, 8)) })
 	// The webhook checks the permission to approve. Approved requests keep a bounded part in the
 	// cache, so a smaller number shows the bound.
-	t.Run("approved", func(t *testing.T) { hugeRequests(t, sized(60, 8), unvalidated) })
+	t.Run("approved", func(t *testing.T) { hugeRequests(t, sized(60, 8), certmanager.DisableValidationLabel) })
 }
 
 func hugeRequests(t *testing.T, count int, labels ...string) {
@@ -244,7 +245,7 @@ func (b *burst) shareSecret(t *testing.T, count int) *corev1.Secret {
 func TestStandbyBesideChurn(t *testing.T) {
 	startReady(t, env.Installation)
 	standby := startReady(t, env.Installation)
-	b := newNamespace(t, unvalidated) // the API server's work is not the subject
+	b := newNamespace(t, certmanager.DisableValidationLabel) // the API server's work is not the subject
 	template := b.newSigned(t, 0)
 	before := consumed(t, standby)
 	count := sized(100_000, 300)

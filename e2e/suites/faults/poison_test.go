@@ -27,6 +27,7 @@ import (
 	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/certmanager"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/environment"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/process"
@@ -154,7 +155,7 @@ func TestPoisonedObjects(t *testing.T) {
 // cert-manager's webhook leaves alone, which would refuse some.
 func newPoisoned(t *testing.T) *burst {
 	t.Helper()
-	b := newNamespace(t, unvalidated)
+	b := newNamespace(t, certmanager.DisableValidationLabel)
 	const copies = 3
 	for i := range copies * len(poisons) {
 		poison := poisons[i%len(poisons)]
@@ -196,7 +197,7 @@ func checkPoisoned(t *testing.T, b *burst) {
 
 // TestSchemaRefusesPoison: what nobody can write needs no outcome.
 func TestSchemaRefusesPoison(t *testing.T) {
-	b := newNamespace(t, unvalidated)
+	b := newNamespace(t, certmanager.DisableValidationLabel)
 	for i, poison := range poisons {
 		if poison.reason != "" {
 			continue

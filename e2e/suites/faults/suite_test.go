@@ -48,9 +48,6 @@ var env *environment.Environment
 // certificates has seen every certificate of the environment.
 var certificates *ledger
 
-// unvalidated is the label of namespaces that cert-manager's webhooks ignore.
-const unvalidated = "cert-manager.io/disable-validation"
-
 // clusterIssuer is a ClusterSelfSignedIssuer that is always there.
 const clusterIssuer = "faults"
 

@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/certmanager"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/certtext"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/environment"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/faultproxy"
@@ -39,7 +40,7 @@ func unchanged(next http.Handler) http.Handler { return next }
 func TestRequestReachesOwnNamespaceOnly(t *testing.T) {
 	proxy, proxied := startProxy(t)
 	startReady(t, proxied)
-	own, other := newNamespace(t, unvalidated), newNamespace(t)
+	own, other := newNamespace(t, certmanager.DisableValidationLabel), newNamespace(t)
 	own.awaitIssuer(t)
 	theirs := other.newSigned(t, 0)
 	if err := createOnce(t.Context(), theirs.secret); err != nil {

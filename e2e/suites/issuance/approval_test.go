@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/certmanager"
 )
 
 // TestApprovalIsNeeded takes the approver's right away that the default overlay ships. It
@@ -128,7 +129,7 @@ func setCondition(t *testing.T, request *cmapi.CertificateRequest, condition cma
 // both conditions together.
 func TestDeniedWinsOverApproved(t *testing.T) {
 	t.Parallel()
-	namespace, key := newNamespace(t, unvalidated), newKey(t)
+	namespace, key := newNamespace(t, certmanager.DisableValidationLabel), newKey(t)
 	request := newRequest(t, namespace, key)
 	create(t, request)
 	awaitEventReason(t, request, "MissingSecret")
@@ -160,7 +161,7 @@ func TestUntouched(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			namespace, key := newNamespace(t, unvalidated), newKey(t)
+			namespace, key := newNamespace(t, certmanager.DisableValidationLabel), newKey(t)
 			request := newRequest(t, namespace, key)
 			create(t, request)
 			awaitEventReason(t, request, "MissingSecret")

@@ -14,6 +14,8 @@ import (
 
 	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/certmanager"
 )
 
 // smartcardLogon is a usage that cert-manager has no name for.
@@ -48,7 +50,7 @@ func TestMalformedRequests(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			namespace := newNamespace(t, unvalidated)
+			namespace := newNamespace(t, certmanager.DisableValidationLabel)
 			request := newRequest(t, namespace, newKey(t))
 			test.spoil(t, request)
 			create(t, request)

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package issuance_test runs the plugin's real binary, with the race detector, beside the real
-// cert-manager on a real control plane, under the rights that deploy/ ships.
+// cert-manager on a real control plane, under the permissions that deploy/ ships.
 package issuance_test
 
 import (

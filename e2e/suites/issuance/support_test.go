@@ -37,9 +37,6 @@ import (
 // makes a test slow, and not red: cert-manager needs minutes there for an RSA key of 8192 bits.
 const timeout = 6 * time.Minute
 
-// unvalidated is the label by which cert-manager's webhooks leave a namespace alone.
-const unvalidated = "cert-manager.io/disable-validation"
-
 // await polls until done returns an empty string; otherwise it fails with what it returned.
 func await(t *testing.T, what string, done func(ctx context.Context) string) {
 	t.Helper()

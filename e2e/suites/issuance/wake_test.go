@@ -26,6 +26,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/certmanager"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/environment"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 )
@@ -212,7 +213,7 @@ func finishedRequests(t *testing.T) int {
 // TestFinishedRequestsSleep changes a Secret that many finished requests name, every 100 ms:
 // nothing is reconciled. It must not run beside other tests, whose reconciles would count.
 func TestFinishedRequestsSleep(t *testing.T) {
-	namespace, key := newNamespace(t, unvalidated), newKey(t)
+	namespace, key := newNamespace(t, certmanager.DisableValidationLabel), newKey(t)
 	createKeySecret(t, namespace, key)
 	create(t, keySecret(namespace, "later", nil)) // labeled, and in the cache by then: it is not polled
 	count, start := finishedRequests(t), time.Now()

@@ -1,7 +1,7 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package rbac compares the rights that each installation grants with what its process
+// Package rbac compares the permissions that each installation grants with what its process
 // asks of a real API server.
 package rbac
 
