@@ -148,7 +148,7 @@ func (b *bench) plan() []experiment {
 		{name: report.Secret, contestants: append([]contestant{tuned}, ours...), requests: b.Requests / 5, arrival: secrets, interval: interval},
 		{name: report.Empty, contestants: starting, finished: 1, finishedRef: otherRef},
 		{name: report.Foreign, contestants: starting, finished: b.Foreign, finishedRef: otherRef},
-		{name: report.Own, contestants: starting, finished: b.Foreign, finishedRef: ownRef},
+		{name: report.Own, contestants: starting[1:], finished: b.Foreign, finishedRef: ownRef},
 	}
 }
 

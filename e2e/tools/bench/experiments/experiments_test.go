@@ -17,7 +17,7 @@ func TestSmallest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(results.Runs) != 4+3+3*3 {
+	if len(results.Runs) != 4+3+3+3+2 {
 		t.Errorf("%d runs", len(results.Runs))
 	}
 	for _, run := range results.Runs {
