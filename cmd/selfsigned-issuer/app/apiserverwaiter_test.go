@@ -21,6 +21,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/go-logr/logr"
 	"k8s.io/client-go/rest"
 )
 
@@ -72,7 +73,7 @@ func TestWaitsForAPIServer(t *testing.T) {
 				log := &logBuffer{}
 				probes := newProbes()
 				config := &rest.Config{Host: "https://api.example.com", Transport: roundTripper(answers)}
-				waiter, err := newAPIServerWaiter(config, probes, newLogger(log, formatText, 0))
+				waiter, err := newAPIServerWaiter(config, probes, logr.FromSlogHandler(newLogHandler(log, formatText, 0)))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -115,7 +116,7 @@ func TestReasonNamesProxy(t *testing.T) {
 			return url.Parse("http://user:password@proxy.example.com:3128")
 		},
 	}
-	waiter, err := newAPIServerWaiter(config, probes, newLogger(io.Discard, formatText, 0))
+	waiter, err := newAPIServerWaiter(config, probes, logr.Discard())
 	if err != nil {
 		t.Fatal(err)
 	}

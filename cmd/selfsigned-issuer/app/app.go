@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/go-logr/logr"
 	"github.com/spf13/pflag"
 )
 
@@ -43,6 +44,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := o.validate(); err != nil {
 		return UsageError{err}
 	}
-	logger := newLogger(stderr, o.logFormat, o.logLevel)
-	return runManager(ctx, o, logger)
+	handler := newLogHandler(stderr, o.logFormat, o.logLevel)
+	setLibraryLoggers(handler, o.logLevel)
+	return runManager(ctx, o, logr.FromSlogHandler(handler))
 }

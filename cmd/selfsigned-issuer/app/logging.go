@@ -16,22 +16,22 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 )
 
-// newLogger returns the logger of selfsigned-issuer and its libraries. Verbosity v of logr is level -v of
-// slog.
-func newLogger(out io.Writer, format string, verbosity int) logr.Logger {
+// newLogHandler returns the handler of all log lines. Verbosity v of logr is level -v of slog.
+func newLogHandler(out io.Writer, format string, verbosity int) slog.Handler {
 	options := &slog.HandlerOptions{Level: slog.Level(-verbosity)}
-	var handler slog.Handler = slog.NewTextHandler(out, options)
 	if format == formatJSON {
-		handler = slog.NewJSONHandler(out, options)
+		return slog.NewJSONHandler(out, options)
 	}
-	logger := logr.FromSlogHandler(handler)
-	ctrl.SetLogger(logger)
+	return slog.NewTextHandler(out, options)
+}
 
+// setLibraryLoggers sets the global loggers of controller-runtime and klog.
+func setLibraryLoggers(handler slog.Handler, verbosity int) {
+	ctrl.SetLogger(logr.FromSlogHandler(handler))
 	klogFlags := flag.NewFlagSet("klog", flag.ContinueOnError)
 	klog.InitFlags(klogFlags)
 	_ = klogFlags.Set("v", strconv.Itoa(verbosity)) // an integer is always accepted
 	klog.SetLogger(logr.FromSlogHandler(withoutReviews{handler}))
-	return logger
 }
 
 // withoutReviews drops the library's line about each failed review of a metrics client, which
