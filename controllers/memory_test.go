@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,11 +23,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 
 	"github.com/cert-manager/selfsigned-issuer/controllers/internal/testsupport"
 )
@@ -100,23 +103,44 @@ func reconcileAtOnce(t *testing.T, server string) {
 	f, key := newFixture(t, interceptor.Funcs{}), testsupport.Key(t)
 	f.reconciler.recorder = events.NewFakeRecorder(1000)
 	f.reconciler.keys.live = live
-	var workers sync.WaitGroup
-	for i := range 100 {
+	queue := priorityqueue.New[ctrl.Request]("test")
+	if err := f.reconciler.slots.setQueue(t.Context(), queue); err != nil {
+		t.Fatal(err)
+	}
+	const requests, attempts = 100, 5
+	for i := range requests {
 		request := testsupport.ApprovedRequest(t, key, time.Now())
 		request.Name = fmt.Sprintf("request-%d", i)
 		if err := f.client.Create(t.Context(), request); err != nil {
 			t.Fatal(err)
 		}
+		queue.Add(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(request)})
+	}
+	waits := func(request types.NamespacedName) bool {
+		f.reconciler.slots.mu.Lock()
+		defer f.reconciler.slots.mu.Unlock()
+		return f.reconciler.slots.tickets[request] != nil
+	}
+	var left atomic.Int64
+	left.Store(requests * attempts)
+	var workers sync.WaitGroup
+	for range requests {
 		workers.Go(func() {
-			for done := 0; done < 5; {
-				result, err := f.reconciler.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(request)})
-				if err != nil {
+			for {
+				request, shutdown := queue.Get()
+				if shutdown {
+					return
+				}
+				if _, err := f.reconciler.Reconcile(t.Context(), request); err != nil {
 					t.Error(err)
 				}
-				if result.RequeueAfter == 0 {
-					done++
+				if !waits(request.NamespacedName) {
+					if left.Add(-1) == 0 {
+						queue.ShutDown()
+					}
+					queue.Add(request)
 				}
-				<-time.After(result.RequeueAfter)
+				queue.Done(request)
 			}
 		})
 	}

@@ -46,7 +46,7 @@ type requestReconciler struct {
 	keys             keyReader
 	requests         requestReader
 	issuers          issuerReader
-	slots            *FairSlots
+	slots            *requestSlots
 	recorder         events.EventRecorder
 	clock            clock.PassiveClock
 	gracePeriod      time.Duration
@@ -67,12 +67,12 @@ type requestReconciler struct {
 type attempt struct {
 	unusedCallbacks
 	*requestReconciler
-	log         logr.Logger
-	request     request.Request   // nil until it is read
-	decision    *outcome.Decision // nil until it is made
-	writeErr    error             // of the status write
-	retryAfter  time.Duration     // set to end the attempt without a decision
-	releaseSlot func()            // nil without a slot, see newReadSlots
+	log            logr.Logger
+	request        request.Request   // nil until it is read
+	decision       *outcome.Decision // nil until it is made
+	writeErr       error             // of the status write
+	retryAfter     time.Duration     // set to end the attempt without a decision
+	waitingForSlot bool              // the attempt ends without a decision, see requestSlots
 }
 
 var (
@@ -93,7 +93,7 @@ func (r *requestReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reconcileTimeout)
 	defer cancel()
 	a := &attempt{requestReconciler: r, log: log.FromContext(ctx)}
-	defer a.dropSlot()
+	defer a.releaseSlot(req.NamespacedName)
 	library := &libcontrollers.RequestController{
 		FieldOwner:               Name,
 		MaxRetryDuration:         noMaxRetryDuration,
@@ -148,8 +148,8 @@ func (a *attempt) RequestObject() libsigner.CertificateRequestObject { return a.
 
 // preflight decides what does not depend on the issuer. True ends the attempt.
 func (a *attempt) preflight(ctx context.Context, _ libsigner.CertificateRequestObject, _ schema.GroupVersionKind, _ types.NamespacedName) (bool, error) {
-	if busy, err := a.acquireSlot(ctx); busy || err != nil {
-		return busy, err
+	if !a.acquireSlot() {
+		return true, nil
 	}
 	switch {
 	case a.request.Denied():
@@ -253,11 +253,11 @@ func (a *attempt) write(ctx context.Context, _ client.Object, _ client.Patch, op
 
 // finish returns when the request is reconciled again. err is the error of issuer-lib.
 func (a *attempt) finish(ctx context.Context, key types.NamespacedName, err error) (ctrl.Result, error) {
-	if a.retryAfter > 0 {
+	if a.retryAfter > 0 || a.waitingForSlot {
 		return ctrl.Result{RequeueAfter: a.retryAfter}, nil
 	}
 	if a.decision == nil {
-		return a.finishUndecided(ctx, key, err)
+		return ctrl.Result{}, a.finishUndecided(ctx, key, err)
 	}
 	// The error of issuer-lib is that of the write or of the decision.
 	if apierrors.IsNotFound(a.writeErr) {
@@ -274,14 +274,14 @@ func (a *attempt) finish(ctx context.Context, key types.NamespacedName, err erro
 
 // finishUndecided ends the attempt for a request that is deleted, not ours, not approved or
 // finished.
-func (a *attempt) finishUndecided(ctx context.Context, key types.NamespacedName, err error) (ctrl.Result, error) {
+func (a *attempt) finishUndecided(ctx context.Context, key types.NamespacedName, err error) error {
 	if err == nil {
 		err = a.confirm(ctx)
 	}
-	if err == nil && a.retryAfter == 0 {
+	if err == nil && !a.waitingForSlot {
 		a.forget(key)
 	}
-	return ctrl.Result{RequeueAfter: a.retryAfter}, err
+	return err
 }
 
 // forget drops the state of a request.

@@ -87,7 +87,7 @@ func newFixture(t *testing.T, intercepted interceptor.Funcs) fixture {
 		keys:             keyReader{live: c},
 		issuers:          issuerReader{c},
 		requests:         requestReader{c},
-		slots:            newReadSlots(),
+		slots:            newRequestSlots(newReadSlots()),
 		recorder:         recorder,
 		clock:            clocktesting.NewFakePassiveClock(now),
 		gracePeriod:      time.Minute,

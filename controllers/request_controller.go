@@ -9,23 +9,27 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/cert-manager/selfsigned-issuer/controllers/internal/request"
 )
 
 // setupRequests registers the controller of one kind of request. DESIGN.md has the reason not to
 // use issuer-lib's SetupWithManager.
-func (o Options) setupRequests(mgr ctrl.Manager, kind request.Kind, tracker *pendingTracker) error {
+func (o Options) setupRequests(s *scope, kind request.Kind, tracker *pendingTracker) error {
 	changed := predicate.ResourceVersionChangedPredicate{}
 	issuerReady := builder.WithPredicates(changed, libcontrollers.LinkedIssuerPredicate{})
-	build := ctrl.NewControllerManagedBy(mgr).
+	slots := newRequestSlots(o.slots)
+	s.whenStopped(slots.releaseAll)
+	build := ctrl.NewControllerManagedBy(s).
 		Named(controllerName(kind.Name)).
 		For(kind.NewObject(), builder.WithPredicates(changed, requestPredicate(kind))).
 		Watches(kind.NewObject(), enqueueAfterDelay(), builder.WithPredicates(changed, statusChangedByOthers(kind, tracker))).
+		WatchesRawSource(source.Func(slots.setQueue)).
 		Watches(kind.NewObject(), forgetFinished(kind, tracker), builder.WithPredicates(changed)).
 		WithOptions(o.controllerOptions()).
-		WithLogConstructor(logAbout(mgr.GetLogger(), kind.Name)) // after the options, which have one too
-	enqueue := enqueuer{reader: mgr.GetCache(), kind: kind, tracker: tracker, clock: o.Clock}
+		WithLogConstructor(logAbout(s.GetLogger(), kind.Name)) // after the options, which have one too
+	enqueue := enqueuer{reader: s.GetCache(), kind: kind, tracker: tracker, clock: o.Clock}
 	if !o.PollSecrets {
 		build = build.WatchesMetadata(&corev1.Secret{}, enqueue.enqueueForSecret(), builder.WithPredicates(changed))
 	}
@@ -35,12 +39,12 @@ func (o Options) setupRequests(mgr ctrl.Manager, kind request.Kind, tracker *pen
 	}
 	return build.Complete(&requestReconciler{
 		kind:             kind,
-		client:           mgr.GetClient(),
-		keys:             keyReader{live: mgr.GetAPIReader(), limits: o.limits()},
+		client:           s.GetClient(),
+		keys:             keyReader{live: s.GetAPIReader(), limits: o.limits()},
 		limits:           o.limits(),
-		requests:         requestReader{live: mgr.GetAPIReader()},
-		issuers:          issuerReader{live: mgr.GetAPIReader()},
-		slots:            o.slots,
+		requests:         requestReader{live: s.GetAPIReader()},
+		issuers:          issuerReader{live: s.GetAPIReader()},
+		slots:            slots,
 		recorder:         o.events,
 		clock:            o.Clock,
 		gracePeriod:      o.KeyMismatchGrace,

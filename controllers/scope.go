@@ -30,6 +30,7 @@ type scope struct {
 
 	mu       sync.Mutex
 	parts    []*scopePart
+	cleanups []func()
 	stopping bool
 }
 
@@ -129,7 +130,17 @@ func (s *scope) stop() {
 	for _, part := range slices.Backward(s.parts) {
 		part.stop()
 	}
-	s.parts = nil
+	for _, cleanup := range s.cleanups {
+		cleanup()
+	}
+	s.parts, s.cleanups = nil, nil
+}
+
+// whenStopped makes stop call a function after the controllers and the caches have stopped.
+func (s *scope) whenStopped(cleanup func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cleanups = append(s.cleanups, cleanup)
 }
 
 // scopePart is a controller or the caches of a scope. The manager keeps all its runnables, so a

@@ -4,155 +4,124 @@
 package controllers
 
 import (
+	"container/list"
 	"context"
-	"fmt"
 	"sync"
-	"time"
-
-	"golang.org/x/sync/semaphore"
-	"golang.org/x/time/rate"
-	"k8s.io/apimachinery/pkg/util/wait"
 )
 
 // FairSlots limits concurrency, in total and for each key, such as a namespace or a remote
-// address.
+// address. Callers with the same key get slots in the order in which they came. Keys get slots in
+// turn.
 type FairSlots struct {
-	all    *semaphore.Weighted
-	perKey int64
+	perKey int
 
 	mu   sync.Mutex
-	keys map[string]*keySlots
+	free int
+	keys map[string]*slotKey
+	turn list.List // of the *slotKey that can use another slot
 }
 
-// keySlots are the slots of one key. They exist while they are in use.
-type keySlots struct {
-	slots   *semaphore.Weighted
-	waiting *semaphore.Weighted // held by the caller that waits for a slot of the total
-	retries *rate.Limiter
-	users   int
+// slotKey exists while its slots are in use or waited for.
+type slotKey struct {
+	name    string
+	used    int
+	waiting list.List     // of *slotTicket
+	turn    *list.Element // nil if the key cannot use another slot
+}
+
+// slotTicket waits for a slot, or has one.
+type slotTicket struct {
+	key     *slotKey
+	waiting *list.Element // nil with a slot
+	granted func()
 }
 
 // NewFairSlots returns slots with a limit in total and a limit for each key.
 func NewFairSlots(total, perKey int) *FairSlots {
-	return &FairSlots{all: semaphore.NewWeighted(int64(total)), perKey: int64(perKey), keys: map[string]*keySlots{}}
+	return &FairSlots{perKey: perKey, free: total, keys: map[string]*slotKey{}}
 }
 
 // Acquire waits for a slot until ctx ends. The returned function releases it.
 func (s *FairSlots) Acquire(ctx context.Context, key string) (release func(), err error) {
-	own := s.join(key)
-	if err := own.slots.Acquire(ctx, 1); err != nil {
-		s.leave(key, own)
-		return nil, err
+	ticket, granted := s.enter(key), make(chan struct{})
+	if !s.hasSlot(ticket, func() { close(granted) }) {
+		select {
+		case <-granted:
+		case <-ctx.Done():
+			s.leave(ticket)
+			return nil, ctx.Err()
+		}
 	}
-	if err := s.all.Acquire(ctx, 1); err != nil {
-		own.slots.Release(1)
-		s.leave(key, own)
-		return nil, err
-	}
-	return func() { s.release(key, own) }, nil
+	return func() { s.leave(ticket) }, nil
 }
 
-// TryAcquire does not wait for slots of the same key. If none is free, it returns the delay for
-// the next attempt. For slots of other keys, one caller for each key waits until ctx ends. So a key
-// does not block more goroutines than it has slots.
-func (s *FairSlots) TryAcquire(ctx context.Context, key string) (release func(), retryAfter time.Duration, err error) {
-	own := s.join(key)
-	if !own.slots.TryAcquire(1) {
-		defer s.leave(key, own)
-		return nil, s.retryAfter(own), nil
+// enter returns a ticket, with a slot if one is free.
+func (s *FairSlots) enter(key string) *slotTicket {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := s.keys[key]
+	if k == nil {
+		k = &slotKey{name: key}
+		s.keys[key] = k
 	}
-	if s.all.TryAcquire(1) {
-		return func() { s.release(key, own) }, 0, nil
-	}
-	if own.waiting.TryAcquire(1) {
-		err = s.all.Acquire(ctx, 1)
-		own.waiting.Release(1)
-		if err == nil {
-			return func() { s.release(key, own) }, 0, nil
-		}
+	ticket := &slotTicket{key: k}
+	ticket.waiting = k.waiting.PushBack(ticket)
+	s.update(k)
+	s.grant()
+	return ticket
+}
+
+// leave releases the slot of a ticket, or its place among the waiting.
+func (s *FairSlots) leave(ticket *slotTicket) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := ticket.key
+	if ticket.waiting != nil {
+		k.waiting.Remove(ticket.waiting)
 	} else {
-		retryAfter = s.retryAfter(own)
+		k.used--
+		s.free++
 	}
-	own.slots.Release(1)
-	s.leave(key, own)
-	return nil, retryAfter, err
+	s.update(k)
+	s.grant()
 }
 
-func (s *FairSlots) release(key string, own *keySlots) {
-	s.all.Release(1)
-	own.slots.Release(1)
-	s.leave(key, own)
-}
-
-// The callers without a free slot of a key retry one after the other. All keys together retry at
-// most retryRate times a second, and each key gets an equal part, but at least minRetryRate. Free
-// slots are used quickly, and many callers cost little.
-const (
-	retryRate     = 2000
-	minRetryRate  = 20
-	minRetryDelay = 20 * time.Millisecond
-	maxRetryDelay = 5 * time.Second
-)
-
-func (s *FairSlots) retryAfter(k *keySlots) time.Duration {
-	s.mu.Lock()
-	keys := len(s.keys)
-	s.mu.Unlock()
-	k.retries.SetLimit(rate.Limit(max(retryRate/keys, minRetryRate)))
-	reserved := k.retries.Reserve()
-	delay := minRetryDelay + reserved.Delay()
-	if delay > maxRetryDelay {
-		reserved.Cancel()
-		return wait.Jitter(maxRetryDelay/2, 1)
-	}
-	return delay
-}
-
-func (s *FairSlots) join(key string) *keySlots {
+// hasSlot returns whether a ticket has a slot. If not, granted is called once it has one. It must
+// not block.
+func (s *FairSlots) hasSlot(ticket *slotTicket, granted func()) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	own := s.keys[key]
-	if own == nil {
-		own = &keySlots{
-			slots: semaphore.NewWeighted(s.perKey), waiting: semaphore.NewWeighted(1),
-			retries: rate.NewLimiter(retryRate, 1),
+	ticket.granted = granted
+	return ticket.waiting == nil
+}
+
+// grant gives the free slots to the keys in turn.
+func (s *FairSlots) grant() {
+	for s.free > 0 && s.turn.Len() > 0 {
+		k := s.turn.Remove(s.turn.Front()).(*slotKey)
+		k.turn = nil
+		ticket := k.waiting.Remove(k.waiting.Front()).(*slotTicket)
+		ticket.waiting = nil
+		k.used++
+		s.free--
+		s.update(k)
+		if ticket.granted != nil {
+			ticket.granted()
 		}
-		s.keys[key] = own
-	}
-	own.users++
-	return own
-}
-
-func (s *FairSlots) leave(key string, own *keySlots) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if own.users--; own.users == 0 {
-		delete(s.keys, key)
 	}
 }
 
-// Responses to reads and writes can have more than 1 MiB each, and need a multiple of that while
-// they are decoded. These limits bound how many are in memory at the same time.
-const (
-	maxLiveReads          = 16
-	maxNamespaceLiveReads = 8 // so that no namespace uses all of them
-)
-
-func newReadSlots() *FairSlots { return NewFairSlots(maxLiveReads, maxNamespaceLiveReads) }
-
-// acquireSlot acquires a slot for the reads and writes of the attempt. If other requests of the
-// namespace use all its slots, it returns true and sets retryAfter, so that no worker is blocked.
-func (a *attempt) acquireSlot(ctx context.Context) (busy bool, err error) {
-	a.releaseSlot, a.retryAfter, err = a.slots.TryAcquire(ctx, a.request.KeySecret().Namespace)
-	if err != nil {
-		return false, fmt.Errorf("waiting for other requests: %w", err)
+// update adds the key to those that can use another slot, or removes it.
+func (s *FairSlots) update(k *slotKey) {
+	usable := k.waiting.Len() > 0 && k.used < s.perKey
+	switch {
+	case usable && k.turn == nil:
+		k.turn = s.turn.PushBack(k)
+	case !usable && k.turn != nil:
+		s.turn.Remove(k.turn)
+		k.turn = nil
 	}
-	return a.retryAfter > 0, nil
-}
-
-// dropSlot releases the slot, if there is one.
-func (a *attempt) dropSlot() {
-	if a.releaseSlot != nil {
-		a.releaseSlot()
+	if k.used == 0 && k.waiting.Len() == 0 {
+		delete(s.keys, k.name)
 	}
 }

@@ -7,27 +7,30 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
-	"sync/atomic"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 )
 
-// TestReadSlots: one namespace cannot use all slots, and a released slot is used again. No state is
+// TestFairSlots: one namespace cannot use all slots, and a released slot is used again. No state is
 // kept for a namespace without slots in use.
-func TestReadSlots(t *testing.T) {
+func TestFairSlots(t *testing.T) {
 	t.Parallel()
 	slots := newReadSlots()
 	expired, cancel := context.WithCancel(t.Context())
 	cancel()
 	take := func(namespace string) (func(), bool) {
 		t.Helper()
-		release, retryAfter, err := slots.TryAcquire(expired, namespace)
-		if release == nil && retryAfter == 0 && !errors.Is(err, context.Canceled) {
+		release, err := slots.Acquire(expired, namespace)
+		if err != nil && !errors.Is(err, context.Canceled) {
 			t.Fatal(err)
 		}
-		return release, release != nil
+		return release, err == nil
 	}
 	var releases []func()
 	for i := range maxLiveReads / maxNamespaceLiveReads {
@@ -54,68 +57,74 @@ func TestReadSlots(t *testing.T) {
 	for _, release := range releases[1:] {
 		release()
 	}
-	if len(slots.keys) > 0 {
-		t.Errorf("%d namespaces are remembered", len(slots.keys))
+	if len(slots.keys) > 0 || slots.free != maxLiveReads {
+		t.Errorf("%d namespaces are remembered, %d slots are free", len(slots.keys), slots.free)
 	}
 }
 
-// TestSlotRetries: any number of callers without a slot retry one after the other, and soon.
-func TestSlotRetries(t *testing.T) {
+// TestSlotOrder: callers of one key get slots in their order, and keys get slots in turn. A caller
+// that does not wait any more leaves no gap.
+func TestSlotOrder(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		slots := NewFairSlots(1, 1)
-		release, _, err := slots.TryAcquire(t.Context(), "tenant")
+		release, err := slots.Acquire(t.Context(), "tenant")
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer release()
-		for i := range 100_000 {
-			_, retryAfter, err := slots.TryAcquire(t.Context(), "tenant")
-			if err != nil {
-				t.Fatal(err)
-			}
-			next := minRetryDelay + time.Duration(i)*time.Second/retryRate
-			earliest, latest := next-time.Microsecond, next+time.Microsecond // it is rounded
-			if next >= maxRetryDelay {
-				earliest, latest = maxRetryDelay/2, maxRetryDelay
-			}
-			if retryAfter < earliest || retryAfter > latest {
-				t.Fatalf("attempt %d is to be repeated after %s, want %s to %s", i, retryAfter, earliest, latest)
-			}
+		var got []string
+		ends := map[string]context.CancelFunc{}
+		for _, caller := range []string{"tenant 1", "tenant 2", "tenant 3", "tenant 4", "neighbor 1", "neighbor 2"} {
+			ctx, cancel := context.WithCancel(t.Context())
+			ends[caller] = cancel
+			go func() {
+				defer cancel()
+				key, _, _ := strings.Cut(caller, " ")
+				if release, err := slots.Acquire(ctx, key); err == nil {
+					got = append(got, caller)
+					release()
+				}
+			}()
+			synctest.Wait()
+		}
+		ends["tenant 2"]()
+		synctest.Wait()
+		release()
+		synctest.Wait()
+		want := []string{"neighbor 1", "tenant 1", "neighbor 2", "tenant 3", "tenant 4"}
+		if !slices.Equal(got, want) {
+			t.Errorf("slots in the order %q, want %q", got, want)
+		}
+		if len(slots.keys) > 0 || slots.free != 1 {
+			t.Errorf("%d keys are remembered, %d slots are free", len(slots.keys), slots.free)
 		}
 	})
 }
 
-// TestSlotRetriesOfManyKeys: 40 keys without a free slot do not retry more often than one. Each
-// caller retries after this delay, like the work queue.
-func TestSlotRetriesOfManyKeys(t *testing.T) {
+// TestRequestSlotsOfStoppedScope: requests of a namespace that is not served any more leave their
+// slots, and their places among the waiting.
+func TestRequestSlotsOfStoppedScope(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		const keys, callers, duration = 40, 50, 10 * time.Second
-		slots := NewFairSlots(keys, 1)
-		ctx, cancel := context.WithTimeout(t.Context(), duration)
-		defer cancel()
-		var retries atomic.Int64
-		var running sync.WaitGroup
-		for key := range keys {
-			release, _, err := slots.TryAcquire(ctx, fmt.Sprint(key))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer release()
-			for range callers {
-				running.Go(func() {
-					for ctx.Err() == nil {
-						_, retryAfter, _ := slots.TryAcquire(ctx, fmt.Sprint(key))
-						retries.Add(1)
-						time.Sleep(retryAfter) //nolint:forbidigo // of synctest
-					}
-				})
-			}
+	shared := NewFairSlots(2, 1)
+	stopped, running := newRequestSlots(shared), newRequestSlots(shared)
+	queue := priorityqueue.New[ctrl.Request]("test")
+	for _, slots := range []*requestSlots{stopped, running} {
+		if err := slots.setQueue(t.Context(), queue); err != nil {
+			t.Fatal(err)
 		}
-		running.Wait()
-		if got, limit := retries.Load(), int64(1.1*retryRate*duration.Seconds()+keys*callers); got > limit {
-			t.Errorf("%d retries in %s, want at most %d", got, duration, limit)
-		}
-	})
+	}
+	for i := range 3 {
+		stopped.acquire(types.NamespacedName{Name: fmt.Sprint(i)}, "tenant")
+	}
+	if running.acquire(requestKey, "tenant") {
+		t.Fatal("the namespace has more than one slot")
+	}
+	stopped.releaseAll()
+	if !running.acquire(requestKey, "tenant") {
+		t.Error("the slots of the stopped controller are still in use")
+	}
+	running.release(requestKey)
+	if len(shared.keys) > 0 || shared.free != 2 {
+		t.Errorf("%d namespaces are remembered, %d slots are free", len(shared.keys), shared.free)
+	}
 }
