@@ -43,7 +43,7 @@ func Add(mgr ctrl.Manager, options Options) (*Added, error) {
 	}
 	m.Starting(options.Version, options.LeaseNotRenewedFor)
 	options.metrics, options.events = m, events.New(mgr.GetClient(), mgr.GetLogger(), m.EventsDropped)
-	options.slots = newReadSlots()
+	options.slots = newReadSlots(options.Concurrency)
 	s := &crdWaiter{mgr: mgr, options: options, readiness: newReadiness(mgr.GetLogger(), m)}
 	return &Added{
 		Ready:    func(*http.Request) error { return s.readiness.check() },

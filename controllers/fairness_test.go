@@ -43,6 +43,7 @@ func newCrowd(t *testing.T, workers int, beforeRead func(ctx context.Context, na
 		},
 	})
 	c.reconciler.recorder = events.NewFakeRecorder(1000)
+	c.reconciler.slots = newRequestSlots(newReadSlots(workers))
 	running, err := controller.NewUnmanaged("test", controller.Options{
 		Reconciler: c.reconciler, MaxConcurrentReconciles: workers, SkipNameValidation: new(true),
 		NewQueue: func(string, workqueue.TypedRateLimiter[ctrl.Request]) workQueue { return c.queue },
@@ -158,7 +159,7 @@ func TestBusyNamespaces(t *testing.T) {
 		if c.signed(t, "neighbor") != 1 {
 			t.Error("the neighbor's request is not signed beside busy namespaces")
 		}
-		time.Sleep(tenants * each / maxLiveReads * 20 * time.Millisecond) //nolint:forbidigo // of synctest
+		time.Sleep(tenants * each / 16 * 20 * time.Millisecond) //nolint:forbidigo // of synctest
 		for i := range tenants {
 			if signed := c.signed(t, fmt.Sprint("tenant-", i)); signed != each {
 				t.Errorf("%d of %d requests of tenant-%d are signed in the end", signed, each, i)
@@ -172,7 +173,7 @@ func TestBusyNamespaces(t *testing.T) {
 func TestBusyNamespaceKeepsItsSlots(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		const count, read = 240, 20 * time.Millisecond
+		const count, slots, read = 256, 32, 20 * time.Millisecond
 		var last atomic.Int64
 		c := newCrowd(t, 100, func(context.Context, string) error {
 			time.Sleep(read) //nolint:forbidigo // of synctest
@@ -185,7 +186,7 @@ func TestBusyNamespaceKeepsItsSlots(t *testing.T) {
 		if signed := c.signed(t, "tenant"); signed != count {
 			t.Errorf("%d of %d requests are signed", signed, count)
 		}
-		took, ideal := time.Duration(last.Load()-start.UnixNano()), count/maxNamespaceLiveReads*read
+		took, ideal := time.Duration(last.Load()-start.UnixNano()), count/slots*read
 		if took != ideal {
 			t.Errorf("%d requests took %s, want %s", count, took, ideal)
 		}

@@ -42,7 +42,7 @@ type Options struct {
 
 	metrics *metrics.Metrics // set by Add
 	events  *events.Writer   // set by Add
-	slots   *FairSlots       // set by Add
+	slots   *readSlots       // set by Add
 }
 
 // The defaults are cert-manager's.

@@ -87,7 +87,7 @@ func newFixture(t *testing.T, intercepted interceptor.Funcs) fixture {
 		keys:             keyReader{live: c},
 		issuers:          issuerReader{c},
 		requests:         requestReader{c},
-		slots:            newRequestSlots(newReadSlots()),
+		slots:            newRequestSlots(newReadSlots(100)),
 		recorder:         recorder,
 		clock:            clocktesting.NewFakePassiveClock(now),
 		gracePeriod:      time.Minute,

@@ -12,27 +12,41 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// Responses to reads and writes can have more than 1 MiB each, and need a multiple of that while
-// they are decoded. These limits bound how many are in memory at the same time.
+// readSlots bound how many responses are in memory at the same time, because each needs a multiple
+// of its size while it is decoded. The size of a Secret is not known before it is read. It has at
+// most 1 MiB.
+type readSlots struct {
+	small *FairSlots
+	large *FairSlots // for requests that are large themselves
+}
+
 const (
-	maxLiveReads          = 16
-	maxNamespaceLiveReads = 8 // so that no namespace uses all of them
+	maxLiveReads      = 48
+	maxLargeLiveReads = 16
 )
 
-func newReadSlots() *FairSlots { return NewFairSlots(maxLiveReads, maxNamespaceLiveReads) }
+// newReadSlots returns slots for a number of workers. The limits are so low that busy namespaces
+// do not block all workers. One namespace cannot use all slots.
+func newReadSlots(workers int) *readSlots {
+	limits := func(total int) *FairSlots { return NewFairSlots(max(total, 1), max(total*2/3, 1)) }
+	return &readSlots{
+		small: limits(min(maxLiveReads, workers/2)),
+		large: limits(min(maxLargeLiveReads, workers/4)),
+	}
+}
 
 // requestSlots gives slots to the requests of one work queue. A request without a slot does not
 // block a worker: it is enqueued again when it has one.
 type requestSlots struct {
-	slots *FairSlots
+	*readSlots
 
 	mu      sync.Mutex
 	queue   workQueue
 	tickets map[types.NamespacedName]*slotTicket
 }
 
-func newRequestSlots(slots *FairSlots) *requestSlots {
-	return &requestSlots{slots: slots, tickets: map[types.NamespacedName]*slotTicket{}}
+func newRequestSlots(shared *readSlots) *requestSlots {
+	return &requestSlots{readSlots: shared, tickets: map[types.NamespacedName]*slotTicket{}}
 }
 
 // setQueue is a source.Func. It is called before the workers start.
@@ -47,14 +61,18 @@ func (s *requestSlots) setQueue(_ context.Context, queue workQueue) error {
 var grantedPriority = new(1)
 
 // acquire returns whether the request has a slot. If not, it waits for one.
-func (s *requestSlots) acquire(request types.NamespacedName, namespace string) bool {
+func (s *requestSlots) acquire(request types.NamespacedName, namespace string, large bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.tickets[request] == nil {
-		s.tickets[request] = s.slots.enter(namespace)
+		slots := s.small
+		if large {
+			slots = s.large
+		}
+		s.tickets[request] = slots.enter(namespace)
 	}
 	queue := s.queue
-	return s.slots.hasSlot(s.tickets[request], func() {
+	return s.tickets[request].hasSlot(func() {
 		addWithPriority(queue, ctrl.Request{NamespacedName: request}, 0, grantedPriority)
 	})
 }
@@ -65,7 +83,7 @@ func (s *requestSlots) release(request types.NamespacedName) {
 	defer s.mu.Unlock()
 	if ticket := s.tickets[request]; ticket != nil {
 		delete(s.tickets, request)
-		s.slots.leave(ticket)
+		ticket.leave()
 	}
 }
 
@@ -75,7 +93,7 @@ func (s *requestSlots) releaseAll() {
 	defer s.mu.Unlock()
 	for request, ticket := range s.tickets {
 		delete(s.tickets, request)
-		s.slots.leave(ticket)
+		ticket.leave()
 	}
 }
 
@@ -83,7 +101,7 @@ func (s *requestSlots) releaseAll() {
 // attempt ends.
 func (a *attempt) acquireSlot() bool {
 	name := client.ObjectKeyFromObject(a.request.Object())
-	a.waitingForSlot = !a.slots.acquire(name, a.request.KeySecret().Namespace)
+	a.waitingForSlot = !a.slots.acquire(name, a.request.KeySecret().Namespace, a.request.Partial())
 	return !a.waitingForSlot
 }
 

@@ -31,6 +31,7 @@ type slotKey struct {
 
 // slotTicket waits for a slot, or has one.
 type slotTicket struct {
+	slots   *FairSlots
 	key     *slotKey
 	waiting *list.Element // nil with a slot
 	granted func()
@@ -44,15 +45,15 @@ func NewFairSlots(total, perKey int) *FairSlots {
 // Acquire waits for a slot until ctx ends. The returned function releases it.
 func (s *FairSlots) Acquire(ctx context.Context, key string) (release func(), err error) {
 	ticket, granted := s.enter(key), make(chan struct{})
-	if !s.hasSlot(ticket, func() { close(granted) }) {
+	if !ticket.hasSlot(func() { close(granted) }) {
 		select {
 		case <-granted:
 		case <-ctx.Done():
-			s.leave(ticket)
+			ticket.leave()
 			return nil, ctx.Err()
 		}
 	}
-	return func() { s.leave(ticket) }, nil
+	return ticket.leave, nil
 }
 
 // enter returns a ticket, with a slot if one is free.
@@ -64,35 +65,34 @@ func (s *FairSlots) enter(key string) *slotTicket {
 		k = &slotKey{name: key}
 		s.keys[key] = k
 	}
-	ticket := &slotTicket{key: k}
+	ticket := &slotTicket{slots: s, key: k}
 	ticket.waiting = k.waiting.PushBack(ticket)
 	s.update(k)
 	s.grant()
 	return ticket
 }
 
-// leave releases the slot of a ticket, or its place among the waiting.
-func (s *FairSlots) leave(ticket *slotTicket) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	k := ticket.key
-	if ticket.waiting != nil {
-		k.waiting.Remove(ticket.waiting)
+// leave releases the slot, or the place among the waiting.
+func (t *slotTicket) leave() {
+	t.slots.mu.Lock()
+	defer t.slots.mu.Unlock()
+	if t.waiting != nil {
+		t.key.waiting.Remove(t.waiting)
 	} else {
-		k.used--
-		s.free++
+		t.key.used--
+		t.slots.free++
 	}
-	s.update(k)
-	s.grant()
+	t.slots.update(t.key)
+	t.slots.grant()
 }
 
-// hasSlot returns whether a ticket has a slot. If not, granted is called once it has one. It must
+// hasSlot returns whether the ticket has a slot. If not, granted is called once it has one. It must
 // not block.
-func (s *FairSlots) hasSlot(ticket *slotTicket, granted func()) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	ticket.granted = granted
-	return ticket.waiting == nil
+func (t *slotTicket) hasSlot(granted func()) bool {
+	t.slots.mu.Lock()
+	defer t.slots.mu.Unlock()
+	t.granted = granted
+	return t.waiting == nil
 }
 
 // grant gives the free slots to the keys in turn.

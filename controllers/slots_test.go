@@ -17,48 +17,53 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 )
 
-// TestFairSlots: one namespace cannot use all slots, and a released slot is used again. No state is
-// kept for a namespace without slots in use.
+// TestFairSlots: one key cannot use all slots, and a released slot is used again. No state is kept
+// for a key without slots in use.
 func TestFairSlots(t *testing.T) {
 	t.Parallel()
-	slots := newReadSlots()
+	const total, perKey = 6, 4
+	slots := NewFairSlots(total, perKey)
 	expired, cancel := context.WithCancel(t.Context())
 	cancel()
-	take := func(namespace string) (func(), bool) {
-		t.Helper()
-		release, err := slots.Acquire(expired, namespace)
-		if err != nil && !errors.Is(err, context.Canceled) {
-			t.Fatal(err)
-		}
-		return release, err == nil
-	}
 	var releases []func()
-	for i := range maxLiveReads / maxNamespaceLiveReads {
-		for range maxNamespaceLiveReads {
-			release, ok := take(fmt.Sprint("tenant-", i))
-			if !ok {
-				t.Fatal("a free slot was not given")
+	take := func(key string, count, want int) {
+		t.Helper()
+		got := 0
+		for range count {
+			release, err := slots.Acquire(expired, key)
+			if err != nil && !errors.Is(err, context.Canceled) {
+				t.Fatal(err)
 			}
-			releases = append(releases, release)
+			if err == nil {
+				got++
+				releases = append(releases, release)
+			}
 		}
-		if _, ok := take(fmt.Sprint("tenant-", i)); ok {
-			t.Errorf("tenant-%d has more than %d slots", i, maxNamespaceLiveReads)
+		if got != want {
+			t.Errorf("%s got %d slots, want %d", key, got, want)
 		}
 	}
-	if _, ok := take("neighbor"); ok {
-		t.Errorf("more than %d slots are taken", maxLiveReads)
-	}
+	take("tenant", 10, perKey)
+	take("neighbor", 10, total-perKey)
+	take("another", 1, 0)
 	releases[0]()
-	release, ok := take("neighbor")
-	if !ok {
-		t.Fatal("a slot that was given back was not given again")
-	}
-	release()
+	take("another", 10, 1)
 	for _, release := range releases[1:] {
 		release()
 	}
-	if len(slots.keys) > 0 || slots.free != maxLiveReads {
-		t.Errorf("%d namespaces are remembered, %d slots are free", len(slots.keys), slots.free)
+	if len(slots.keys) > 0 || slots.free != total {
+		t.Errorf("%d keys are remembered, %d slots are free", len(slots.keys), slots.free)
+	}
+}
+
+// TestReadSlots: the slots of a namespace are fewer than the workers, for any number of workers.
+func TestReadSlots(t *testing.T) {
+	t.Parallel()
+	for workers, want := range map[int][4]int{1: {1, 1, 1, 1}, 20: {10, 6, 5, 3}, 100: {48, 32, 16, 10}, 1000: {48, 32, 16, 10}} {
+		slots := newReadSlots(workers)
+		if got := [4]int{slots.small.free, slots.small.perKey, slots.large.free, slots.large.perKey}; got != want {
+			t.Errorf("%d workers have the slots %v, want %v", workers, got, want)
+		}
 	}
 }
 
@@ -105,7 +110,7 @@ func TestSlotOrder(t *testing.T) {
 // slots, and their places among the waiting.
 func TestRequestSlotsOfStoppedScope(t *testing.T) {
 	t.Parallel()
-	shared := NewFairSlots(2, 1)
+	shared := &readSlots{small: NewFairSlots(2, 1)}
 	stopped, running := newRequestSlots(shared), newRequestSlots(shared)
 	queue := priorityqueue.New[ctrl.Request]("test")
 	for _, slots := range []*requestSlots{stopped, running} {
@@ -114,17 +119,17 @@ func TestRequestSlotsOfStoppedScope(t *testing.T) {
 		}
 	}
 	for i := range 3 {
-		stopped.acquire(types.NamespacedName{Name: fmt.Sprint(i)}, "tenant")
+		stopped.acquire(types.NamespacedName{Name: fmt.Sprint(i)}, "tenant", false)
 	}
-	if running.acquire(requestKey, "tenant") {
+	if running.acquire(requestKey, "tenant", false) {
 		t.Fatal("the namespace has more than one slot")
 	}
 	stopped.releaseAll()
-	if !running.acquire(requestKey, "tenant") {
+	if !running.acquire(requestKey, "tenant", false) {
 		t.Error("the slots of the stopped controller are still in use")
 	}
 	running.release(requestKey)
-	if len(shared.keys) > 0 || shared.free != 2 {
-		t.Errorf("%d namespaces are remembered, %d slots are free", len(shared.keys), shared.free)
+	if len(shared.small.keys) > 0 || shared.small.free != 2 {
+		t.Errorf("%d namespaces are remembered, %d slots are free", len(shared.small.keys), shared.small.free)
 	}
 }

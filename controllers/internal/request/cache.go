@@ -25,6 +25,10 @@ const (
 	// signed.
 	maxCachedSpec = 4 << 10
 
+	// maxSmallMetadata is the maximum size of the metadata of a request, in bytes, whose spec is in
+	// the cache. Larger requests are read and written by few at a time.
+	maxSmallMetadata = 16 << 10
+
 	// maxCachedDistributionPoints is the maximum size of an issuer's distribution points in the
 	// cache, in bytes. Larger ones are read from the API server when they are used.
 	maxCachedDistributionPoints = 1 << 10
@@ -69,7 +73,7 @@ func stripCertificateRequest(o *cmapi.CertificateRequest) client.Object {
 	stripped.Spec.IssuerRef.Kind = intern(outcome.Clip(ref.Kind))
 	stripped.Spec.IssuerRef.Name = intern(outcome.Clip(ref.Name))
 	stripped.Status.Conditions = stripConditions(o.Status.Conditions)
-	if ours && IsPending(r) && specSize(o.Spec) <= maxCachedSpec {
+	if ours && IsPending(r) && specSize(o.Spec) <= maxCachedSpec && o.ObjectMeta.Size() <= maxSmallMetadata {
 		stripped.Spec.Duration, stripped.Spec.IsCA = o.Spec.Duration, o.Spec.IsCA
 		stripped.Spec.Usages, stripped.Spec.Request = o.Spec.Usages, o.Spec.Request
 	}
@@ -120,7 +124,7 @@ func stripCertificateSigningRequest(o *certificatesv1.CertificateSigningRequest)
 	stripped.Spec.SignerName = intern(o.Spec.SignerName) // at most 571 bytes
 	stripped.Status.Conditions = stripCSRConditions(o.Status.Conditions)
 	duration := o.Annotations[experimental.CertificateSigningRequestDurationAnnotationKey]
-	if ours && IsPending(r) && o.Spec.Size()+len(duration) <= maxCachedSpec {
+	if ours && IsPending(r) && o.Spec.Size()+len(duration) <= maxCachedSpec && o.ObjectMeta.Size() <= maxSmallMetadata {
 		stripped.Spec = o.Spec
 		keepAnnotation(&stripped.ObjectMeta, o, experimental.CertificateSigningRequestDurationAnnotationKey)
 		keepAnnotation(&stripped.ObjectMeta, o, experimental.CertificateSigningRequestIsCAAnnotationKey)

@@ -57,9 +57,9 @@ func decorate(o client.Object) {
 	annotations := map[string]string{"example.com/large": string(large)}
 	maps.Copy(annotations, o.GetAnnotations())
 	o.SetAnnotations(annotations)
-	o.SetLabels(map[string]string{"example.com/large": string(large)})
+	o.SetLabels(map[string]string{"example.com/large": string(large[:1<<10])})
 	o.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: "somebody"}})
-	o.SetOwnerReferences([]metav1.OwnerReference{{Kind: "Certificate", Name: string(large)}})
+	o.SetOwnerReferences([]metav1.OwnerReference{{Kind: "Certificate", Name: string(large[:1<<10])}})
 	o.SetResourceVersion("7")
 }
 
@@ -91,6 +91,7 @@ func TestStripKeepsTheDecision(t *testing.T) {
 		"unknown kind":        func(r *cmapi.CertificateRequest) { r.Spec.IssuerRef.Kind = "Issuer" },
 		"large request":       func(r *cmapi.CertificateRequest) { r.Spec.Request = large },
 		"many usages":         func(r *cmapi.CertificateRequest) { r.Spec.Usages = make([]cmapi.KeyUsage, 1000) },
+		"large metadata":      func(r *cmapi.CertificateRequest) { r.Finalizers = []string{string(large)} },
 		"no Secret":           func(r *cmapi.CertificateRequest) { r.Annotations = nil },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -113,7 +114,7 @@ func TestStripKeepsTheDecision(t *testing.T) {
 			if ours && IsPending(before) && !after.Partial() && !reflect.DeepEqual(certificateDetails(t, before), certificateDetails(t, after)) {
 				t.Errorf("the spec is %+v", after.cr.Spec)
 			}
-			if ours && (name == "large request" || name == "many usages") != after.Partial() {
+			if ours && (name == "large request" || name == "many usages" || name == "large metadata") != after.Partial() {
 				t.Errorf("partial: %t", after.Partial())
 			}
 			again := stripped(t, after.cr.DeepCopy())
@@ -181,14 +182,15 @@ func TestStripCSR(t *testing.T) {
 		return csr
 	}
 	for name, change := range map[string]func(*certificatesv1.CertificateSigningRequest){
-		"approved":      func(*certificatesv1.CertificateSigningRequest) {},
-		"not approved":  func(c *certificatesv1.CertificateSigningRequest) { c.Status.Conditions = nil },
-		"denied":        func(c *certificatesv1.CertificateSigningRequest) { c.Status.Conditions[0].Type = "Denied" },
-		"failed":        func(c *certificatesv1.CertificateSigningRequest) { c.Status.Conditions[0].Type = "Failed" },
-		"signed":        func(c *certificatesv1.CertificateSigningRequest) { c.Status.Certificate = large },
-		"foreign":       func(c *certificatesv1.CertificateSigningRequest) { c.Spec.SignerName = "example.com/signer" },
-		"large request": func(c *certificatesv1.CertificateSigningRequest) { c.Spec.Request = large },
-		"many groups":   func(c *certificatesv1.CertificateSigningRequest) { c.Spec.Groups = make([]string, 8<<10) },
+		"approved":       func(*certificatesv1.CertificateSigningRequest) {},
+		"not approved":   func(c *certificatesv1.CertificateSigningRequest) { c.Status.Conditions = nil },
+		"denied":         func(c *certificatesv1.CertificateSigningRequest) { c.Status.Conditions[0].Type = "Denied" },
+		"failed":         func(c *certificatesv1.CertificateSigningRequest) { c.Status.Conditions[0].Type = "Failed" },
+		"signed":         func(c *certificatesv1.CertificateSigningRequest) { c.Status.Certificate = large },
+		"foreign":        func(c *certificatesv1.CertificateSigningRequest) { c.Spec.SignerName = "example.com/signer" },
+		"large metadata": func(c *certificatesv1.CertificateSigningRequest) { c.Finalizers = []string{string(large)} },
+		"large request":  func(c *certificatesv1.CertificateSigningRequest) { c.Spec.Request = large },
+		"many groups":    func(c *certificatesv1.CertificateSigningRequest) { c.Spec.Groups = make([]string, 8<<10) },
 		"long duration": func(c *certificatesv1.CertificateSigningRequest) {
 			c.Annotations["experimental.cert-manager.io/request-duration"] = strings.Repeat("1h", 8<<10)
 		},
@@ -200,7 +202,7 @@ func TestStripCSR(t *testing.T) {
 			before := certificateSigningRequest{csr.DeepCopy(), "cluster-resources"}
 			after := certificateSigningRequest{stripped(t, csr), "cluster-resources"}
 			checkSameDecision(t, before, after)
-			if partial := name == "large request" || name == "many groups" || name == "long duration"; after.Partial() != partial {
+			if partial := name == "large request" || name == "large metadata" || name == "many groups" || name == "long duration"; after.Partial() != partial {
 				t.Errorf("partial: %t, want %t", after.Partial(), partial)
 			}
 			if name == "approved" && (!reflect.DeepEqual(after.csr.Spec, before.csr.Spec) || !reflect.DeepEqual(certificateDetails(t, after), certificateDetails(t, before))) {
