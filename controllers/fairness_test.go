@@ -106,7 +106,8 @@ func (c crowd) signed(t *testing.T, namespace string) (signed int) {
 }
 
 // TestBusyNamespace blocks the reads of many requests of one namespace. Another namespace still gets
-// workers, for any priority of its requests. All requests are signed when the reads return.
+// workers, for any priority of its requests. All requests are signed when the reads return, and a
+// request that is deleted while it waits leaves nothing behind.
 func TestBusyNamespace(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -132,10 +133,20 @@ func TestBusyNamespace(t *testing.T) {
 				t.Errorf("the request in namespace %s is not signed beside a busy namespace", namespace)
 			}
 		}
+		deleted := c.request(t)
+		deleted.Namespace, deleted.Name = "tenant", "request-60"
+		if err := c.client.Delete(t.Context(), deleted); err != nil {
+			t.Fatal(err)
+		}
+		c.queue.Add(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(deleted)})
 		close(answer)
 		time.Sleep(time.Second) //nolint:forbidigo // of synctest
-		if signed := c.signed(t, "tenant"); signed != 120 {
-			t.Errorf("%d of 120 requests are signed in the end", signed)
+		if signed := c.signed(t, "tenant"); signed != 119 {
+			t.Errorf("%d of 119 requests are signed in the end", signed)
+		}
+		slots := c.reconciler.slots
+		if len(slots.tickets) > 0 || len(slots.small.keys) > 0 {
+			t.Errorf("%d requests of %d namespaces keep slots", len(slots.tickets), len(slots.small.keys))
 		}
 	})
 }
