@@ -268,7 +268,7 @@ release-chart: ## Push the chart in $$DIST and print its digest.
 
 .PHONY: release-rehearsal
 release-rehearsal: ## Rehearse a release of the committed state with an in-memory registry.
-	cd e2e && go test -count=1 -v -timeout=30m -run='^TestRehearsal$$' ./suites/release -rehearse
+	cd e2e && go test -count=1 -v -timeout=2h -run='^TestRehearsal$$' ./suites/release -rehearse
 
 # VERSION is a new version, such as v0.1.0.
 .PHONY: release-prepare
