@@ -44,9 +44,13 @@ func run(ctx context.Context) error {
 	options.Only = strings.Split(*only, ",")
 	results, err := experiments.Run(ctx, options)
 	fmt.Println("\n" + results.Markdown())
-	if err != nil || !*update {
+	if !*update || len(results.Runs) == 0 {
 		return err
 	}
+	return errors.Join(err, write(results)) // also after an error: the runs take an hour
+}
+
+func write(results report.Results) error {
 	root, err := build.Root()
 	if err != nil {
 		return err
