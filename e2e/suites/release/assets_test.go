@@ -39,7 +39,8 @@ var plainMetrics = []string{"--metrics-secure=false", "--metrics-cert-dir=", "--
 
 // TestAssets installs each asset of a release, has it sign, and removes it.
 func TestAssets(t *testing.T) {
-	assets := makeAssets(t, root(t))
+	assets := filepath.Join(t.TempDir(), "dist")
+	makeAssets(t, root(t), assets)
 	e := lifecycle.Start(t, environment.Options{Race: true, ControllerManager: true})
 	if err := monitoring.InstallCRDs(t.Context(), e.ControlPlane.AdminConfig()); err != nil {
 		t.Fatal(err)
@@ -82,10 +83,9 @@ func TestAssets(t *testing.T) {
 	})
 }
 
-// makeAssets makes the assets of a release of the repository, and returns their directory.
-func makeAssets(t *testing.T, repository string) string {
+// makeAssets writes the assets of a release of the repository to a directory.
+func makeAssets(t *testing.T, repository, assets string) {
 	t.Helper()
-	assets := filepath.Join(t.TempDir(), "dist")
 	run(t, repository, nil, "make", "release-artifacts", "DIST="+assets, "BIN="+t.TempDir())
 	var listed, there []string
 	for line := range strings.Lines(read(t, assets, "checksums.txt")) {
@@ -107,7 +107,6 @@ func makeAssets(t *testing.T, repository string) string {
 	if !slices.Equal(listed, there) || len(there) != 7 {
 		t.Errorf("checksums.txt lists %q, want the 7 assets %q", listed, there)
 	}
-	return assets
 }
 
 // apply applies assets as the README says, and returns what they contain.

@@ -62,7 +62,7 @@ func TestRehearsal(t *testing.T) {
 		{"compile for every platform", r.compile},
 		{"push the image", r.pushImage},
 		{"check the platforms", r.checkPlatforms},
-		{"make the assets", func(t *testing.T) { r.assets = makeAssets(t, r.clone) }},
+		{"make the assets", func(t *testing.T) { makeAssets(t, r.clone, r.assets) }},
 		{"push the chart", r.pushChart},
 		{"sign, verify and refuse", r.sign},
 		{"install as the README says", r.install},
@@ -79,7 +79,11 @@ func newRehearsal(t *testing.T) *rehearsal {
 	t.Helper()
 	server := httptest.NewServer(registry.New(registry.WithReferrersSupport(true), registry.Logger(log.New(io.Discard, "", 0))))
 	t.Cleanup(server.Close)
-	r := &rehearsal{clone: filepath.Join(t.TempDir(), "clone"), registry: strings.TrimPrefix(server.URL, "http://") + "/rehearsal", stage: t.TempDir()}
+	directory := t.TempDir() // that of a step is removed after it
+	r := &rehearsal{
+		clone: filepath.Join(directory, "clone"), stage: filepath.Join(directory, "stage"), assets: filepath.Join(directory, "dist"),
+		registry: strings.TrimPrefix(server.URL, "http://") + "/rehearsal",
+	}
 	// docker cannot push an index to a registry without TLS.
 	for _, builder := range []string{"buildah", "podman"} {
 		if exec.CommandContext(t.Context(), builder, "info").Run() == nil {
