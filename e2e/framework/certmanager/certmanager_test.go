@@ -10,6 +10,7 @@ import (
 
 	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -27,23 +28,23 @@ func TestInTreeSelfSignedCertificateBecomesReady(t *testing.T) {
 // every part of cert-manager did its work.
 func issueInTree(t *testing.T, admin client.Client) {
 	t.Helper()
-	namespace := newNamespace(t, admin)
-	create(t, admin, inTreeIssuer(namespace))
+	namespace := expect.NewNamespace(t, admin)
+	expect.Create(t, admin, inTreeIssuer(namespace))
 	certificate := inTreeCertificate(namespace)
-	create(t, admin, certificate)
+	expect.Create(t, admin, certificate)
 
 	eventually(t, admin, certificate, func() bool { return certificateReady(certificate) })
 
-	request := &cmapi.CertificateRequest{}
-	get(t, admin, client.ObjectKey{Namespace: namespace, Name: certificate.Name + "-1"}, request)
+	request := &cmapi.CertificateRequest{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: certificate.Name + "-1"}}
+	expect.Get(t, admin, request)
 	if request.Spec.Username != approverUser {
 		t.Errorf("the mutating webhook recorded user %q, want %q", request.Spec.Username, approverUser)
 	}
 	if reason := approvedReason(request); reason != "cert-manager.io" {
 		t.Errorf("approved with reason %q, want that of cert-manager's approver", reason)
 	}
-	secret := &corev1.Secret{}
-	get(t, admin, client.ObjectKey{Namespace: namespace, Name: certificate.Spec.SecretName}, secret)
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: certificate.Spec.SecretName}}
+	expect.Get(t, admin, secret)
 	if ca, leaf := string(secret.Data[cmmeta.TLSCAKey]), string(secret.Data[corev1.TLSCertKey]); ca == "" || ca != leaf {
 		t.Errorf("ca.crt of a self-signed certificate is %q, want tls.crt, %q", ca, leaf)
 	}
@@ -56,12 +57,12 @@ func TestApprovalNeedsTheRightToApprove(t *testing.T) {
 	c := startCluster(t) // its own: rights and CRDs hold for all namespaces
 	install(t, c)
 	admin := newClient(t, c.AdminConfig())
-	namespace := newNamespace(t, admin)
+	namespace := expect.NewNamespace(t, admin)
 	createIssuerCRDs(t, admin)
 	ours := certificateRequest(t, namespace, "ours", cmmeta.IssuerReference{
 		Group: issuerGroup, Kind: "SelfSignedIssuer", Name: "any",
 	})
-	create(t, admin, ours)
+	expect.Create(t, admin, ours)
 
 	requireApprovalRefused(t, approverClient(t, c), ours)
 	requireNotApproved(t, admin, ours)
@@ -92,10 +93,10 @@ func requireNotApproved(t *testing.T, admin client.Client, request *cmapi.Certif
 	later := certificateRequest(t, request.Namespace, "later", cmmeta.IssuerReference{
 		Group: "cert-manager.io", Kind: "Issuer", Name: "any",
 	})
-	create(t, admin, later)
+	expect.Create(t, admin, later)
 	eventually(t, admin, later, func() bool { return approvedReason(later) != "" })
 
-	get(t, admin, client.ObjectKeyFromObject(request), request)
+	expect.Get(t, admin, request)
 	if len(request.Status.Conditions) > 0 {
 		t.Fatalf("a request for a signer without the right has conditions %v", request.Status.Conditions)
 	}
@@ -103,7 +104,7 @@ func requireNotApproved(t *testing.T, admin client.Client, request *cmapi.Certif
 
 func TestWebhookRefusesAnInvalidCertificate(t *testing.T) {
 	t.Parallel()
-	namespace := newNamespace(t, shared.admin)
+	namespace := expect.NewNamespace(t, shared.admin)
 	certificate := inTreeCertificate(namespace)
 	certificate.Spec.PrivateKey = &cmapi.CertificatePrivateKey{Algorithm: cmapi.RSAKeyAlgorithm, Size: 1024}
 
@@ -117,7 +118,7 @@ func TestWebhookRefusesAnInvalidCertificate(t *testing.T) {
 
 func TestNamespaceCanOptOutOfValidation(t *testing.T) {
 	t.Parallel()
-	namespace := newNamespace(t, shared.admin)
+	namespace := expect.NewNamespace(t, shared.admin)
 	labelled := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
 	patch := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"labels":{"`+DisableValidationLabel+`":"true"}}}`))
 	if err := shared.admin.Patch(t.Context(), labelled, patch); err != nil {

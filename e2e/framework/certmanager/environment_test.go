@@ -21,6 +21,7 @@ import (
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/build"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/controlplane"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 )
 
 const (
@@ -157,33 +158,14 @@ func step(t *testing.T, f func(context.Context) error) {
 	}
 }
 
-func create(t *testing.T, c client.Client, object client.Object) {
-	t.Helper()
-	if err := c.Create(t.Context(), object); err != nil {
-		t.Fatalf("cannot create %T: %v", object, err)
-	}
-}
-
-func get(t *testing.T, c client.Client, key client.ObjectKey, object client.Object) {
-	t.Helper()
-	if err := c.Get(t.Context(), key, object); err != nil {
-		t.Fatalf("cannot get %T: %v", object, err)
-	}
-}
-
-// eventually reads the object again and again until the condition holds.
+// eventually reads the object until the condition holds.
 func eventually(t *testing.T, c client.Client, object client.Object, condition func() bool) {
 	t.Helper()
-	err := poll(waitContext(t), never, func(ctx context.Context) error {
-		if err := c.Get(ctx, client.ObjectKeyFromObject(object), object); err != nil {
-			return err
-		}
+	expect.Eventually(t, fmt.Sprintf("%T %s", object, object.GetName()), timeout, func(context.Context) error {
+		expect.Get(t, c, object)
 		if !condition() {
 			return fmt.Errorf("the condition does not hold for %+v", object)
 		}
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 }

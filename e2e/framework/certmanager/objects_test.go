@@ -11,7 +11,7 @@ import (
 	apiutil "github.com/cert-manager/cert-manager/pkg/api/util"
 	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
-	corev1 "k8s.io/api/core/v1"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -20,13 +20,6 @@ import (
 )
 
 const issuerGroup = "selfsigned.cert-manager.io"
-
-func newNamespace(t *testing.T, c client.Client) string {
-	t.Helper()
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}
-	create(t, c, namespace)
-	return namespace.Name
-}
 
 func inTreeIssuer(namespace string) *cmapi.Issuer {
 	return &cmapi.Issuer{
@@ -109,7 +102,7 @@ func createIssuerCRDs(t *testing.T, c client.Client) {
 				}},
 			},
 		}
-		create(t, c, crd)
+		expect.Create(t, c, crd)
 		eventually(t, c, crd, func() bool {
 			for _, condition := range crd.Status.Conditions {
 				if condition.Type == apiextensionsv1.Established && condition.Status == apiextensionsv1.ConditionTrue {
@@ -126,7 +119,7 @@ func createIssuerCRDs(t *testing.T, c client.Client) {
 func grantApproval(t *testing.T, c client.Client) {
 	t.Helper()
 	name := "cert-manager-controller-approve:selfsigned-cert-manager-io"
-	create(t, c, &rbacv1.ClusterRole{
+	expect.Create(t, c, &rbacv1.ClusterRole{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Rules: []rbacv1.PolicyRule{{
 			APIGroups:     []string{"cert-manager.io"},
@@ -135,7 +128,7 @@ func grantApproval(t *testing.T, c client.Client) {
 			ResourceNames: []string{"selfsignedissuers." + issuerGroup + "/*", "clusterselfsignedissuers." + issuerGroup + "/*"},
 		}},
 	})
-	create(t, c, &rbacv1.ClusterRoleBinding{
+	expect.Create(t, c, &rbacv1.ClusterRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name},
 		Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: Namespace, Name: ControllerServiceAccount}},

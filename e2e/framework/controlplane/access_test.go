@@ -5,12 +5,15 @@ package controlplane
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"testing"
+	"time"
 
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -75,7 +78,7 @@ func testServiceAccount(t *testing.T, c *ControlPlane) {
 	if _, err := admin.RbacV1().ClusterRoleBindings().Create(t.Context(), binding, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() error { return listSecrets(t, client) })
+	expect.Eventually(t, "listing Secrets with a permission", time.Minute, func(context.Context) error { return listSecrets(t, client) })
 
 	// The token is read from its file, by whoever uses the same kubeconfig afterwards.
 	if err := os.WriteFile(kubeconfig+".token", []byte("expired"), 0o600); err != nil {
@@ -95,14 +98,14 @@ func testControllers(t *testing.T, c *ControlPlane) {
 	if err := admin.CoreV1().Namespaces().Delete(t.Context(), namespace.Name, metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() error {
+	expect.Eventually(t, "deletion of the namespace", time.Minute, func(context.Context) error {
 		_, err := admin.CoreV1().Namespaces().Get(t.Context(), namespace.Name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			return nil
 		}
 		return fmt.Errorf("the namespace is still there (%w)", err)
 	})
-	eventually(t, func() error {
+	expect.Eventually(t, "aggregation", time.Minute, func(context.Context) error {
 		role, err := admin.RbacV1().ClusterRoles().Get(t.Context(), "view", metav1.GetOptions{})
 		if err == nil && len(role.Rules) == 0 {
 			return fmt.Errorf("nothing was aggregated to %s", role.Name)
@@ -115,7 +118,7 @@ func testAuditLog(t *testing.T, c *ControlPlane) {
 	if err := listSecrets(t, clientFor(t, c.AdminConfig())); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() error {
+	expect.Eventually(t, "the audit log", time.Minute, func(context.Context) error {
 		log, err := os.ReadFile(c.AuditLogPath())
 		if err == nil && !bytes.Contains(log, []byte(`"requestURI":"/api/v1/secrets","verb":"list","user":{"username":"admin"`)) {
 			return errors.New("the audit log does not have the request")

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -92,19 +91,4 @@ func (l *lines) contain(part string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return strings.Contains(l.text.String(), part)
-}
-
-// eventually retries what takes effect some time after the request that asked for it.
-func eventually(t *testing.T, try func() error) {
-	t.Helper()
-	deadline := time.After(time.Minute)
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	for err := try(); err != nil; err = try() {
-		select {
-		case <-ticker.C:
-		case <-deadline:
-			t.Fatal(err)
-		}
-	}
 }

@@ -56,8 +56,8 @@ type Options struct {
 	FaultProxy bool
 	// ControllerManager adds kube-controller-manager, without which no namespace is deleted.
 	ControllerManager bool
-	// FindLeaks makes Stop fail when a private key is in what the plugin has written.
-	FindLeaks bool
+	// SecretScan makes Stop fail when a private key is in what the plugin has written.
+	SecretScan bool
 }
 
 // Environment is a running environment. Parts that were left out are nil.
@@ -72,100 +72,100 @@ type Environment struct {
 	// Binary is the plugin's program.
 	Binary string
 
-	keys     *secretscan.Finder // nil without FindLeaks
+	keys     *secretscan.Finder // nil without SecretScan
 	endWatch context.CancelFunc // ends the watch that fills keys
 }
 
 // Start starts everything and returns when all of it is ready.
 func Start(ctx context.Context, options Options) (*Environment, error) {
-	l := &Environment{}
-	if err := l.start(ctx, options); err != nil {
-		return nil, errors.Join(err, l.Stop())
+	e := &Environment{}
+	if err := e.start(ctx, options); err != nil {
+		return nil, errors.Join(err, e.Stop())
 	}
-	return l, nil
+	return e, nil
 }
 
-func (l *Environment) start(ctx context.Context, options Options) error {
+func (e *Environment) start(ctx context.Context, options Options) error {
 	program := build.Issuer()
 	if options.Race {
 		program = build.IssuerRace()
 	}
 	var err error
-	if l.Binary, err = build.Build(ctx, program, options.Report); err != nil {
+	if e.Binary, err = build.Build(ctx, program, options.Report); err != nil {
 		return err
 	}
-	if l.ControlPlane, err = controlplane.Start(ctx, controlplane.Options{
+	if e.ControlPlane, err = controlplane.Start(ctx, controlplane.Options{
 		Report: options.Report, AuditLog: options.AuditLog, ControllerManager: options.ControllerManager,
 		EtcdArgs: options.EtcdArgs,
 	}); err != nil {
 		return err
 	}
-	if l.Client, err = Client(l.ControlPlane.AdminConfig()); err != nil {
+	if e.Client, err = Client(e.ControlPlane.AdminConfig()); err != nil {
 		return err
 	}
-	if options.FindLeaks {
-		if err := l.watchKeys(ctx); err != nil {
+	if options.SecretScan {
+		if err := e.watchKeys(ctx); err != nil {
 			return err
 		}
 	}
 	if !options.WithoutCertManager {
 		options.Report.Say("starting cert-manager: its controllers and its webhook")
 		options.CertManager.Report = options.Report
-		if l.CertManager, err = certmanager.Install(ctx, l.ControlPlane, options.CertManager); err != nil {
+		if e.CertManager, err = certmanager.Install(ctx, e.ControlPlane, options.CertManager); err != nil {
 			return err
 		}
 	}
 	if options.WithoutIssuer {
 		return nil
 	}
-	return l.startIssuer(ctx, options)
+	return e.startIssuer(ctx, options)
 }
 
-func (l *Environment) startIssuer(ctx context.Context, options Options) error {
+func (e *Environment) startIssuer(ctx context.Context, options Options) error {
 	overlay := options.Overlay
 	if overlay == "" {
 		overlay = issuer.DefaultOverlay
 	}
 	options.Report.Say("installing selfsigned-issuer from %s and starting it", overlay)
 	var err error
-	if l.Installation, err = issuer.Install(ctx, l.ControlPlane, overlay); err != nil {
+	if e.Installation, err = issuer.Install(ctx, e.ControlPlane, overlay); err != nil {
 		return err
 	}
 	if options.FaultProxy {
-		if l.Proxy, err = faultproxy.Start(l.ControlPlane.AdminConfig()); err != nil {
+		if e.Proxy, err = faultproxy.Start(e.ControlPlane.AdminConfig()); err != nil {
 			return err
 		}
-		l.Installation.Proxy = l.Proxy
+		e.Installation.Proxy = e.Proxy
 	}
-	if l.Issuer, err = l.Installation.Start(ctx, l.Binary, "selfsigned-issuer", options.IssuerArgs...); err != nil {
+	if e.Issuer, err = e.Installation.Start(ctx, e.Binary, "selfsigned-issuer", options.IssuerArgs...); err != nil {
 		return err
 	}
 	ready, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	return l.Issuer.AwaitReady(ready)
+	return e.Issuer.AwaitReady(ready)
 }
 
 // stopTimeout is how long a process gets to stop by itself.
 const stopTimeout = 10 * time.Second
 
 // Stop stops everything that was started, and returns what did not stop cleanly.
-func (l *Environment) Stop() error {
+func (e *Environment) Stop() error {
 	var errs []error
-	if l.keys != nil {
-		errs = append(errs, l.Leaks(context.Background()))
-		l.endWatch()
+	if e.keys != nil {
+		errs = append(errs, e.ScanForKeys(context.Background()))
+		e.endWatch()
 	}
-	if l.Issuer != nil {
-		errs = append(errs, l.Issuer.Stop(stopTimeout))
+	if e.Issuer != nil {
+		errs = append(errs, e.Issuer.Stop(stopTimeout))
 	}
-	if l.Proxy != nil {
-		l.Proxy.Close()
+	if e.Proxy != nil {
+		e.Proxy.Close()
 	}
-	if l.CertManager != nil {
-		errs = append(errs, l.CertManager.Stop())
+	if e.CertManager != nil {
+		errs = append(errs, e.CertManager.Stop())
 	}
-	if l.ControlPlane != nil {
-		errs = append(errs, l.ControlPlane.Stop())
+	if e.ControlPlane != nil {
+		errs = append(errs, e.ControlPlane.Stop())
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("stopping: %w", err)

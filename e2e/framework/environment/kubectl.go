@@ -22,13 +22,13 @@ type Kubectl struct {
 }
 
 // Kubectl returns the machine's kubectl, or builds one where there is none.
-func (l *Environment) Kubectl(ctx context.Context, report build.Reporter) (Kubectl, error) {
+func (e *Environment) Kubectl(ctx context.Context, report build.Reporter) (Kubectl, error) {
 	path, err := build.Build(ctx, build.Kubectl(), report)
 	if err != nil {
 		return Kubectl{}, err
 	}
 	root, err := build.Root()
-	return Kubectl{path, l.ControlPlane.AdminKubeconfig(), root}, err
+	return Kubectl{path, e.ControlPlane.AdminKubeconfig(), root}, err
 }
 
 // Run runs kubectl in the repository's root and returns what it printed.

@@ -1,54 +1,78 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package expect has what end-to-end tests do with objects. What does not come out as expected
-// ends the test.
+// Package expect creates, reads and waits for objects in tests.
 package expect
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// pollEvery is how often something that is awaited is looked at.
-const pollEvery = 20 * time.Millisecond
+const pollInterval = 50 * time.Millisecond
 
-// Soon polls until done returns an empty string; what it returns otherwise says what is
-// missing. It gives up after timeout, which is generous: a slow machine makes a test slow, and
-// not red. Explain adds to the failure, and may be nil.
-func Soon(t *testing.T, what string, timeout time.Duration, explain func() string, done func(context.Context) string) {
-	t.Helper()
-	var last string
-	err := wait.PollUntilContextTimeout(t.Context(), pollEvery, timeout, true, func(ctx context.Context) (bool, error) {
-		last = done(ctx)
-		return last == "", nil
+// Poll calls check until it returns nil, or returns its last error after timeout.
+func Poll(ctx context.Context, timeout time.Duration, check func(context.Context) error) error {
+	var last error
+	err := wait.PollUntilContextTimeout(ctx, pollInterval, timeout, true, func(ctx context.Context) (bool, error) {
+		if err := check(ctx); err == nil || last == nil || ctx.Err() == nil { // an error of a canceled check explains less
+			last = err
+		}
+		return last == nil, nil
 	})
-	if err == nil {
-		return
+	if err != nil {
+		return fmt.Errorf("%w (%w)", last, err)
 	}
-	explanation := ""
-	if explain != nil {
-		explanation = "\n" + explain()
-	}
-	t.Fatalf("%s: %s (%v)%s", what, last, err, explanation)
+	return nil
 }
 
-// Created creates an object.
-func Created(t *testing.T, c client.Client, object client.Object) {
+// Eventually waits until check returns nil. The test fails with its last error after timeout.
+func Eventually(t *testing.T, what string, timeout time.Duration, check func(context.Context) error) {
+	t.Helper()
+	if err := Poll(t.Context(), timeout, check); err != nil {
+		t.Fatalf("%s: %v", what, err)
+	}
+}
+
+// NoDiff returns the difference of two values as an error.
+func NoDiff(want, got any) error {
+	if diff := cmp.Diff(want, got); diff != "" {
+		return fmt.Errorf("(-want +got):\n%s", diff)
+	}
+	return nil
+}
+
+// Create creates an object.
+func Create(t *testing.T, c client.Client, object client.Object) {
 	t.Helper()
 	if err := c.Create(t.Context(), object); err != nil {
 		t.Fatalf("creating %T %s: %v", object, client.ObjectKeyFromObject(object), err)
 	}
 }
 
-// There reads an object, which has to be there.
-func There(t *testing.T, c client.Client, object client.Object) {
+// Get reads an object.
+func Get(t *testing.T, c client.Client, object client.Object) {
 	t.Helper()
 	if err := c.Get(t.Context(), client.ObjectKeyFromObject(object), object); err != nil {
 		t.Fatalf("getting %T %s: %v", object, client.ObjectKeyFromObject(object), err)
 	}
+}
+
+// NewNamespace creates a namespace with the labels, whose values are "true".
+func NewNamespace(t *testing.T, c client.Client, labels ...string) string {
+	t.Helper()
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "e2e-", Labels: map[string]string{}}}
+	for _, label := range labels {
+		namespace.Labels[label] = "true"
+	}
+	Create(t, c, namespace)
+	return namespace.Name
 }

@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// grace is longer than any test takes to end a process that heeds the signal.
-const grace = time.Minute
+// timeout is how long a process may take to do what a test asks for.
+const timeout = time.Minute
 
 // lifeSign is a named pipe that a child opens for writing. Reading from it tells, without
 // waiting for any length of time, that the child has come so far, and that it is gone.
@@ -64,7 +64,7 @@ func (s *lifeSign) awaitLine(want string) error {
 // awaitGone blocks until the child has ended, however it did.
 func (s *lifeSign) awaitGone() {
 	s.t.Helper()
-	if err := s.file.SetReadDeadline(time.Now().Add(grace)); err != nil {
+	if err := s.file.SetReadDeadline(time.Now().Add(timeout)); err != nil {
 		s.t.Fatal(err)
 	}
 	if _, err := io.Copy(io.Discard, s.file); err != nil {

@@ -4,7 +4,10 @@
 package process
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"os"
 	"runtime"
 	"strings"
@@ -123,17 +126,13 @@ func state(t *testing.T, p *Process) string {
 	return strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))[0]
 }
 
-// eventually waits for what the kernel tells nobody about.
-func eventually(t *testing.T, what string, happened func() bool) {
+// eventually waits until the condition holds.
+func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	deadline := time.After(grace)
-	ticker := time.NewTicker(time.Millisecond)
-	defer ticker.Stop()
-	for !happened() {
-		select {
-		case <-ticker.C:
-		case <-deadline:
-			t.Fatalf("%s: did not happen", what)
+	expect.Eventually(t, what, timeout, func(context.Context) error {
+		if !condition() {
+			return errors.New("did not happen")
 		}
-	}
+		return nil
+	})
 }

@@ -12,7 +12,7 @@ import (
 
 func TestStopLetsTheProcessEndByItself(t *testing.T) {
 	p := shell(t, `trap 'echo bye; exit 3' TERM; READY; while :; do sleep 0.01; done`)
-	if err := p.Stop(grace); err != nil {
+	if err := p.Stop(timeout); err != nil {
 		t.Fatal(err)
 	}
 	if p.Running() {
@@ -27,7 +27,7 @@ func TestStopLetsTheProcessEndByItself(t *testing.T) {
 	if err := p.ExitError(); err == nil || err.Error() != "exit status 3" {
 		t.Errorf("ExitError: %v", err)
 	}
-	if err := p.Stop(grace); err != nil {
+	if err := p.Stop(timeout); err != nil {
 		t.Errorf("stopped again: %v", err)
 	}
 }
@@ -47,7 +47,7 @@ func TestStopEndsAPausedProcess(t *testing.T) {
 	if err := p.Pause(); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Stop(grace); err != nil {
+	if err := p.Stop(timeout); err != nil {
 		t.Fatal(err)
 	}
 	if err := p.ExitError(); err == nil || err.Error() != "exit status 3" {

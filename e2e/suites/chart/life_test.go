@@ -5,6 +5,7 @@ package chart
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os/exec"
 	"path/filepath"
@@ -21,22 +22,22 @@ import (
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/environment"
-	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/helm"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
-	"github.com/cert-manager/selfsigned-issuer/e2e/framework/lifecycle"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/testenv"
 )
 
 // life is a release of the chart in an environment.
 type life struct {
-	*lifecycle.Environment
+	*testenv.Environment
 	helm    *helm.Client
 	objects []*unstructured.Unstructured
 }
 
 // TestLife goes through the life of a release, from an installation by kustomize to removal.
 func TestLife(t *testing.T) {
-	l := &life{Environment: lifecycle.Start(t, environment.Options{Race: true})}
+	l := &life{Environment: testenv.Start(t, environment.Options{WithoutIssuer: true, Race: true})}
+	l.CreateNamespace(t, testenv.Namespace)
 	var err error
 	if l.helm, err = helm.NewClient(l.ControlPlane.AdminKubeconfig(), name, namespace); err != nil {
 		t.Fatal(err)
@@ -143,13 +144,13 @@ func (l *life) uninstallAll(t *testing.T) {
 	if err := l.helm.Uninstall(); err != nil {
 		t.Fatal(err)
 	}
-	l.Await(t, "the end of the CRDs", func() string {
+	l.Eventually(t, "the end of the CRDs", func(context.Context) error {
 		for _, object := range l.objects {
 			if err := l.Client.Get(t.Context(), client.ObjectKeyFromObject(object), object.DeepCopy()); !apierrors.IsNotFound(err) {
-				return fmt.Sprintf("%s %s is still there: %v", object.GetKind(), object.GetName(), err)
+				return fmt.Errorf("%s %s is still there: %v", object.GetKind(), object.GetName(), err)
 			}
 		}
-		return ""
+		return nil
 	})
 	if err := l.Client.List(t.Context(), &selfsigned.SelfSignedIssuerList{}); !apierrors.IsNotFound(err) {
 		t.Errorf("SelfSignedIssuers are still served: %v", err)
@@ -159,7 +160,7 @@ func (l *life) uninstallAll(t *testing.T) {
 func (l *life) deployment(t *testing.T) *appsv1.Deployment {
 	t.Helper()
 	found := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
-	expect.There(t, l.Client, found)
+	l.Get(t, found)
 	return found
 }
 

@@ -6,6 +6,7 @@
 package cluster
 
 import (
+	"context"
 	"fmt"
 	"testing"
 
@@ -23,11 +24,11 @@ const issuerName = "clustertest"
 
 // testCertificates issues a Certificate from each kind of issuer that the overlay serves.
 func (i *installation) testCertificates(t *testing.T) {
-	create(t, &selfsigned.SelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{Namespace: i.namespace, Name: issuerName}})
+	env.Create(t, &selfsigned.SelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{Namespace: i.namespace, Name: issuerName}})
 	i.issue(t, "SelfSignedIssuer", "root")
 	if i.clusterKind {
 		issuer := &selfsigned.ClusterSelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{Name: issuerName}}
-		create(t, issuer)
+		env.Create(t, issuer)
 		i.issue(t, "ClusterSelfSignedIssuer", "cluster-root")
 	}
 }
@@ -42,16 +43,16 @@ func (i *installation) issue(t *testing.T, kind, name string) {
 			IssuerRef:  cmmeta.IssuerReference{Group: selfsigned.GroupName, Kind: kind, Name: issuerName},
 		},
 	}
-	create(t, certificate)
-	await(t, "Certificate "+name, func() string {
-		get(t, certificate)
+	env.Create(t, certificate)
+	env.Eventually(t, "Certificate "+name, func(context.Context) error {
+		env.Get(t, certificate)
 		if cmutil.CertificateHasCondition(certificate, cmapi.CertificateCondition{Type: cmapi.CertificateConditionReady, Status: cmmeta.ConditionTrue}) {
-			return ""
+			return nil
 		}
-		return fmt.Sprintf("not Ready: %+v", certificate.Status)
+		return fmt.Errorf("not Ready: %+v", certificate.Status)
 	})
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: i.namespace, Name: name}}
-	get(t, secret)
+	env.Get(t, secret)
 	if string(secret.Data["ca.crt"]) != string(secret.Data["tls.crt"]) {
 		t.Error("ca.crt is not the certificate itself")
 	}

@@ -52,11 +52,11 @@ func (i *installation) testRollingUpdate(t *testing.T) {
 	rolled := time.Since(start)
 
 	// Until the old Pods are gone the new ones need not have taken over.
-	await(t, "Pods", func() string {
+	env.Eventually(t, "Pods", func(context.Context) error {
 		if n := len(i.pods(t)); n != i.replicas {
-			return fmt.Sprintf("%d are there, want %d", n, i.replicas)
+			return fmt.Errorf("%d are there, want %d", n, i.replicas)
 		}
-		return ""
+		return nil
 	})
 	stop()
 	if err := <-ended; err != nil {

@@ -6,6 +6,7 @@
 package cluster
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -58,7 +59,7 @@ func install(t *testing.T, o overlay) *installation {
 	}
 	i.folder = withImage(t, path, i.deployment.Spec.Template.Spec.Containers[0].Image)
 	t.Cleanup(func() { i.cleanUp(t) })
-	create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: i.namespace}})
+	env.Create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: i.namespace}})
 	for _, step := range i.steps() {
 		run(t, "apply", "--server-side", "-k", step)
 	}
@@ -123,16 +124,16 @@ func (i *installation) cleanUp(t *testing.T) {
 
 // testAvailable expects all replicas, under the strictest Pod security profile.
 func (i *installation) testAvailable(t *testing.T) {
-	await(t, "Deployment", func() string {
-		get(t, &i.deployment)
+	env.Eventually(t, "Deployment", func(context.Context) error {
+		env.Get(t, &i.deployment)
 		s := i.deployment.Status
 		if s.ObservedGeneration == i.deployment.Generation && int(s.UpdatedReplicas) == i.replicas && int(s.AvailableReplicas) == i.replicas {
-			return ""
+			return nil
 		}
-		return fmt.Sprintf("want %d replicas available: %+v", i.replicas, s)
+		return fmt.Errorf("want %d replicas available: %+v", i.replicas, s)
 	})
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: i.deployment.Namespace}}
-	get(t, namespace)
+	env.Get(t, namespace)
 	if got := namespace.Labels["pod-security.kubernetes.io/enforce"]; got != "restricted" {
 		t.Errorf("the namespace enforces Pod security %q, want restricted", got)
 	}

@@ -6,7 +6,9 @@
 package cluster
 
 import (
+	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -97,12 +99,12 @@ func forward(t *testing.T, service *corev1.Service) string {
 	})
 	forwarding := regexp.MustCompile(`Forwarding from (127\.0\.0\.1:\d+)`)
 	var found []string
-	await(t, "kubectl port-forward", func() string {
+	env.Eventually(t, "kubectl port-forward", func(context.Context) error {
 		found = forwarding.FindStringSubmatch(p.Tail(5))
 		if found == nil {
-			return p.Tail(5)
+			return errors.New(p.Tail(5))
 		}
-		return ""
+		return nil
 	})
 	return found[1]
 }
@@ -110,15 +112,15 @@ func forward(t *testing.T, service *corev1.Service) string {
 // expectMetrics waits for the metrics, which a client may read with a certificate, or without.
 func expectMetrics(t *testing.T, url string, certificate *tls.Certificate) {
 	t.Helper()
-	await(t, "metrics of "+url, func() string {
+	env.Eventually(t, "metrics of "+url, func(context.Context) error {
 		body, err := ask(t, url, certificate)
 		if err != nil {
-			return err.Error()
+			return err
 		}
 		if !strings.Contains(body, aMetric) {
-			return fmt.Sprintf("no %s in %.200s", aMetric, body)
+			return fmt.Errorf("no %s in %.200s", aMetric, body)
 		}
-		return ""
+		return nil
 	})
 }
 
@@ -150,7 +152,7 @@ func ask(t *testing.T, url string, certificate *tls.Certificate) (string, error)
 func (i *installation) clientCertificate(t *testing.T) tls.Certificate {
 	t.Helper()
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: i.deployment.Namespace, Name: "selfsigned-issuer-metrics-client"}}
-	get(t, secret)
+	env.Get(t, secret)
 	certificate, err := tls.X509KeyPair(secret.Data[corev1.TLSCertKey], secret.Data[corev1.TLSPrivateKeyKey])
 	if err != nil {
 		t.Fatal(err)

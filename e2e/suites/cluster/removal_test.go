@@ -6,11 +6,11 @@
 package cluster
 
 import (
+	"context"
 	"slices"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 )
 
@@ -92,5 +92,5 @@ func awaitInventory(t *testing.T, when string, before []string, wanted ...[]stri
 	t.Helper()
 	want := slices.Concat(append(wanted, before)...)
 	slices.Sort(want)
-	await(t, when, func() string { return cmp.Diff(want, inventory(t)) })
+	env.Eventually(t, when, func(context.Context) error { return expect.NoDiff(want, inventory(t)) })
 }

@@ -51,7 +51,7 @@ func newRequests(t *testing.T, namespace string) *requests {
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, GenerateName: "key-", Labels: map[string]string{cmapi.PartOfCertManagerControllerLabelKey: "true"}},
 		Data:       map[string][]byte{"tls.key": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})},
 	}
-	create(t, secret)
+	env.Create(t, secret)
 	return &requests{template: cmapi.CertificateRequest{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: namespace, GenerateName: "request-",
@@ -92,10 +92,10 @@ func (r *requests) createUntil(ctx context.Context) error {
 // returns how long the slowest took, in seconds that are as coarse as timestamps are.
 func (r *requests) awaitSigned(t *testing.T) (slowest time.Duration) {
 	t.Helper()
-	await(t, "requests", func() string {
+	env.Eventually(t, "requests", func(context.Context) error {
 		var list cmapi.CertificateRequestList
 		if err := env.Client.List(t.Context(), &list, client.InNamespace(r.template.Namespace), client.MatchingLabels(r.template.Labels)); err != nil {
-			return err.Error()
+			return err
 		}
 		signed := 0
 		for _, request := range list.Items {
@@ -108,9 +108,9 @@ func (r *requests) awaitSigned(t *testing.T) (slowest time.Duration) {
 			}
 		}
 		if signed < r.made {
-			return fmt.Sprintf("%d of %d are signed", signed, r.made)
+			return fmt.Errorf("%d of %d are signed", signed, r.made)
 		}
-		return ""
+		return nil
 	})
 	return slowest
 }

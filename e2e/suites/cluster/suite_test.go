@@ -22,11 +22,12 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/controlplane"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/environment"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/manifest"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/testenv"
 )
 
 // env is the cluster, image the one that its nodes can run.
 var (
-	env     environment.Environment
+	env     = &testenv.Environment{Environment: &environment.Environment{}}
 	kubectl environment.Kubectl
 	image   = os.Getenv("IMAGE")
 

@@ -19,6 +19,7 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/certmanager"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/environment"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/page"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/testenv"
 )
 
 // pageTimeout bounds a page; each wait in it has a shorter bound of its own.
@@ -28,7 +29,7 @@ const pageTimeout = 5 * time.Minute
 // its own, or only adds to what others have made.
 func TestPages(t *testing.T) {
 	root := repository(t)
-	shared := sync.OnceValue(func() *environment.Environment { return start(t) })
+	shared := sync.OnceValue(func() *testenv.Environment { return start(t) })
 	for _, p := range pages(t, root) {
 		t.Run(p.Path, func(t *testing.T) {
 			for _, block := range p.Blocks {
@@ -45,30 +46,17 @@ func TestPages(t *testing.T) {
 
 // start starts cert-manager with what watches Ingresses and Gateways, and the plugin with
 // everything turned on that is off by default.
-func start(t *testing.T) *environment.Environment {
-	env, err := environment.Start(t.Context(), environment.Options{
-		Report:  t.Logf,
+func start(t *testing.T) *testenv.Environment {
+	return testenv.Start(t, environment.Options{
 		Overlay: "e2e/suites/testdata/kubernetes-csrs",
 		CertManager: certmanager.Options{Controllers: []string{
 			"certificates-*", "certificaterequests-*", "issuers", "clusterissuers", "ingress-shim", "gateway-shim",
 		}},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if t.Failed() {
-			env.ControlPlane.MarkFailed()
-		}
-		if err := env.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	return env
 }
 
 // follow runs a page in a directory that has what the commands name of the repository.
-func follow(t *testing.T, root string, p *page.Page, env *environment.Environment) {
+func follow(t *testing.T, root string, p *page.Page, env *testenv.Environment) {
 	t.Helper()
 	folder, outputs := t.TempDir(), t.TempDir()
 	if err := os.CopyFS(filepath.Join(folder, "deploy"), os.DirFS(filepath.Join(root, "deploy"))); err != nil {

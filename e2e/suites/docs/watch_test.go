@@ -12,14 +12,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/certtext"
-	"github.com/cert-manager/selfsigned-issuer/e2e/framework/environment"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/testenv"
 )
 
 const rotationPage = "docs/guides/rotate-root.md"
 
 // watch is a client that connects all the time while a page is followed, where the page
 // promises that clients do not notice.
-func watch(t *testing.T, path string, env *environment.Environment) (stop func()) {
+func watch(t *testing.T, path string, env *testenv.Environment) (stop func()) {
 	t.Helper()
 	if path != rotationPage {
 		return func() {}

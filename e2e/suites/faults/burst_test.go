@@ -20,11 +20,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 )
 
 const (
@@ -34,7 +34,6 @@ const (
 
 	// timeout is how long a test waits for what has to come; a slow machine makes it slow.
 	timeout = 5 * time.Minute
-	poll    = 50 * time.Millisecond
 
 	// creators is how many requests are made at the same time.
 	creators = 8
@@ -72,17 +71,8 @@ func newBurst(t *testing.T, count int) *burst {
 // newNamespace returns a burst without requests, in a namespace with these labels.
 func newNamespace(t *testing.T, labels ...string) *burst {
 	t.Helper()
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "faults-", Labels: map[string]string{}}}
-	for _, label := range labels {
-		namespace.Labels[label] = "true"
-	}
-	if err := env.Client.Create(t.Context(), namespace); err != nil {
-		t.Fatal(err)
-	}
-	b := &burst{namespace: namespace.Name, issuer: "issuer"}
-	if err := env.Client.Create(t.Context(), b.newIssuer()); err != nil {
-		t.Fatal(err)
-	}
+	b := &burst{namespace: expect.NewNamespace(t, env.Client, labels...), issuer: "issuer"}
+	env.Create(t, b.newIssuer())
 	t.Cleanup(func() { b.remove(t) })
 	return b
 }
@@ -94,7 +84,7 @@ func (b *burst) newIssuer() *selfsigned.SelfSignedIssuer {
 // remove deletes everything, so that the memory of the next test is its own.
 func (b *burst) remove(t *testing.T) {
 	ctx := context.Background()
-	err := insist(ctx, func() error {
+	err := eventually(ctx, func() error {
 		if err := env.Client.DeleteAllOf(ctx, &certificatesv1.CertificateSigningRequest{}, client.MatchingLabels{burstLabel: b.namespace}); err != nil {
 			return err
 		}
@@ -225,7 +215,7 @@ func (b *burst) mend(ctx context.Context) error {
 }
 
 func approve(ctx context.Context, csr *certificatesv1.CertificateSigningRequest) error {
-	return insist(ctx, func() error {
+	return eventually(ctx, func() error {
 		if err := env.Client.Get(ctx, client.ObjectKeyFromObject(csr), csr); err != nil {
 			return err
 		}
@@ -241,7 +231,7 @@ func approve(ctx context.Context, csr *certificatesv1.CertificateSigningRequest)
 
 // createOnce creates a copy of an object. An answer that was lost may have been a success.
 func createOnce(ctx context.Context, object client.Object) error {
-	return insist(ctx, func() error {
+	return eventually(ctx, func() error {
 		err := env.Client.Create(ctx, object.DeepCopyObject().(client.Object))
 		if apierrors.IsAlreadyExists(err) {
 			return nil
@@ -257,17 +247,9 @@ func sleepUntil(ctx context.Context, moment time.Time) {
 	}
 }
 
-// insist repeats what may fail because of the fault, as every user of an API server has to.
-func insist(ctx context.Context, try func() error) error {
-	var last error
-	err := wait.PollUntilContextTimeout(ctx, poll, timeout, true, func(context.Context) (bool, error) {
-		last = try()
-		return last == nil, nil
-	})
-	if err != nil {
-		return fmt.Errorf("%w: %w", err, last)
-	}
-	return nil
+// eventually retries what may fail because of the fault.
+func eventually(ctx context.Context, check func() error) error {
+	return expect.Poll(ctx, timeout, func(context.Context) error { return check() })
 }
 
 func encodeCSR(t testing.TB, key crypto.Signer, commonName string) []byte {

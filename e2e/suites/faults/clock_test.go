@@ -158,7 +158,7 @@ func (c *jumpingClock) Since(told time.Time) time.Duration {
 func awaitReason(t *testing.T, r *tracked, reason, mention string) {
 	t.Helper()
 	r.want = outcome{reason, mention}
-	err := insist(t.Context(), func() error {
+	err := eventually(t.Context(), func() error {
 		request := &cmapi.CertificateRequest{}
 		if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(r.object), request); err != nil {
 			return err

@@ -61,7 +61,7 @@ func TestLeaderPaused(t *testing.T) {
 		writes := proxy.Inject(results, held.record)
 		hold := proxy.Inject(results, gate.Hold)
 		b.storm(t, 0, func() {
-			err := insist(t.Context(), func() error {
+			err := eventually(t.Context(), func() error {
 				if stand := hold.Hits(); stand < severalWrites {
 					return fmt.Errorf("%d writes stand at the gate", stand)
 				}
@@ -145,7 +145,7 @@ func TestLeaderThrottled(t *testing.T) {
 // when that one acquired it.
 func awaitHolder(t *testing.T, old string) (acquired time.Time) {
 	t.Helper()
-	err := insist(t.Context(), func() error {
+	err := eventually(t.Context(), func() error {
 		lease, err := readLease(t)
 		if err != nil {
 			return err
@@ -169,7 +169,7 @@ const severalWrites = 10
 func (b *burst) awaitIssuer(t *testing.T) {
 	t.Helper()
 	issuer := b.newIssuer()
-	err := insist(t.Context(), func() error {
+	err := eventually(t.Context(), func() error {
 		if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(issuer), issuer); err != nil {
 			return err
 		}
@@ -207,7 +207,7 @@ func loseLease(t *testing.T) {
 // releaseLease releases the Lease in the place of a replica that cannot.
 func releaseLease(t *testing.T) {
 	t.Helper()
-	err := insist(t.Context(), func() error {
+	err := eventually(t.Context(), func() error {
 		lease, err := readLease(t)
 		if err != nil {
 			return err

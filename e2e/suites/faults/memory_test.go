@@ -142,7 +142,7 @@ func swell(object client.Object) {
 func keepClusterIssuersUnapproved(t *testing.T) {
 	t.Helper()
 	set := func(ctx context.Context, names []string) error {
-		return insist(ctx, func() error {
+		return eventually(ctx, func() error {
 			role := &rbacv1.ClusterRole{}
 			role.Name = "cert-manager-controller-approve:selfsigned-cert-manager-io"
 			if err := env.Client.Get(ctx, client.ObjectKeyFromObject(role), role); err != nil {

@@ -141,7 +141,7 @@ func TestClusterIssuerFlapping(t *testing.T) {
 
 func flap(t *testing.T, issuer *selfsigned.ClusterSelfSignedIssuer, change int) {
 	t.Helper()
-	err := insist(t.Context(), func() error {
+	err := eventually(t.Context(), func() error {
 		if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(issuer), issuer); err != nil {
 			return err
 		}
@@ -167,7 +167,7 @@ func TestNamespaceDeleted(t *testing.T) {
 			t.Fatal(err)
 		}
 		cancel()
-		if err := insist(t.Context(), func() error {
+		if err := eventually(t.Context(), func() error {
 			err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(namespace), namespace)
 			if apierrors.IsNotFound(err) {
 				return nil

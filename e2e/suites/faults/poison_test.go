@@ -176,7 +176,7 @@ func checkPoisoned(t *testing.T, b *burst) {
 		poison := poisons[r.index%len(poisons)]
 		request := &cmapi.CertificateRequest{}
 		var got cmapi.CertificateRequestCondition
-		err := insist(t.Context(), func() error {
+		err := eventually(t.Context(), func() error {
 			if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(r.object), request); err != nil {
 				return err
 			}

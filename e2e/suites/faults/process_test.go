@@ -97,8 +97,8 @@ func TestCrashShowsNoKey(t *testing.T) {
 	if !bytes.Contains(log, []byte("SIGQUIT: quit")) || !bytes.Contains(log, []byte("\ngoroutine ")) {
 		t.Errorf("no stacks were printed:\n%s", p.Tail(20))
 	}
-	if err := env.Leaks(t.Context()); err != nil {
+	if err := env.ScanForKeys(t.Context()); err != nil {
 		t.Error(err)
 	}
-	t.Logf("looked for %d private numbers in a log of %d KiB and in all objects", env.KeysWatched(), len(log)>>10)
+	t.Logf("searched for %d private numbers in a log of %d KiB and in all objects", env.WatchedKeys(), len(log)>>10)
 }

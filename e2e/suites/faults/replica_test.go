@@ -120,7 +120,7 @@ func checkSteady(t *testing.T, p *issuer.Replica, before usage) {
 		return // what hangs is still there
 	}
 	var after usage
-	err := insist(t.Context(), func() (err error) {
+	err := eventually(t.Context(), func() (err error) {
 		if after, err = usageOf(t.Context(), p); err != nil {
 			return err
 		}

@@ -38,7 +38,7 @@ var (
 func (b *burst) settle(t *testing.T) time.Duration {
 	t.Helper()
 	begin := time.Now()
-	err := insist(t.Context(), func() error { return b.settled(t.Context()) })
+	err := eventually(t.Context(), func() error { return b.settled(t.Context()) })
 	took := time.Since(begin)
 	if err != nil {
 		t.Fatalf("not in their right outcome: %v", err)
@@ -146,7 +146,7 @@ func (r *tracked) checkCertificate(t *testing.T, offsets []time.Duration) {
 func (b *burst) checkEvents(t *testing.T) {
 	t.Helper()
 	var list eventsv1.EventList
-	if err := insist(t.Context(), func() error { return env.Client.List(t.Context(), &list) }); err != nil {
+	if err := eventually(t.Context(), func() error { return env.Client.List(t.Context(), &list) }); err != nil {
 		t.Fatal(err)
 	}
 	told := map[types.UID]int32{}

@@ -88,7 +88,7 @@ func troubles(proxy *faultproxy.Proxy) []trouble {
 func quietUsage(t *testing.T, p *issuer.Replica) usage {
 	t.Helper()
 	var last usage
-	err := insist(t.Context(), func() error {
+	err := eventually(t.Context(), func() error {
 		u, err := usageOf(t.Context(), p)
 		if err != nil {
 			return err

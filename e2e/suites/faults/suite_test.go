@@ -9,11 +9,9 @@ package faults
 import (
 	"context"
 	"flag"
-	"fmt"
 	"io"
 	"os"
 	"testing"
-	"time"
 
 	"github.com/go-logr/logr"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -22,8 +20,10 @@ import (
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/build"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/environment"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/testenv"
 )
 
 // The defaults are for `make test`; `make test-faults` and `make soak` set more.
@@ -43,7 +43,7 @@ func raceDetector() bool { return !full() && *soak == 0 }
 
 // env is the environment that all tests share. They run one after the other, each with
 // replicas of its own.
-var env *environment.Environment
+var env *testenv.Environment
 
 // certificates has seen every certificate of the environment.
 var certificates *ledger
@@ -53,52 +53,32 @@ const clusterIssuer = "faults"
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
-func run(m *testing.M) (code int) {
+func run(m *testing.M) int {
 	flag.Parse()
 	ctrllog.SetLogger(logr.Discard()) // what the test's own clients suffer from is no news
 	klog.LogToStderr(false)
 	klog.SetOutput(io.Discard)
-	begin := time.Now()
-	say := func(format string, args ...any) {
-		fmt.Printf("[%5.1fs] %s\n", time.Since(begin).Seconds(), fmt.Sprintf(format, args...))
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	if err := startEnvironment(ctx, say); err != nil {
-		fmt.Fprintln(os.Stderr, "the environment did not start:", err)
-		return 1
-	}
-	say("the environment is ready: %d requests in each fault, %d rounds", *requests, *rounds)
-	defer func() {
-		if code != 0 {
-			env.ControlPlane.MarkFailed()
-		}
-		say("looking for %d private numbers in all that was written", env.KeysWatched())
-		if err := env.Stop(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
-		}
-	}()
-	return m.Run()
+	return testenv.RunSuite(m, startEnvironment)
 }
 
-func startEnvironment(ctx context.Context, say func(string, ...any)) error {
-	var err error
-	env, err = environment.Start(ctx, environment.Options{
-		Report:            say,
+func startEnvironment(ctx context.Context, report build.Reporter) (*environment.Environment, error) {
+	started, err := environment.Start(ctx, environment.Options{
+		Report:            report,
 		Race:              raceDetector(),
 		ControllerManager: true,
 		WithoutIssuer:     true,
-		FindLeaks:         true,
+		SecretScan:        true,
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
+	env = &testenv.Environment{Environment: started}
 	if env.Installation, err = issuer.Install(ctx, env.ControlPlane, "e2e/suites/testdata/kubernetes-csrs"); err != nil {
-		return err
+		return started, err
 	}
 	if certificates, err = watchCertificates(ctx, env.ControlPlane.AdminConfig()); err != nil {
-		return err
+		return started, err
 	}
-	return env.Client.Create(ctx, &selfsigned.ClusterSelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{Name: clusterIssuer}})
+	err = env.Client.Create(ctx, &selfsigned.ClusterSelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{Name: clusterIssuer}})
+	return started, err
 }

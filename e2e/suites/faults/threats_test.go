@@ -224,7 +224,7 @@ func newCSR(t *testing.T, b *burst, signerName, secret string, r *tracked) *cert
 // createApproved creates a CSR as somebody, and approves it as administrator.
 func createApproved(t *testing.T, author client.Client, csr *certificatesv1.CertificateSigningRequest) {
 	t.Helper()
-	if err := insist(t.Context(), func() error { return author.Create(t.Context(), csr) }); err != nil {
+	if err := eventually(t.Context(), func() error { return author.Create(t.Context(), csr) }); err != nil {
 		t.Fatal(err)
 	}
 	if err := approve(t.Context(), csr); err != nil {
@@ -235,7 +235,7 @@ func createApproved(t *testing.T, author client.Client, csr *certificatesv1.Cert
 // awaitNote waits for an event about an object that mentions something.
 func awaitNote(t *testing.T, about client.Object, reason, mention string) {
 	t.Helper()
-	err := insist(t.Context(), func() error {
+	err := eventually(t.Context(), func() error {
 		var list eventsv1.EventList
 		if err := env.Client.List(t.Context(), &list); err != nil {
 			return err
@@ -259,7 +259,7 @@ func awaitNote(t *testing.T, about client.Object, reason, mention string) {
 
 func annotate(t *testing.T, csr *certificatesv1.CertificateSigningRequest, annotations map[string]string) {
 	t.Helper()
-	err := insist(t.Context(), func() error {
+	err := eventually(t.Context(), func() error {
 		if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(csr), csr); err != nil {
 			return err
 		}

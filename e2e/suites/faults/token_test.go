@@ -52,7 +52,7 @@ func TestTokenReplaced(t *testing.T) {
 
 	b := newBurst(t, *requests)
 	b.storm(t, 2*tokenLife, func() {
-		err := insist(t.Context(), func() error {
+		err := eventually(t.Context(), func() error {
 			if count := all.count(); count[http.StatusUnauthorized] == 0 {
 				return fmt.Errorf("the API server answered %v", count)
 			}

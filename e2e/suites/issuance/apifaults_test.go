@@ -5,6 +5,7 @@ package issuance_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"testing"
@@ -39,17 +40,17 @@ func TestSecretReadFails(t *testing.T) {
 			rule := env.Proxy.Inject(faultproxy.On("GET", "/api/v1/namespaces/"+namespace+"/secrets/key"), test.fault)
 			t.Cleanup(rule.Remove)
 			request := newRequest(t, namespace, key)
-			create(t, request)
+			env.Create(t, request)
 			awaitPending(t, request, "Warning", "ErrorGettingSecret", "Secret "+namespace+"/key", test.says)
 			written := request.ResourceVersion
 			const attempts = 8 // two reads each: four reconciles
-			await(t, "more attempts", func(context.Context) string {
+			env.Eventually(t, "more attempts", func(context.Context) error {
 				if hits := rule.Hits(); hits < attempts {
-					return fmt.Sprintf("%d reads", hits)
+					return fmt.Errorf("%d reads", hits)
 				}
-				return ""
+				return nil
 			})
-			get(t, request)
+			env.Get(t, request)
 			if request.ResourceVersion != written {
 				t.Errorf("the same failure was written again: %+v", request.Status)
 			}
@@ -89,11 +90,11 @@ func TestIssuerNotChecked(t *testing.T) {
 	namespace, key := newNamespace(t), newKey(t)
 	createKeySecret(t, namespace, key)
 	gate := holdChecks(t, namespace, "new")
-	create(t, newIssuer(namespace, "new"))
+	env.Create(t, newIssuer(namespace, "new"))
 	awaitArrival(t, gate)
 	request := newRequest(t, namespace, key)
 	request.Spec.IssuerRef.Name = "new"
-	create(t, request)
+	env.Create(t, request)
 	awaitPending(t, request, "Normal", "IssuerNotChecked", "SelfSignedIssuer "+namespace+"/new")
 	gate.Open()
 	checkIssued(t, request)
@@ -112,19 +113,19 @@ func TestIssuerNotSeen(t *testing.T) {
 		env.Proxy.CutConnections()
 	})
 	env.Proxy.CutConnections()
-	await(t, "a watch without answer", func(context.Context) string {
+	env.Eventually(t, "a watch without answer", func(context.Context) error {
 		if watch.Hits() == 0 {
-			return "not yet"
+			return errors.New("not yet")
 		}
-		return ""
+		return nil
 	})
-	create(t, newIssuer(namespace, "unseen"))
+	env.Create(t, newIssuer(namespace, "unseen"))
 	request := newRequest(t, namespace, key)
 	request.Spec.IssuerRef.Name = "unseen"
 	lookup := env.Proxy.Inject(faultproxy.On("GET", "/apis/selfsigned.cert-manager.io/v1alpha1/namespaces/"+namespace+"/selfsignedissuers"),
 		faultproxy.Status(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, "etcd is down"))
 	t.Cleanup(lookup.Remove)
-	create(t, request)
+	env.Create(t, request)
 	awaitPending(t, request, "Warning", "ErrorGettingIssuer", "SelfSignedIssuer "+namespace+"/unseen", "etcd is down")
 	lookup.Remove()
 	// The next cut could lose this event.
@@ -142,7 +143,7 @@ func TestIssuerReadyForAnOlderGeneration(t *testing.T) {
 	namespace, key := newNamespace(t), newKey(t)
 	createKeySecret(t, namespace, key)
 	first := newRequest(t, namespace, key)
-	create(t, first)
+	env.Create(t, first)
 	checkIssued(t, first)
 	gate := holdChecks(t, namespace, "issuer")
 	changeIssuer(t, namespace, func(spec *selfsigned.SelfSignedIssuerSpec) {
@@ -150,7 +151,7 @@ func TestIssuerReadyForAnOlderGeneration(t *testing.T) {
 	})
 	awaitArrival(t, gate)
 	request := newRequest(t, namespace, key)
-	create(t, request)
+	env.Create(t, request)
 	awaitPending(t, request, "Normal", "IssuerOutdated", "SelfSignedIssuer "+namespace+"/issuer")
 	gate.Open()
 	checkIssued(t, request)
@@ -164,27 +165,27 @@ func TestIssuerReadyForAnOlderGeneration(t *testing.T) {
 // awaitChecked waits until the plugin has seen the present spec of a namespace's issuer.
 func awaitChecked(t *testing.T, namespace string) {
 	t.Helper()
-	await(t, "the check of the issuer", func(context.Context) string {
+	env.Eventually(t, "the check of the issuer", func(context.Context) error {
 		issuer := newIssuer(namespace, "issuer")
-		get(t, issuer)
+		env.Get(t, issuer)
 		ready := apimeta.FindStatusCondition(issuer.Status.Conditions, "Ready")
 		if ready == nil || ready.Status != metav1.ConditionTrue || ready.ObservedGeneration != issuer.Generation {
-			return fmt.Sprintf("generation %d: %+v", issuer.Generation, issuer.Status)
+			return fmt.Errorf("generation %d: %+v", issuer.Generation, issuer.Status)
 		}
-		return ""
+		return nil
 	})
 }
 
 // changeIssuer changes the spec of a namespace's issuer.
 func changeIssuer(t *testing.T, namespace string, edit func(*selfsigned.SelfSignedIssuerSpec)) {
 	t.Helper()
-	await(t, "changing the issuer", func(ctx context.Context) string {
+	env.Eventually(t, "changing the issuer", func(ctx context.Context) error {
 		issuer := newIssuer(namespace, "issuer")
-		get(t, issuer)
+		env.Get(t, issuer)
 		edit(&issuer.Spec)
 		if err := env.Client.Update(ctx, issuer); err != nil {
-			return err.Error()
+			return err
 		}
-		return ""
+		return nil
 	})
 }

@@ -6,6 +6,7 @@ package issuance_test
 import (
 	"context"
 	"crypto"
+	"errors"
 	"slices"
 	"testing"
 
@@ -29,14 +30,14 @@ func TestApprovalIsNeeded(t *testing.T) {
 	awaitApproverRefused(t, key)
 
 	waits, denied := newRequest(t, namespace, key), newRequest(t, namespace, key)
-	create(t, waits)
-	create(t, denied)
+	env.Create(t, waits)
+	env.Create(t, denied)
 	passApprover(t, namespace, key)
 	for _, request := range []*cmapi.CertificateRequest{waits, denied} {
 		awaitEvent(t, request, "Warning", "WaitingForApproval", "30s", "selfsignedissuers.selfsigned.cert-manager.io/*", "cmctl approve -n "+namespace+" "+request.Name)
 	}
 	for _, request := range []*cmapi.CertificateRequest{waits, denied} {
-		get(t, request)
+		env.Get(t, request)
 		if len(request.Status.Conditions) > 0 || len(request.Status.Certificate) > 0 {
 			t.Errorf("the request that nobody approved has the status %+v", request.Status)
 		}
@@ -56,7 +57,7 @@ func TestApprovalIsNeeded(t *testing.T) {
 func withoutApproverRight(t *testing.T) (restore func()) {
 	t.Helper()
 	binding := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "cert-manager-controller-approve:selfsigned-cert-manager-io"}}
-	get(t, binding)
+	env.Get(t, binding)
 	if err := env.Client.Delete(t.Context(), binding.DeepCopy()); err != nil {
 		t.Fatal(err)
 	}
@@ -81,15 +82,15 @@ func withoutApproverRight(t *testing.T) (restore func()) {
 func awaitApproverRefused(t *testing.T, key crypto.Signer) {
 	t.Helper()
 	namespace := newNamespace(t)
-	await(t, "refusal of the approver", func(context.Context) string {
+	env.Eventually(t, "refusal of the approver", func(context.Context) error {
 		request := newRequest(t, namespace, key)
 		request.Spec.IssuerRef.Name = namespace // by which the log tells them from others
-		create(t, request)
+		env.Create(t, request)
 		log := env.CertManager.Process("cert-manager").LogPath()
 		if len(loggedLines(t, log, namespace, "does not have permissions to set approved/denied conditions")) == 0 {
-			return "cert-manager logs none"
+			return errors.New("cert-manager logs none")
 		}
-		return ""
+		return nil
 	})
 }
 
@@ -99,13 +100,13 @@ func passApprover(t *testing.T, namespace string, key crypto.Signer) {
 	t.Helper()
 	later := newRequest(t, namespace, key)
 	later.Spec.IssuerRef = cmmeta.IssuerReference{Group: "cert-manager.io", Kind: "Issuer", Name: "any"}
-	create(t, later)
-	await(t, "approval of a request for an in-tree issuer", func(context.Context) string {
-		get(t, later)
+	env.Create(t, later)
+	env.Eventually(t, "approval of a request for an in-tree issuer", func(context.Context) error {
+		env.Get(t, later)
 		if !cmutil.CertificateRequestIsApproved(later) {
-			return "not approved"
+			return errors.New("not approved")
 		}
-		return ""
+		return nil
 	})
 }
 
@@ -113,15 +114,15 @@ func passApprover(t *testing.T, namespace string, key crypto.Signer) {
 func setCondition(t *testing.T, request *cmapi.CertificateRequest, condition cmapi.CertificateRequestConditionType) {
 	t.Helper()
 	now := metav1.Now()
-	await(t, "setting condition "+string(condition), func(ctx context.Context) string {
-		get(t, request)
+	env.Eventually(t, "setting condition "+string(condition), func(ctx context.Context) error {
+		env.Get(t, request)
 		request.Status.Conditions = append(request.Status.Conditions, cmapi.CertificateRequestCondition{
 			Type: condition, Status: cmmeta.ConditionTrue, Reason: "Test", Message: "by a test", LastTransitionTime: &now,
 		})
 		if err := env.Client.Status().Update(ctx, request); err != nil {
-			return err.Error()
+			return err
 		}
-		return ""
+		return nil
 	})
 }
 
@@ -131,13 +132,13 @@ func TestDeniedWinsOverApproved(t *testing.T) {
 	t.Parallel()
 	namespace, key := newNamespace(t, certmanager.DisableValidationLabel), newKey(t)
 	request := newRequest(t, namespace, key)
-	create(t, request)
+	env.Create(t, request)
 	awaitEventReason(t, request, "MissingSecret")
 	setCondition(t, request, cmapi.CertificateRequestConditionDenied)
 	awaitReady(t, request, cmmeta.ConditionFalse, "Denied")
 	createKeySecret(t, namespace, key)
 	barrier(t, namespace, key)
-	get(t, request)
+	env.Get(t, request)
 	checkFailed(t, request)
 	checkEvents(t, request, "MissingSecret")
 }
@@ -163,7 +164,7 @@ func TestUntouched(t *testing.T) {
 			t.Parallel()
 			namespace, key := newNamespace(t, certmanager.DisableValidationLabel), newKey(t)
 			request := newRequest(t, namespace, key)
-			create(t, request)
+			env.Create(t, request)
 			awaitEventReason(t, request, "MissingSecret")
 			updateStatus(t, request, finish)
 			edit(t, request)
@@ -173,7 +174,7 @@ func TestUntouched(t *testing.T) {
 				spec.CRLDistributionPoints = []string{"http://example.com/crl"}
 			})
 			barrier(t, namespace, key)
-			get(t, request)
+			env.Get(t, request)
 			if request.ResourceVersion != before {
 				t.Errorf("the request was written: %+v", request.Status)
 			}
@@ -186,22 +187,22 @@ func TestUntouched(t *testing.T) {
 // woken before: a request that came later is signed.
 func barrier(t *testing.T, namespace string, key crypto.Signer) {
 	t.Helper()
-	create(t, keySecret(namespace, "barrier", map[string][]byte{"tls.key": keyPEM(t, key)}))
+	env.Create(t, keySecret(namespace, "barrier", map[string][]byte{"tls.key": keyPEM(t, key)}))
 	later := newRequest(t, namespace, key)
 	later.Annotations[cmapi.CertificateRequestPrivateKeyAnnotationKey] = "barrier"
-	create(t, later)
+	env.Create(t, later)
 	awaitReady(t, later, cmmeta.ConditionTrue, "Issued", "Secret "+namespace+"/barrier")
 }
 
 // awaitEventReason waits for an event with a reason, whatever its text.
 func awaitEventReason(t *testing.T, about client.Object, reason string) {
 	t.Helper()
-	await(t, "event "+reason+" of "+about.GetName(), func(context.Context) string {
+	env.Eventually(t, "event "+reason+" of "+about.GetName(), func(context.Context) error {
 		for _, event := range eventsOf(t, about) {
 			if event.Reason == reason {
-				return ""
+				return nil
 			}
 		}
-		return "not there"
+		return errors.New("not there")
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -58,21 +59,21 @@ func awaitIssued(t *testing.T, certificate *cmapi.Certificate) (*x509.Certificat
 func awaitSecret(t *testing.T, certificate *cmapi.Certificate) *corev1.Secret {
 	t.Helper()
 	before := revision(certificate)
-	await(t, fmt.Sprintf("a revision of %s after %d", certificate.Name, before), func(context.Context) string {
-		get(t, certificate)
+	env.Eventually(t, fmt.Sprintf("a revision of %s after %d", certificate.Name, before), func(context.Context) error {
+		env.Get(t, certificate)
 		isReady := cmutil.CertificateHasCondition(certificate, cmapi.CertificateCondition{Type: cmapi.CertificateConditionReady, Status: cmmeta.ConditionTrue})
 		issuing := cmutil.CertificateHasCondition(certificate, cmapi.CertificateCondition{Type: cmapi.CertificateConditionIssuing, Status: cmmeta.ConditionTrue})
 		cleanedUp := certificate.Status.NextPrivateKeySecretName == nil // else the next renewal has the same key
 		if isReady && !issuing && cleanedUp && revision(certificate) > before {
-			return ""
+			return nil
 		}
-		return fmt.Sprintf("%+v", certificate.Status)
+		return fmt.Errorf("%+v", certificate.Status)
 	})
 	if certificate.Status.FailedIssuanceAttempts != nil {
 		t.Errorf("%d attempts failed on the way", *certificate.Status.FailedIssuanceAttempts)
 	}
 	secret := keySecret(certificate.Namespace, certificate.Spec.SecretName, nil)
-	get(t, secret)
+	env.Get(t, secret)
 	return secret
 }
 
@@ -87,26 +88,26 @@ func revision(certificate *cmapi.Certificate) int {
 // change updates a Certificate until it is accepted.
 func change(t *testing.T, certificate *cmapi.Certificate, edit func()) {
 	t.Helper()
-	await(t, "changing "+certificate.Name, func(ctx context.Context) string {
-		get(t, certificate)
+	env.Eventually(t, "changing "+certificate.Name, func(ctx context.Context) error {
+		env.Get(t, certificate)
 		edit()
 		if err := env.Client.Update(ctx, certificate); err != nil {
-			return err.Error()
+			return err
 		}
-		return ""
+		return nil
 	})
 }
 
 // renew does what "cmctl renew" does.
 func renew(t *testing.T, certificate *cmapi.Certificate) {
 	t.Helper()
-	await(t, "renewing "+certificate.Name, func(ctx context.Context) string {
-		get(t, certificate)
+	env.Eventually(t, "renewing "+certificate.Name, func(ctx context.Context) error {
+		env.Get(t, certificate)
 		cmutil.SetCertificateCondition(certificate, certificate.Generation, cmapi.CertificateConditionIssuing, cmmeta.ConditionTrue, "ManuallyTriggered", "by a test")
 		if err := env.Client.Status().Update(ctx, certificate); err != nil {
-			return err.Error()
+			return err
 		}
-		return ""
+		return nil
 	})
 }
 
@@ -133,7 +134,7 @@ func TestCertificateKeyAlgorithms(t *testing.T) {
 				t.Parallel()
 				certificate := newCertificate(newNamespace(t))
 				certificate.Spec.PrivateKey = &cmapi.CertificatePrivateKey{Algorithm: test.algorithm, Size: test.size, Encoding: encoding}
-				create(t, certificate)
+				env.Create(t, certificate)
 				got, _ := awaitIssued(t, certificate)
 				if got.SignatureAlgorithm != test.signature {
 					t.Errorf("signed with %s, want %s", got.SignatureAlgorithm, test.signature)
@@ -146,7 +147,7 @@ func TestCertificateKeyAlgorithms(t *testing.T) {
 func TestCertificateLife(t *testing.T) {
 	t.Parallel()
 	certificate := newCertificate(newNamespace(t))
-	create(t, certificate)
+	env.Create(t, certificate)
 	first, _ := awaitIssued(t, certificate)
 
 	renew(t, certificate) // with a new key
@@ -178,14 +179,14 @@ func TestCertificateLife(t *testing.T) {
 func TestSwitchOfIssuer(t *testing.T) {
 	t.Parallel()
 	namespace := newNamespace(t)
-	create(t, inTreeIssuer(namespace, "in-tree", cmapi.IssuerConfig{SelfSigned: &cmapi.SelfSignedIssuer{}}))
+	env.Create(t, inTreeIssuer(namespace, "in-tree", cmapi.IssuerConfig{SelfSigned: &cmapi.SelfSignedIssuer{}}))
 	inTree := inTreeRef("in-tree")
 	certificate := newCertificate(namespace)
 	ours := certificate.Spec.IssuerRef
 	certificate.Spec.IsCA = true
 	certificate.Spec.PrivateKey.RotationPolicy = cmapi.RotationPolicyNever
 	certificate.Spec.IssuerRef = inTree
-	create(t, certificate)
+	env.Create(t, certificate)
 	first, _ := awaitIssued(t, certificate)
 	change(t, certificate, func() { certificate.Spec.IssuerRef = ours })
 	second, _ := awaitIssued(t, certificate)
@@ -212,7 +213,7 @@ func TestCertificateFields(t *testing.T) {
 	certificate.Spec.EmailAddresses = []string{"a@example.com"}
 	certificate.Spec.Usages = []cmapi.KeyUsage{cmapi.UsageCertSign, cmapi.UsageCRLSign, cmapi.UsageServerAuth, cmapi.UsageClientAuth}
 	certificate.Spec.Subject = &cmapi.X509Subject{Organizations: []string{"Example"}, Countries: []string{"DE"}}
-	create(t, certificate)
+	env.Create(t, certificate)
 	got, _ := awaitIssued(t, certificate)
 	if duration := got.NotAfter.Sub(got.NotBefore); duration != 1000*time.Hour {
 		t.Errorf("valid for %s, want 1000h", duration)
@@ -235,7 +236,7 @@ func TestCertificateFields(t *testing.T) {
 func TestCertificateExtras(t *testing.T) {
 	t.Parallel()
 	namespace := newNamespace(t)
-	create(t, keySecret(namespace, "password", map[string][]byte{"password": []byte("changeit")}))
+	env.Create(t, keySecret(namespace, "password", map[string][]byte{"password": []byte("changeit")}))
 	certificate := newCertificate(namespace)
 	certificate.Spec.CommonName = ""
 	certificate.Spec.LiteralSubject = "CN=example.com,OU=B+OU=A,DC=example,DC=com"
@@ -247,7 +248,7 @@ func TestCertificateExtras(t *testing.T) {
 		JKS:    &cmapi.JKSKeystore{Create: true, PasswordSecretRef: cmmeta.SecretKeySelector{LocalObjectReference: cmmeta.LocalObjectReference{Name: "password"}, Key: "password"}},
 		PKCS12: &cmapi.PKCS12Keystore{Create: true, PasswordSecretRef: cmmeta.SecretKeySelector{LocalObjectReference: cmmeta.LocalObjectReference{Name: "password"}, Key: "password"}},
 	}
-	create(t, certificate)
+	env.Create(t, certificate)
 	got, secret := awaitIssued(t, certificate)
 
 	csr, _ := pem.Decode(requestOf(t, certificate).Spec.Request)
@@ -304,25 +305,25 @@ func TestKeySwappedDuringIssuance(t *testing.T) {
 	t.Parallel()
 	certificate := newCertificate(newNamespace(t))
 	certificate.Spec.IssuerRef.Name = "later"
-	create(t, certificate)
-	await(t, "the Secret with the next private key", func(context.Context) string {
-		get(t, certificate)
+	env.Create(t, certificate)
+	env.Eventually(t, "the Secret with the next private key", func(context.Context) error {
+		env.Get(t, certificate)
 		if certificate.Status.NextPrivateKeySecretName == nil {
-			return "not named yet"
+			return errors.New("not named yet")
 		}
 		var list cmapi.CertificateRequestList
 		if err := env.Client.List(t.Context(), &list, client.InNamespace(certificate.Namespace)); err != nil || len(list.Items) == 0 {
-			return fmt.Sprintf("%d requests, %v", len(list.Items), err)
+			return fmt.Errorf("%d requests, %v", len(list.Items), err)
 		}
-		return ""
+		return nil
 	})
 	secret := keySecret(certificate.Namespace, *certificate.Status.NextPrivateKeySecretName, nil)
-	get(t, secret)
+	env.Get(t, secret)
 	secret.Data["tls.key"] = keyPEM(t, newKey(t))
 	if err := env.Client.Update(t.Context(), secret); err != nil {
 		t.Fatal(err)
 	}
-	create(t, newIssuer(certificate.Namespace, "later"))
+	env.Create(t, newIssuer(certificate.Namespace, "later"))
 	awaitIssued(t, certificate) // with no failed attempt
 }
 
@@ -331,7 +332,7 @@ func TestEmptySubject(t *testing.T) {
 	t.Parallel()
 	certificate := newCertificate(newNamespace(t))
 	certificate.Spec.CommonName = ""
-	create(t, certificate)
+	env.Create(t, certificate)
 	got, _ := awaitIssued(t, certificate)
 	if got.Issuer.String() != "" {
 		t.Errorf("issuer %s, want none", got.Issuer)

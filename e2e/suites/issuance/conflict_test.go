@@ -6,6 +6,7 @@ package issuance_test
 import (
 	"context"
 	"crypto"
+	"errors"
 	"net/http"
 	"slices"
 	"sync"
@@ -63,11 +64,11 @@ func (h *heldWrite) record(status int) {
 func (h *heldWrite) release(t *testing.T) {
 	t.Helper()
 	h.gate.Open()
-	await(t, "the answer to the write that was held back", func(context.Context) string {
+	env.Eventually(t, "the answer to the write that was held back", func(context.Context) error {
 		if len(h.answers()) == 0 {
-			return "none"
+			return errors.New("none")
 		}
-		return ""
+		return nil
 	})
 	if first := h.answers()[0]; first != http.StatusConflict {
 		t.Errorf("the API server answered %d to the late write, want 409", first)
@@ -91,25 +92,25 @@ func named(request *cmapi.CertificateRequest, name string) *cmapi.CertificateReq
 func TestLateResultMeetsASuccessor(t *testing.T) {
 	namespace, first, second := newNamespace(t), newKey(t), newKey(t)
 	createKeySecret(t, namespace, first)
-	create(t, keySecret(namespace, "second", map[string][]byte{"tls.key": keyPEM(t, second)}))
+	env.Create(t, keySecret(namespace, "second", map[string][]byte{"tls.key": keyPEM(t, second)}))
 	held := holdWrites(t, namespace, "request")
 	errorsBefore := metric(t, reconcileErrors)
 
 	gone := named(newRequest(t, namespace, first), "request")
-	create(t, gone)
+	env.Create(t, gone)
 	awaitArrival(t, held.gate)
 	if err := env.Client.Delete(t.Context(), gone); err != nil {
 		t.Fatal(err)
 	}
 	successor := named(newRequest(t, namespace, second), "request")
 	successor.Annotations[cmapi.CertificateRequestPrivateKeyAnnotationKey] = "second"
-	create(t, successor)
-	await(t, "approval of the successor", func(context.Context) string {
-		get(t, successor)
+	env.Create(t, successor)
+	env.Eventually(t, "approval of the successor", func(context.Context) error {
+		env.Get(t, successor)
 		if !cmutil.CertificateRequestIsApproved(successor) {
-			return "not approved"
+			return errors.New("not approved")
 		}
-		return ""
+		return nil
 	})
 	held.release(t)
 
@@ -141,8 +142,8 @@ func TestLostAnswer(t *testing.T) {
 		rule := env.Proxy.Inject(faultproxy.On("PATCH", path), faultproxy.LoseAnswer())
 		t.Cleanup(rule.Remove)
 	}
-	create(t, request)
-	create(t, csr)
+	env.Create(t, request)
+	env.Create(t, csr)
 	approve(t, csr)
 	checkIssued(t, request)
 	awaitCSRIssued(t, csr, namespace+"/key")
@@ -163,13 +164,13 @@ func TestLateResultMeetsAnotherResult(t *testing.T) {
 			held := holdWrites(t, namespace, "request")
 			errorsBefore := metric(t, reconcileErrors)
 			request := named(newRequest(t, namespace, key), "request")
-			create(t, request)
+			env.Create(t, request)
 			awaitArrival(t, held.gate)
 			updateStatus(t, request, finish)
 			before := request.DeepCopy()
 			held.release(t)
 			barrier(t, namespace, key)
-			get(t, request)
+			env.Get(t, request)
 			if request.ResourceVersion != before.ResourceVersion {
 				t.Errorf("the request was written again: %+v", request.Status)
 			}
@@ -195,13 +196,13 @@ func checkNoTrace(t *testing.T, request *cmapi.CertificateRequest, errorsBefore 
 // updateStatus writes the status of a request, as an administrator or another issuer may.
 func updateStatus(t *testing.T, request *cmapi.CertificateRequest, edit func(*cmapi.CertificateRequest)) {
 	t.Helper()
-	await(t, "writing the status of "+request.Name, func(ctx context.Context) string {
-		get(t, request)
+	env.Eventually(t, "writing the status of "+request.Name, func(ctx context.Context) error {
+		env.Get(t, request)
 		edit(request)
 		if err := env.Client.Status().Update(ctx, request); err != nil {
-			return err.Error()
+			return err
 		}
-		return ""
+		return nil
 	})
 }
 
@@ -223,15 +224,15 @@ func TestWaitsAreNoErrors(t *testing.T) {
 	before := metric(t, reconcileErrors)
 	request := newRequest(t, namespace, key)
 	request.Spec.IssuerRef.Name = "later"
-	create(t, request)
+	env.Create(t, request)
 	awaitEventReason(t, request, "IssuerNotFound")
 	gate := holdChecks(t, namespace, "later")
 	issuer := newIssuer(namespace, "later")
-	create(t, issuer)
+	env.Create(t, issuer)
 	awaitArrival(t, gate)
 	gate.Open()
 	awaitEventReason(t, request, "MissingSecret")
-	create(t, keySecret(namespace, "key", map[string][]byte{"other": []byte("x")}))
+	env.Create(t, keySecret(namespace, "key", map[string][]byte{"other": []byte("x")}))
 	awaitEventReason(t, request, "MissingPrivateKey")
 	updateKeySecret(t, namespace, []byte("not a key"))
 	awaitEventReason(t, request, "ErrorParsingKey")

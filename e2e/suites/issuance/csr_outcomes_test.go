@@ -68,13 +68,13 @@ var csrSituations = []csrSituation{
 		mentions: []string{"SelfSignedIssuer {ns}/later", "spec.signerName"},
 		mend: func(t *testing.T, namespace string, key crypto.Signer) {
 			createKeySecret(t, namespace, key)
-			create(t, newIssuer(namespace, "later"))
+			env.Create(t, newIssuer(namespace, "later"))
 		},
 	},
 }
 
 func withKeyData(data map[string][]byte) func(*testing.T, string) {
-	return func(t *testing.T, namespace string) { create(t, keySecret(namespace, "key", data)) }
+	return func(t *testing.T, namespace string) { env.Create(t, keySecret(namespace, "key", data)) }
 }
 
 func TestCSROutcomes(t *testing.T) {
@@ -90,7 +90,7 @@ func TestCSROutcomes(t *testing.T) {
 				issuer = s.issuer
 			}
 			csr := newCSR(t, namespacedSigner+namespace+"."+issuer, "key", key)
-			create(t, csr)
+			env.Create(t, csr)
 			approve(t, csr)
 			awaitEvent(t, csr, s.eventType, s.event, inNamespace(namespace, s.mentions)...)
 			checkWrites(t, csr, writesNothing)
@@ -130,7 +130,7 @@ func checkCSROutlives(t *testing.T, namespace string, match faultproxy.Match, fa
 	rule := env.Proxy.Inject(match, fault)
 	t.Cleanup(rule.Remove)
 	csr := newCSR(t, namespacedSigner+namespace+".issuer", "key", key)
-	create(t, csr)
+	env.Create(t, csr)
 	approve(t, csr)
 	awaitEvent(t, csr, "Warning", reason, mentions...)
 	checkWrites(t, csr, writesNothing)
@@ -144,7 +144,7 @@ func TestCSRWithAWrongKeyFailsAfterTheGrace(t *testing.T) {
 	namespace, key := newNamespace(t), newKey(t)
 	createKeySecret(t, namespace, newKey(t))
 	csr := newCSR(t, namespacedSigner+namespace+".issuer", "key", key)
-	create(t, csr)
+	env.Create(t, csr)
 	approve(t, csr)
 	awaitCSRFailed(t, csr, "ErrorKeyMatch", []string{"Secret " + namespace + "/key", grace.String()}, "WaitingForMatchingKey")
 }
@@ -176,7 +176,7 @@ func TestMalformedCSR(t *testing.T) {
 			t.Parallel()
 			csr := newCSR(t, namespacedSigner+newNamespace(t)+".issuer", "key", newKey(t))
 			csr.Spec.Request, csr.Spec.Usages = test.request, test.usages
-			create(t, csr)
+			env.Create(t, csr)
 			approve(t, csr)
 			awaitCSRFailed(t, csr, "ErrorGenerating", []string{test.mention, "spec.request"})
 		})
@@ -194,7 +194,7 @@ func TestLargeCSR(t *testing.T) {
 	if size := len(csr.Spec.Request); size <= 36500 {
 		t.Fatalf("the request has %d bytes, want more than cert-manager's limit", size)
 	}
-	create(t, csr)
+	env.Create(t, csr)
 	approve(t, csr)
 	awaitCSRIssued(t, csr, "cert-manager/"+secret)
 	if got := len(mustParse(t, csr.Status.Certificate).DNSNames); got != 1100 {
@@ -224,15 +224,15 @@ func TestCSRUntouched(t *testing.T) {
 		"failed": func(t *testing.T, csr *certificatesv1.CertificateSigningRequest) {
 			approve(t, csr)
 			awaitEventReason(t, csr, "MissingSecret")
-			await(t, "writing the status", func(ctx context.Context) string {
-				get(t, csr)
+			env.Eventually(t, "writing the status", func(ctx context.Context) error {
+				env.Get(t, csr)
 				csr.Status.Conditions = append(csr.Status.Conditions, certificatesv1.CertificateSigningRequestCondition{
 					Type: certificatesv1.CertificateFailed, Status: corev1.ConditionTrue, Reason: "Test", Message: "by a test",
 				})
 				if err := env.Client.Status().Update(ctx, csr); err != nil {
-					return err.Error()
+					return err
 				}
-				return ""
+				return nil
 			})
 		},
 	} {
@@ -240,16 +240,16 @@ func TestCSRUntouched(t *testing.T) {
 			t.Parallel()
 			namespace, key := newNamespace(t), newKey(t)
 			csr := newCSR(t, namespacedSigner+namespace+".issuer", "key", key)
-			create(t, csr)
+			env.Create(t, csr)
 			finish(t, csr)
-			get(t, csr)
+			env.Get(t, csr)
 			before := csr.ResourceVersion
 			createKeySecret(t, namespace, key)
 			later := newCSR(t, namespacedSigner+namespace+".issuer", "key", key)
-			create(t, later)
+			env.Create(t, later)
 			approve(t, later)
 			awaitCSRIssued(t, later, namespace+"/key")
-			get(t, csr)
+			env.Get(t, csr)
 			if csr.ResourceVersion != before {
 				t.Errorf("the CSR was written: %+v", csr.Status)
 			}

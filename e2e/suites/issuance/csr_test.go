@@ -6,6 +6,7 @@ package issuance_test
 import (
 	"context"
 	"crypto"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -36,15 +37,15 @@ const (
 func newClusterIssuer(t *testing.T) string {
 	t.Helper()
 	issuer := &selfsigned.ClusterSelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{GenerateName: "e2e-"}}
-	create(t, issuer)
-	await(t, "ClusterSelfSignedIssuer "+issuer.Name, func(context.Context) string {
-		get(t, issuer)
+	env.Create(t, issuer)
+	env.Eventually(t, "ClusterSelfSignedIssuer "+issuer.Name, func(context.Context) error {
+		env.Get(t, issuer)
 		for _, condition := range issuer.Status.Conditions {
 			if condition.Type == "Ready" && condition.Status == metav1.ConditionTrue {
-				return ""
+				return nil
 			}
 		}
-		return "is not Ready"
+		return errors.New("is not Ready")
 	})
 	return issuer.Name
 }
@@ -87,18 +88,18 @@ func clusterKey(t *testing.T, key crypto.Signer) string {
 	t.Helper()
 	secret := keySecret("cert-manager", "", map[string][]byte{"tls.key": keyPEM(t, key)})
 	secret.GenerateName = "e2e-"
-	create(t, secret)
+	env.Create(t, secret)
 	return secret.Name
 }
 
 func awaitCSRIssued(t *testing.T, csr *certificatesv1.CertificateSigningRequest, secret string) {
 	t.Helper()
-	await(t, "certificate of CSR "+csr.Name, func(context.Context) string {
-		get(t, csr)
+	env.Eventually(t, "certificate of CSR "+csr.Name, func(context.Context) error {
+		env.Get(t, csr)
 		if len(csr.Status.Certificate) > 0 {
-			return ""
+			return nil
 		}
-		return fmt.Sprintf("conditions %+v", csr.Status.Conditions)
+		return fmt.Errorf("conditions %+v", csr.Status.Conditions)
 	})
 	awaitEvent(t, csr, corev1.EventTypeNormal, "CertificateIssued", "Secret "+secret)
 	checkWrites(t, csr, writesCSR)
@@ -109,14 +110,14 @@ func awaitCSRIssued(t *testing.T, csr *certificatesv1.CertificateSigningRequest,
 func awaitCSRFailed(t *testing.T, csr *certificatesv1.CertificateSigningRequest, reason string, mentions []string, earlier ...string) {
 	t.Helper()
 	message := awaitEvent(t, csr, corev1.EventTypeWarning, reason, mentions...)
-	await(t, "failure of CSR "+csr.Name, func(context.Context) string {
-		get(t, csr)
+	env.Eventually(t, "failure of CSR "+csr.Name, func(context.Context) error {
+		env.Get(t, csr)
 		for _, condition := range csr.Status.Conditions {
 			if condition.Type == certificatesv1.CertificateFailed && condition.Reason == reason && condition.Message == message {
-				return ""
+				return nil
 			}
 		}
-		return fmt.Sprintf("\n got %+v\nwant %s: %s", csr.Status.Conditions, reason, message)
+		return fmt.Errorf("\n got %+v\nwant %s: %s", csr.Status.Conditions, reason, message)
 	})
 	if len(csr.Status.Certificate) > 0 {
 		t.Error("a failed CSR has a certificate")
@@ -135,7 +136,7 @@ func TestCSRsOfAClusterIssuer(t *testing.T) {
 	csr.Annotations[isCAAnnotation] = "true"
 	csr.Annotations[durationAnnotation] = "1h"
 	csr.Spec.Usages = []certificatesv1.KeyUsage{certificatesv1.UsageCertSign, certificatesv1.UsageCRLSign}
-	create(t, csr)
+	env.Create(t, csr)
 	approve(t, csr)
 	awaitCSRIssued(t, csr, "cert-manager/"+secret)
 	certificate := mustParse(t, csr.Status.Certificate)
@@ -174,7 +175,7 @@ func TestCSRDurations(t *testing.T) {
 			if test.seconds > 0 {
 				csr.Spec.ExpirationSeconds = &test.seconds
 			}
-			create(t, csr)
+			env.Create(t, csr)
 			approve(t, csr)
 			if test.problem != "" {
 				awaitCSRFailed(t, csr, "InvalidDuration", []string{test.problem, "10m0s"})
@@ -193,7 +194,7 @@ func TestCSRWithoutAnnotation(t *testing.T) {
 	t.Parallel()
 	csr := newCSR(t, clusterSigner+newClusterIssuer(t), "", newKey(t))
 	csr.Annotations = nil
-	create(t, csr)
+	env.Create(t, csr)
 	approve(t, csr)
 	awaitCSRFailed(t, csr, "MissingAnnotation", []string{"annotation experimental.cert-manager.io/private-key-secret-name"})
 }
@@ -203,9 +204,9 @@ func TestCSRNotApprovedIsNotSigned(t *testing.T) {
 	namespace, key := newNamespace(t), newKey(t)
 	createKeySecret(t, namespace, key)
 	csr := newCSR(t, namespacedSigner+namespace+".issuer", "key", key)
-	create(t, csr)
+	env.Create(t, csr)
 	barrier(t, namespace, key)
-	get(t, csr)
+	env.Get(t, csr)
 	if len(csr.Status.Certificate) > 0 || len(csr.Status.Conditions) > 0 {
 		t.Errorf("the CSR that nobody approved has the status %+v", csr.Status)
 	}
@@ -233,7 +234,7 @@ func TestCSROfANamespacedIssuer(t *testing.T) {
 			user := "alice-" + namespace
 			grant(t, namespace, user, test.group, test.resource)
 			csr := newCSR(t, namespacedSigner+namespace+".issuer", "key", key)
-			expect.Created(t, clientAs(t, user), csr) // who creates it is its author
+			expect.Create(t, clientAs(t, user), csr) // who creates it is its author
 			approve(t, csr)
 			if test.allowed {
 				awaitCSRIssued(t, csr, namespace+"/key")
@@ -248,19 +249,19 @@ func TestCSROfANamespacedIssuer(t *testing.T) {
 func grant(t *testing.T, namespace, user, group, resource string) {
 	t.Helper()
 	subjects := []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: user}}
-	create(t, &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: user}, Rules: []rbacv1.PolicyRule{{
+	env.Create(t, &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: user}, Rules: []rbacv1.PolicyRule{{
 		APIGroups: []string{"certificates.k8s.io"}, Resources: []string{"certificatesigningrequests"}, Verbs: []string{"create"},
 	}}})
-	create(t, &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: user}, Subjects: subjects,
+	env.Create(t, &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: user}, Subjects: subjects,
 		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: user}})
 	awaitRights(t, user, true, authorizationv1.ResourceAttributes{Group: "certificates.k8s.io", Resource: "certificatesigningrequests", Verb: "create"})
 	if group == "" {
 		return
 	}
-	create(t, &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "reference"}, Rules: []rbacv1.PolicyRule{{
+	env.Create(t, &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "reference"}, Rules: []rbacv1.PolicyRule{{
 		APIGroups: []string{group}, Resources: []string{"signers"}, ResourceNames: []string{resource}, Verbs: []string{"reference"},
 	}}})
-	create(t, &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "reference"}, Subjects: subjects,
+	env.Create(t, &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "reference"}, Subjects: subjects,
 		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "reference"}})
 	awaitRights(t, user, true, authorizationv1.ResourceAttributes{Group: group, Resource: "signers", Verb: "reference", Namespace: namespace, Name: resource})
 }
@@ -271,7 +272,7 @@ func TestCSRWithAnEmptySubject(t *testing.T) {
 	secret := clusterKey(t, key)
 	csr := newCSR(t, clusterSigner+newClusterIssuer(t), secret, key)
 	csr.Spec.Request = csrPEM(t, key, "")
-	create(t, csr)
+	env.Create(t, csr)
 	approve(t, csr)
 	awaitCSRIssued(t, csr, "cert-manager/"+secret)
 	awaitEvent(t, csr, corev1.EventTypeWarning, "BadConfig", "subject")

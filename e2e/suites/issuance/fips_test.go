@@ -52,7 +52,7 @@ func TestFIPS(t *testing.T) {
 			namespace := newNamespaceWith(t, selfsigned.SelfSignedIssuerSpec{SubjectKeyIdentifier: test.identifier})
 			createKeySecret(t, namespace, key)
 			request := newRequest(t, namespace, key)
-			create(t, request)
+			env.Create(t, request)
 			checkIssued(t, request)
 		})
 	}

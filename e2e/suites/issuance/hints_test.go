@@ -5,6 +5,7 @@ package issuance_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -25,10 +26,10 @@ func TestUnknownIssuerKind(t *testing.T) {
 			t.Parallel()
 			certificate := newCertificate(newNamespace(t))
 			certificate.Spec.IssuerRef.Kind = kind
-			create(t, certificate)
+			env.Create(t, certificate)
 			request := onlyRequest(t, certificate.Namespace)
 			awaitEvent(t, request, "Warning", "IssuerKindUnknown", "apiGroup selfsigned.cert-manager.io", fmt.Sprintf("%q", request.Spec.IssuerRef.Kind))
-			get(t, request)
+			env.Get(t, request)
 			if len(request.Status.Conditions) > 0 {
 				t.Errorf("the request has the status %+v", request.Status)
 			}
@@ -43,14 +44,14 @@ func TestUnknownIssuerKind(t *testing.T) {
 func onlyRequest(t *testing.T, namespace string) *cmapi.CertificateRequest {
 	t.Helper()
 	var list cmapi.CertificateRequestList
-	await(t, "the request", func(ctx context.Context) string {
+	env.Eventually(t, "the request", func(ctx context.Context) error {
 		if err := env.Client.List(ctx, &list, client.InNamespace(namespace)); err != nil {
-			return err.Error()
+			return err
 		}
 		if len(list.Items) == 0 {
-			return "there is none"
+			return errors.New("there is none")
 		}
-		return ""
+		return nil
 	})
 	return &list.Items[0]
 }
@@ -60,12 +61,12 @@ func TestCSRHints(t *testing.T) {
 	t.Parallel()
 	malformed := newCSR(t, "selfsignedissuers.selfsigned.cert-manager.io/issuer", "key", newKey(t))
 	waits := newCSR(t, clusterSigner+newClusterIssuer(t), "key", newKey(t))
-	create(t, malformed)
-	create(t, waits)
+	env.Create(t, malformed)
+	env.Create(t, waits)
 	awaitEvent(t, malformed, "Warning", "SignerNameInvalid", malformed.Spec.SignerName, "clusterselfsignedissuers.selfsigned.cert-manager.io/NAME")
 	awaitEvent(t, waits, "Normal", "WaitingForApproval", "30s", "kubectl certificate approve "+waits.Name)
 	for csr, reason := range map[*certificatesv1.CertificateSigningRequest]string{malformed: "SignerNameInvalid", waits: "WaitingForApproval"} {
-		get(t, csr)
+		env.Get(t, csr)
 		if len(csr.Status.Conditions) > 0 {
 			t.Errorf("%s has the status %+v", csr.Name, csr.Status)
 		}

@@ -35,7 +35,7 @@ func TestLateIssuerStatus(t *testing.T) {
 			if err := env.Client.Delete(t.Context(), newIssuer(namespace, "issuer")); err != nil {
 				t.Fatal(err)
 			}
-			create(t, newIssuer(namespace, "issuer"))
+			env.Create(t, newIssuer(namespace, "issuer"))
 		}, []int{http.StatusConflict, http.StatusOK, http.StatusOK}}, // Unknown comes first
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -52,7 +52,7 @@ func TestLateIssuerStatus(t *testing.T) {
 			awaitChecked(t, namespace)
 
 			issuer := newIssuer(namespace, "issuer")
-			get(t, issuer)
+			env.Get(t, issuer)
 			awaitIssuerLines(t, issuer, 1)
 			if lines := loggedLines(t, env.Issuer.LogPath(), namespace, `"msg":"The issuer is Ready"`); len(lines) != 2 {
 				t.Errorf("want a line for the first issuer and one for the last:\n%s", strings.Join(lines, "\n"))
@@ -72,11 +72,11 @@ func TestLateIssuerStatus(t *testing.T) {
 func awaitIssuerLines(t *testing.T, issuer *selfsigned.SelfSignedIssuer, want int) {
 	t.Helper()
 	about := []string{`"msg":"The issuer is Ready"`, string(issuer.UID), fmt.Sprintf(`"generation":%d`, issuer.Generation)}
-	await(t, "log of the issuer", func(context.Context) string {
+	env.Eventually(t, "log of the issuer", func(context.Context) error {
 		if lines := loggedLines(t, env.Issuer.LogPath(), about...); len(lines) != want {
-			return fmt.Sprintf("%d lines, want %d: %s", len(lines), want, strings.Join(lines, "\n"))
+			return fmt.Errorf("%d lines, want %d: %s", len(lines), want, strings.Join(lines, "\n"))
 		}
-		return ""
+		return nil
 	})
 }
 
@@ -100,18 +100,18 @@ func TestIssuerStatusIsRepaired(t *testing.T) {
 			})
 			awaitChecked(t, namespace)
 			issuer := newIssuer(namespace, "issuer")
-			await(t, "writing a wrong status", func(ctx context.Context) string {
-				get(t, issuer)
+			env.Eventually(t, "writing a wrong status", func(ctx context.Context) error {
+				env.Get(t, issuer)
 				test.written.Type, test.written.ObservedGeneration = "Ready", issuer.Generation-test.generations
 				apimeta.SetStatusCondition(&issuer.Status.Conditions, test.written)
 				if err := env.Client.Status().Update(ctx, issuer); err != nil {
-					return err.Error()
+					return err
 				}
-				return ""
+				return nil
 			})
 			awaitChecked(t, namespace)
 			request := newRequest(t, namespace, key)
-			create(t, request)
+			env.Create(t, request)
 			checkIssued(t, request)
 			awaitIssuerLines(t, issuer, 2)
 		})

@@ -26,15 +26,15 @@ func TestOneLogLineADecision(t *testing.T) {
 	barrier(t, namespace, key) // by then the issuer is Ready
 	request := newRequest(t, namespace, key)
 	request.Annotations[cmapi.CertificateRequestPrivateKeyAnnotationKey] = "late"
-	create(t, request)
+	env.Create(t, request)
 	waiting := awaitEvent(t, request, "Normal", "MissingSecret")
 
 	// The request is looked at again, and nothing has changed for it.
 	empty := keySecret(namespace, "late", nil)
-	create(t, empty)
+	env.Create(t, empty)
 	noKey := awaitEvent(t, request, "Warning", "MissingPrivateKey")
 	for i := range 3 {
-		get(t, empty)
+		env.Get(t, empty)
 		empty.Data = map[string][]byte{fmt.Sprint(i): nil}
 		if err := env.Client.Update(t.Context(), empty); err != nil {
 			t.Fatal(err)
@@ -60,7 +60,7 @@ func TestOneLogLineADecision(t *testing.T) {
 	)
 	issuer := &selfsigned.SelfSignedIssuer{}
 	issuer.Namespace, issuer.Name = namespace, "issuer"
-	get(t, issuer)
+	env.Get(t, issuer)
 	checkLog(t, issuer, map[string]any{
 		"level": "INFO", "msg": "The issuer is Ready", "generation": 1.0,
 		"kind": "SelfSignedIssuer", "namespace": namespace, "name": "issuer", "uid": string(issuer.UID),
@@ -72,11 +72,11 @@ func TestOneLogLineADecision(t *testing.T) {
 func checkLog(t *testing.T, about client.Object, want ...map[string]any) {
 	t.Helper()
 	var got []map[string]any
-	await(t, "log of "+about.GetName(), func(context.Context) string {
+	env.Eventually(t, "log of "+about.GetName(), func(context.Context) error {
 		if got = logLines(t, about); len(got) < len(want) {
-			return fmt.Sprintf("%d lines, want %d", len(got), len(want))
+			return fmt.Errorf("%d lines, want %d", len(got), len(want))
 		}
-		return ""
+		return nil
 	})
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n %v\nwant\n %v", got, want)

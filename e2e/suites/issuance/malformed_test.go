@@ -53,7 +53,7 @@ func TestMalformedRequests(t *testing.T) {
 			namespace := newNamespace(t, certmanager.DisableValidationLabel)
 			request := newRequest(t, namespace, newKey(t))
 			test.spoil(t, request)
-			create(t, request)
+			env.Create(t, request)
 			awaitOutcome(t, request, cmmeta.ConditionFalse, "Failed", "Warning", "ErrorGenerating", test.mention, "spec.request")
 			checkFailed(t, request)
 			checkEvents(t, request, "ErrorGenerating")

@@ -9,7 +9,6 @@ import (
 	"math"
 	"os/exec"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -39,17 +38,17 @@ func TestMonitoring(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	await(t, "the alerts", func(ctx context.Context) string {
+	env.Eventually(t, "the alerts", func(ctx context.Context) error {
 		health, err := prometheus.RuleHealth(ctx)
 		if err != nil {
-			return err.Error()
+			return err
 		}
 		for _, alert := range alerts {
 			if health[alert.Alert] != "ok" {
-				return fmt.Sprintf("%s: %s", alert.Alert, health[alert.Alert])
+				return fmt.Errorf("%s: %s", alert.Alert, health[alert.Alert])
 			}
 		}
-		return ""
+		return nil
 	})
 }
 
@@ -77,40 +76,40 @@ func makeTraffic(t *testing.T) {
 	namespace, key := newNamespace(t), newKey(t)
 	createKeySecret(t, namespace, key)
 	signed := newRequest(t, namespace, key)
-	create(t, signed)
+	env.Create(t, signed)
 	checkIssued(t, signed)
 
 	failed := newRequest(t, namespace, key)
 	failed.Annotations = nil
-	create(t, failed)
-	await(t, "the failure", func(context.Context) string {
-		get(t, failed)
+	env.Create(t, failed)
+	env.Eventually(t, "the failure", func(context.Context) error {
+		env.Get(t, failed)
 		if reason := ready(failed).Reason; reason != cmapi.CertificateRequestReasonFailed {
-			return fmt.Sprintf("Ready has the reason %q", reason)
+			return fmt.Errorf("Ready has the reason %q", reason)
 		}
-		return ""
+		return nil
 	})
 
 	waiting := newRequest(t, namespace, key)
 	waiting.Annotations[cmapi.CertificateRequestPrivateKeyAnnotationKey] = "missing"
-	create(t, waiting)
+	env.Create(t, waiting)
 }
 
 // awaitQuery returns the values of an expression once there are some, all of them numbers.
 func awaitQuery(t *testing.T, prometheus *monitoring.Prometheus, expr string) (values []float64) {
 	t.Helper()
-	await(t, expr, func(ctx context.Context) string {
+	env.Eventually(t, expr, func(ctx context.Context) error {
 		if err := prometheus.Err(); err != nil {
 			t.Fatal(err)
 		}
 		var err error
 		if values, err = prometheus.Query(ctx, expr); err != nil {
-			return err.Error()
+			return err
 		}
 		if len(values) == 0 || slices.ContainsFunc(values, math.IsNaN) {
-			return strings.TrimSpace(fmt.Sprintln("returns", values))
+			return fmt.Errorf("returns %v", values)
 		}
-		return ""
+		return nil
 	})
 	return values
 }

@@ -29,7 +29,7 @@ func newNamespaceWith(t *testing.T, spec selfsigned.SelfSignedIssuerSpec) string
 	namespace := newEmptyNamespace(t)
 	issuer := newIssuer(namespace, "issuer")
 	issuer.Spec = spec
-	create(t, issuer)
+	env.Create(t, issuer)
 	return namespace
 }
 
@@ -115,7 +115,7 @@ func TestIssuerOptions(t *testing.T) {
 			if test.ask != nil {
 				test.ask(certificate)
 			}
-			create(t, certificate)
+			env.Create(t, certificate)
 			signed, _ := awaitIssued(t, certificate)
 			if got := test.show(signed); got != test.want {
 				t.Errorf("got %s, want %s", got, test.want)
@@ -141,12 +141,12 @@ func checkNotRenewed(t *testing.T, certificate *cmapi.Certificate) {
 	t.Helper()
 	before := revision(certificate)
 	change(t, certificate, func() { certificate.Spec.RevisionHistoryLimit = new(int32(7)) })
-	await(t, "another look of cert-manager at "+certificate.Name, func(context.Context) string {
-		get(t, certificate)
+	env.Eventually(t, "another look of cert-manager at "+certificate.Name, func(context.Context) error {
+		env.Get(t, certificate)
 		if c := cmutil.GetCertificateCondition(certificate, cmapi.CertificateConditionReady); c.ObservedGeneration != certificate.Generation {
-			return fmt.Sprintf("generation %d, seen %d", certificate.Generation, c.ObservedGeneration)
+			return fmt.Errorf("generation %d, seen %d", certificate.Generation, c.ObservedGeneration)
 		}
-		return ""
+		return nil
 	})
 	// The controller that asks for a new certificate works beside the one that has looked: a
 	// Certificate that is made and issued later has passed both.
@@ -154,10 +154,10 @@ func checkNotRenewed(t *testing.T, certificate *cmapi.Certificate) {
 	later.Name, later.Spec.SecretName = certificate.Name+"-later", certificate.Spec.SecretName+"-later"
 	later.Spec.CommonName, later.Spec.Duration = "later.example.com", certificate.Spec.Duration
 	later.Spec.IssuerRef.Name = "plain"
-	create(t, newIssuer(certificate.Namespace, "plain"))
-	create(t, later)
+	env.Create(t, newIssuer(certificate.Namespace, "plain"))
+	env.Create(t, later)
 	awaitIssued(t, later)
-	get(t, certificate)
+	env.Get(t, certificate)
 	if !cmutil.CertificateHasCondition(certificate, cmapi.CertificateCondition{Type: cmapi.CertificateConditionReady, Status: cmmeta.ConditionTrue}) {
 		t.Errorf("the Certificate is no longer Ready: %+v", certificate.Status)
 	}
@@ -175,7 +175,7 @@ func TestFilledSubject(t *testing.T) {
 	t.Parallel()
 	certificate := newCertificate(newNamespaceWith(t, selfsigned.SelfSignedIssuerSpec{EmptySubject: selfsigned.EmptySubjectFill}))
 	certificate.Spec.CommonName = ""
-	create(t, certificate)
+	env.Create(t, certificate)
 	signed, _ := awaitIssued(t, certificate)
 	if want := "SERIALNUMBER=" + hex.EncodeToString(signed.SubjectKeyId); signed.Subject.String() != want || signed.Issuer.String() != want {
 		t.Errorf("subject %s, issuer %s, want %s", signed.Subject, signed.Issuer, want)
@@ -222,16 +222,16 @@ func TestRefusedByAnOption(t *testing.T) {
 			if test.ask != nil {
 				test.ask(certificate)
 			}
-			create(t, certificate)
+			env.Create(t, certificate)
 			request := onlyRequest(t, certificate.Namespace)
 			awaitOutcome(t, request, cmmeta.ConditionFalse, "Failed", "Warning", "ErrorSigning", append(test.says, "SelfSignedIssuer "+certificate.Namespace+"/issuer")...)
-			await(t, "failure of the Certificate", func(context.Context) string {
-				get(t, certificate)
+			env.Eventually(t, "failure of the Certificate", func(context.Context) error {
+				env.Get(t, certificate)
 				issuing := cmutil.GetCertificateCondition(certificate, cmapi.CertificateConditionIssuing)
 				if issuing == nil || issuing.Reason != "Failed" || !strings.Contains(issuing.Message, ready(request).Message) {
-					return fmt.Sprintf("%+v", certificate.Status)
+					return fmt.Errorf("%+v", certificate.Status)
 				}
-				return ""
+				return nil
 			})
 			checkFailed(t, request)
 			checkEvents(t, request, "ErrorSigning")
@@ -262,7 +262,7 @@ func TestBackdateIsLimited(t *testing.T) {
 			certificate := newCertificate(newNamespaceWith(t, selfsigned.SelfSignedIssuerSpec{Backdate: &metav1.Duration{Duration: 24 * time.Hour}}))
 			certificate.Spec.Duration = &metav1.Duration{Duration: test.duration}
 			test.renewal(&certificate.Spec)
-			create(t, certificate)
+			env.Create(t, certificate)
 			signed, secret := awaitIssued(t, certificate)
 			if got := signed.NotAfter.Sub(signed.NotBefore); got != test.duration+test.used {
 				t.Errorf("from notBefore to notAfter it is %s, want %s", got, test.duration+test.used)
@@ -272,7 +272,7 @@ func TestBackdateIsLimited(t *testing.T) {
 			checkEvents(t, request, "CertificateIssued", "Adjusted")
 			checkNotRenewed(t, certificate)
 			certificateData := secret.Data["tls.crt"]
-			if get(t, secret); !bytes.Equal(secret.Data["tls.crt"], certificateData) {
+			if env.Get(t, secret); !bytes.Equal(secret.Data["tls.crt"], certificateData) {
 				t.Error("the certificate in the Secret was replaced")
 			}
 		})
@@ -295,7 +295,7 @@ func TestSmallerPathLength(t *testing.T) {
 			request := newRequest(t, namespace, key)
 			request.Spec.IsCA = true
 			request.Spec.Request = caRequest(t, key, test.request)
-			create(t, request)
+			env.Create(t, request)
 			awaitReady(t, request, cmmeta.ConditionTrue, "Issued", "Secret "+namespace+"/key")
 			if got := mustParse(t, request.Status.Certificate).MaxPathLen; got != test.want {
 				t.Errorf("path length %d, want %d", got, test.want)

@@ -86,7 +86,7 @@ var situations = []situation{
 		mentions:  []string{"SelfSignedIssuer {ns}/later", "issuerRef"},
 		eventType: "Warning", event: "IssuerNotFound",
 		mend: func(t *testing.T, namespace string, _ crypto.Signer) {
-			create(t, newIssuer(namespace, "later"))
+			env.Create(t, newIssuer(namespace, "later"))
 		},
 	},
 	{
@@ -103,13 +103,13 @@ var situations = []situation{
 
 func withSecret(data map[string][]byte) func(*testing.T, string, crypto.Signer, *cmapi.CertificateRequest) {
 	return func(t *testing.T, namespace string, _ crypto.Signer, _ *cmapi.CertificateRequest) {
-		create(t, keySecret(namespace, "key", data))
+		env.Create(t, keySecret(namespace, "key", data))
 	}
 }
 
 func createKeySecret(t *testing.T, namespace string, key crypto.Signer) {
 	t.Helper()
-	create(t, keySecret(namespace, "key", map[string][]byte{"tls.key": keyPEM(t, key)}))
+	env.Create(t, keySecret(namespace, "key", map[string][]byte{"tls.key": keyPEM(t, key)}))
 }
 
 func replaceKeySecret(t *testing.T, namespace string, key crypto.Signer) {
@@ -134,7 +134,7 @@ func TestOutcomes(t *testing.T) {
 			if s.arrange != nil {
 				s.arrange(t, namespace, key, request)
 			}
-			create(t, request)
+			env.Create(t, request)
 
 			mentions := inNamespace(namespace, s.mentions)
 			if s.mend == nil {
@@ -213,7 +213,7 @@ func TestWrongKeyFailsAfterTheGrace(t *testing.T) {
 	namespace, key := newNamespace(t), newKey(t)
 	createKeySecret(t, namespace, newKey(t))
 	request := newRequest(t, namespace, key)
-	create(t, request)
+	env.Create(t, request)
 	awaitOutcome(t, request, cmmeta.ConditionFalse, "Failed", "Warning", "ErrorKeyMatch", "Secret "+namespace+"/key", grace.String())
 	if waited := request.Status.FailureTime.Sub(request.CreationTimestamp.Time); waited < grace {
 		t.Errorf("the request failed %s after its creation, before the grace of %s", waited, grace)

@@ -5,6 +5,7 @@ package issuance_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -41,7 +42,7 @@ func TestStoppedLeaderHandsOver(t *testing.T) {
 	var requests []*cmapi.CertificateRequest
 	request := func() {
 		requests = append(requests, newRequest(t, namespace, key))
-		create(t, requests[len(requests)-1])
+		env.Create(t, requests[len(requests)-1])
 	}
 	for range 20 {
 		request()
@@ -78,7 +79,7 @@ func TestKilledLeaderIsReplaced(t *testing.T) {
 	namespace, key := newNamespace(t), newKey(t)
 	createKeySecret(t, namespace, key)
 	request := newRequest(t, namespace, key)
-	create(t, request)
+	env.Create(t, request)
 	checkTakenOver(t, before, start, replacedWithin)
 	checkIssued(t, request)
 }
@@ -103,11 +104,11 @@ func outlivesTheAPIServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	back := time.Now()
-	await(t, "renewing the Lease", func(context.Context) string {
+	env.Eventually(t, "renewing the Lease", func(context.Context) error {
 		if renewed := lease(t).Spec.RenewTime; renewed.Time.Before(back) {
-			return "last renewed at " + renewed.String()
+			return errors.New("last renewed at " + renewed.String())
 		}
-		return ""
+		return nil
 	})
 	if after := holder(t); after != before {
 		t.Errorf("the Lease went from %s to %s", before, after)
@@ -135,7 +136,7 @@ func lease(t *testing.T) *coordinationv1.Lease {
 	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{
 		Namespace: env.Installation.Deployment.Namespace, Name: "selfsigned-issuer.selfsigned.cert-manager.io",
 	}}
-	get(t, lease)
+	env.Get(t, lease)
 	return lease
 }
 
@@ -152,11 +153,11 @@ func holder(t *testing.T) string {
 // took it.
 func checkTakenOver(t *testing.T, before string, start time.Time, within time.Duration) {
 	t.Helper()
-	await(t, "taking over", func(context.Context) string {
+	env.Eventually(t, "taking over", func(context.Context) error {
 		if now := holder(t); now == "" || now == before {
-			return "the holder is " + now
+			return errors.New("the holder is " + now)
 		}
-		return ""
+		return nil
 	})
 	took := lease(t).Spec.AcquireTime.Sub(start)
 	t.Logf("the standby took over after %s", took)
@@ -173,12 +174,12 @@ func checkLeading(t *testing.T, replica *issuer.Replica, leading bool) {
 	if leading {
 		value = "1"
 	}
-	await(t, "metrics of "+replica.Name(), func(ctx context.Context) string {
+	env.Eventually(t, "metrics of "+replica.Name(), func(ctx context.Context) error {
 		_, text := issuer.Get(ctx, replica.MetricsURL+"/metrics")
 		if !strings.Contains(text, status+value) || !strings.Contains(text, "selfsigned_issuer_ready 1") ||
 			strings.Contains(text, "selfsigned_issuer_requests_waiting{") != leading {
-			return fmt.Sprintf("want %s%s and to be ready, got\n%s", status, value, text)
+			return fmt.Errorf("want %s%s and to be ready, got\n%s", status, value, text)
 		}
-		return ""
+		return nil
 	})
 }

@@ -26,7 +26,7 @@ func TestOneCertificatePerRequest(t *testing.T) {
 	requests := make([]*cmapi.CertificateRequest, 10)
 	for i := range requests {
 		requests[i] = newRequest(t, namespace, key)
-		create(t, requests[i])
+		env.Create(t, requests[i])
 	}
 	for i, request := range requests {
 		checkIssued(t, request)
@@ -36,7 +36,7 @@ func TestOneCertificatePerRequest(t *testing.T) {
 	}
 	last := named(newRequest(t, namespace, key), "last")
 	held := holdWrites(t, namespace, last.Name)
-	create(t, last)
+	env.Create(t, last)
 	awaitArrival(t, held.gate)
 	held.holdNoMore()
 	deposeLeader(t)
@@ -46,7 +46,7 @@ func TestOneCertificatePerRequest(t *testing.T) {
 	barrier(t, namespace, key)
 	for _, request := range slices.Concat(requests, []*cmapi.CertificateRequest{last}) {
 		before := request.DeepCopy()
-		get(t, request)
+		env.Get(t, request)
 		if request.ResourceVersion != before.ResourceVersion {
 			t.Errorf("%s was written again: %+v", request.Name, request.Status)
 		}
@@ -57,14 +57,14 @@ func TestOneCertificatePerRequest(t *testing.T) {
 // edit changes a label and an annotation, as any tool may.
 func edit(t *testing.T, request *cmapi.CertificateRequest) {
 	t.Helper()
-	await(t, "editing "+request.Name, func(ctx context.Context) string {
-		get(t, request)
+	env.Eventually(t, "editing "+request.Name, func(ctx context.Context) error {
+		env.Get(t, request)
 		request.Labels = map[string]string{"edited": "true"}
 		request.Annotations["edited"] = "true"
 		if err := env.Client.Update(ctx, request); err != nil {
-			return err.Error()
+			return err
 		}
-		return ""
+		return nil
 	})
 }
 

@@ -5,6 +5,7 @@ package issuance_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 
@@ -19,7 +20,7 @@ import (
 func TestRestoredRequest(t *testing.T) {
 	t.Parallel()
 	certificate := newCertificate(newNamespace(t))
-	create(t, certificate)
+	env.Create(t, certificate)
 	awaitIssued(t, certificate)
 	request := requestOf(t, certificate)
 	if len(request.OwnerReferences) == 0 {
@@ -29,14 +30,14 @@ func TestRestoredRequest(t *testing.T) {
 	remove(t, request)
 	restored := &cmapi.CertificateRequest{Spec: request.Spec}
 	restored.Namespace, restored.Name, restored.Annotations = request.Namespace, request.Name, request.Annotations
-	create(t, restored)
+	env.Create(t, restored)
 	awaitPending(t, restored, "Warning", "MissingOwner", "Secret "+restored.Namespace+"/"+restored.Annotations[cmapi.CertificateRequestPrivateKeyAnnotationKey], "CertificateRequest")
 	if count := metric(t, `selfsigned_issuer_requests_waiting{kind="CertificateRequest",reason="MissingOwner"}`); count < 1 {
 		t.Errorf("%v requests are counted as without an owner", count)
 	}
 
 	certificate = newCertificate(certificate.Namespace)
-	create(t, certificate)
+	env.Create(t, certificate)
 	renew(t, certificate)
 	awaitBlocked(t, certificate)
 	remove(t, restored)
@@ -46,17 +47,17 @@ func TestRestoredRequest(t *testing.T) {
 // awaitBlocked waits until cert-manager reports that the name of a request is taken.
 func awaitBlocked(t *testing.T, certificate *cmapi.Certificate) {
 	t.Helper()
-	await(t, "cert-manager's event about the restored request", func(ctx context.Context) string {
+	env.Eventually(t, "cert-manager's event about the restored request", func(ctx context.Context) error {
 		var list corev1.EventList
 		if err := env.Client.List(ctx, &list, client.InNamespace(certificate.Namespace)); err != nil {
-			return err.Error()
+			return err
 		}
 		for _, event := range list.Items {
 			if event.InvolvedObject.UID == certificate.UID && strings.HasSuffix(event.Message, "already exists") {
-				return ""
+				return nil
 			}
 		}
-		return "there is none"
+		return errors.New("there is none")
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto"
 	"encoding/json"
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -70,7 +71,7 @@ func restart(t *testing.T, args ...string) {
 func issueApproved(t *testing.T, namespace string, key crypto.Signer) {
 	t.Helper()
 	request := newRequest(t, namespace, key)
-	create(t, request)
+	env.Create(t, request)
 	setCondition(t, request, cmapi.CertificateRequestConditionApproved)
 	awaitReady(t, request, cmmeta.ConditionTrue, "Issued", "Secret "+namespace+"/key")
 }
@@ -78,27 +79,27 @@ func issueApproved(t *testing.T, namespace string, key crypto.Signer) {
 // setSelectable gives the CRD of CertificateRequests selectable fields, or takes them away.
 func setSelectable(t *testing.T, selectable bool) {
 	t.Helper()
-	await(t, "the CRD", func(ctx context.Context) string { // which the API server may write meanwhile
+	env.Eventually(t, "the CRD", func(ctx context.Context) error { // which the API server may write meanwhile
 		crd := &apiextensions.CustomResourceDefinition{ObjectMeta: metav1.ObjectMeta{Name: "certificaterequests.cert-manager.io"}}
-		get(t, crd)
+		env.Get(t, crd)
 		crd.Spec.Versions[0].SelectableFields = nil
 		if selectable {
 			crd.Spec.Versions[0].SelectableFields = []apiextensions.SelectableField{{JSONPath: ".spec.issuerRef.group"}}
 		}
 		if err := env.Client.Update(ctx, crd); err != nil {
-			return err.Error()
+			return err
 		}
-		return ""
+		return nil
 	})
 }
 
 func awaitWatch(t *testing.T, selected bool) {
 	t.Helper()
-	await(t, "the watch", func(context.Context) string {
+	env.Eventually(t, "the watch", func(context.Context) error {
 		if uri := lastWatch(t); strings.Contains(uri, ownRequests) != selected {
-			return uri
+			return errors.New(uri)
 		}
-		return ""
+		return nil
 	})
 }
 

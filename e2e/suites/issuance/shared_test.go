@@ -28,7 +28,7 @@ func TestSecretsForbidden(t *testing.T) {
 	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "selfsigned-issuer-manager"}}
 	restore := withoutSecretGet(t, role)
 	request := newRequest(t, namespace, key)
-	create(t, request)
+	env.Create(t, request)
 	awaitPending(t, request, "Warning", "ForbiddenSecret", "Secret "+namespace+"/key", "deploy/overlays/default", "ClusterRole selfsigned-issuer-manager")
 	restore()
 	checkIssued(t, request)
@@ -37,7 +37,7 @@ func TestSecretsForbidden(t *testing.T) {
 
 func withoutSecretGet(t *testing.T, role *rbacv1.ClusterRole) (restore func()) {
 	t.Helper()
-	get(t, role)
+	env.Get(t, role)
 	original := role.DeepCopy()
 	for i := range role.Rules {
 		if slices.Contains(role.Rules[i].Resources, "secrets") {
@@ -70,22 +70,22 @@ func TestIssuerOlderThanItsSchema(t *testing.T) {
 	issuer := newIssuer(namespace, "old")
 	issuer.Spec.CRLDistributionPoints = []string{"ftp://example.com/100%d"}
 	restore := withoutValidation(t)
-	await(t, "creating an issuer that the schema refused", func(ctx context.Context) string {
+	env.Eventually(t, "creating an issuer that the schema refused", func(ctx context.Context) error {
 		if err := env.Client.Create(ctx, issuer); err != nil {
-			return err.Error()
+			return err
 		}
-		return ""
+		return nil
 	})
 	restore()
 	var failure string
-	await(t, "Ready=False", func(context.Context) string {
-		get(t, issuer)
+	env.Eventually(t, "Ready=False", func(context.Context) error {
+		env.Get(t, issuer)
 		condition := apimeta.FindStatusCondition(issuer.Status.Conditions, "Ready")
 		if condition == nil || condition.Status != metav1.ConditionFalse {
-			return fmt.Sprintf("%+v", issuer.Status)
+			return fmt.Errorf("%+v", issuer.Status)
 		}
 		failure = condition.Message
-		return ""
+		return nil
 	})
 	const want = `Failed permanently: spec.crlDistributionPoints[0]: Invalid value: "ftp://example.com/100%d": `
 	if len(failure) < len(want) || failure[:len(want)] != want {
@@ -95,15 +95,15 @@ func TestIssuerOlderThanItsSchema(t *testing.T) {
 
 	request := newRequest(t, namespace, key)
 	request.Spec.IssuerRef.Name = "old"
-	create(t, request)
+	env.Create(t, request)
 	awaitPending(t, request, "Warning", "IssuerNotReady", "SelfSignedIssuer "+namespace+"/old", strings.TrimSuffix(failure, "."))
-	await(t, "mending the issuer", func(ctx context.Context) string {
-		get(t, issuer)
+	env.Eventually(t, "mending the issuer", func(ctx context.Context) error {
+		env.Get(t, issuer)
 		issuer.Spec.CRLDistributionPoints = nil
 		if err := env.Client.Update(ctx, issuer); err != nil {
-			return err.Error()
+			return err
 		}
-		return ""
+		return nil
 	})
 	checkIssued(t, request)
 	checkEvents(t, request, "IssuerNotReady", "CertificateIssued")

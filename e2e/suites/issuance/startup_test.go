@@ -15,58 +15,52 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/certmanager"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/environment"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/testenv"
 )
 
 // TestStartsBeforeCertManager installs the plugin into a cluster without cert-manager.
 func TestStartsBeforeCertManager(t *testing.T) {
-	alone, err := environment.Start(t.Context(), environment.Options{Report: t.Logf, Race: true, AuditLog: true, WithoutCertManager: true, WithoutIssuer: true})
-	if err != nil {
+	early := testenv.Start(t, environment.Options{Race: true, AuditLog: true, WithoutCertManager: true, WithoutIssuer: true})
+	var err error
+	if early.Installation, err = issuer.Install(t.Context(), early.ControlPlane, issuer.DefaultOverlay); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := alone.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	if alone.Installation, err = issuer.Install(t.Context(), alone.ControlPlane, issuer.DefaultOverlay); err != nil {
-		t.Fatal(err)
-	}
-	if alone.Issuer, err = alone.Installation.Start(t.Context(), alone.Binary, "early"); err != nil {
+	if early.Issuer, err = early.Installation.Start(t.Context(), early.Binary, "early"); err != nil {
 		t.Fatal(err)
 	}
 
 	const says = "Not ready: waiting for the CustomResourceDefinitions of CertificateRequest.cert-manager.io (from cert-manager)"
-	await(t, "the log line", func(context.Context) string {
-		if log := alone.Issuer.Tail(50); !strings.Contains(log, says) {
-			return "not in the log:\n" + log
+	env.Eventually(t, "the log line", func(context.Context) error {
+		if log := early.Issuer.Tail(50); !strings.Contains(log, says) {
+			return errors.New("not in the log:\n" + log)
 		}
-		return ""
+		return nil
 	})
-	if status, _ := issuer.Get(t.Context(), alone.Issuer.HealthURL+"/healthz"); status != http.StatusOK {
+	if status, _ := issuer.Get(t.Context(), early.Issuer.HealthURL+"/healthz"); status != http.StatusOK {
 		t.Errorf("/healthz answers %d while the plugin waits, want 200: it must not be restarted", status)
 	}
-	status, body := issuer.Get(t.Context(), alone.Issuer.HealthURL+issuer.ReadyPath)
+	status, body := issuer.Get(t.Context(), early.Issuer.HealthURL+issuer.ReadyPath)
 	if want := strings.TrimPrefix(says, "Not ready: "); status != http.StatusInternalServerError || !strings.Contains(body, want) {
 		t.Errorf("the readiness probe answers %d, %s: want 500, %s", status, body, want)
 	}
 
-	cm, err := certmanager.New(t.Context(), alone.ControlPlane, certmanager.Options{})
+	cm, err := certmanager.New(t.Context(), early.ControlPlane, certmanager.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := cm.InstallCRDs(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := alone.Issuer.AwaitReady(t.Context()); err != nil {
+	if err := early.Issuer.AwaitReady(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	shared := env
-	env = alone // the helpers work on env; this test does not run in parallel
+	env = early // the helpers work on env; this test does not run in parallel
 	defer func() { env = shared }()
 	namespace, key := newNamespace(t), newKey(t)
 	createKeySecret(t, namespace, key)
 	issueApproved(t, namespace, key)
-	if log := alone.Issuer.Tail(1000); strings.Contains(log, "EventSource") || strings.Contains(log, "healthz check failed") {
+	if log := early.Issuer.Tail(1000); strings.Contains(log, "EventSource") || strings.Contains(log, "healthz check failed") {
 		t.Errorf("the log has lines that tell an operator nothing:\n%s", log)
 	}
 	t.Run("watches its own requests", watchesOwnRequests)
@@ -96,11 +90,11 @@ func startsBeforeTheAPIServer(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	await(t, "the log line", func(context.Context) string {
+	env.Eventually(t, "the log line", func(context.Context) error {
 		if log := replica.Tail(50); !strings.Contains(log, "Not ready: waiting for the API server: ") {
-			return "not in the log:\n" + log
+			return errors.New("not in the log:\n" + log)
 		}
-		return ""
+		return nil
 	})
 	if status, body := issuer.Get(t.Context(), replica.HealthURL+"/healthz"); status != http.StatusOK {
 		t.Errorf("/healthz answers %d %s without an API server, want 200", status, body)

@@ -12,12 +12,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/build"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/environment"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/testenv"
 )
 
 // env is the environment that all tests share. Each test works in namespaces of its own; the
 // few that change what is shared do not run in parallel and put it back.
-var env *environment.Environment
+var env *testenv.Environment
+
+// timeout is long, because cert-manager needs minutes for an RSA key of 8192 bits on a slow machine.
+const timeout = 6 * time.Minute
 
 // grace is shorter than the default, so that a request with a wrong key fails soon.
 const grace = 5 * time.Second
@@ -28,35 +33,20 @@ const maxCertificateSize = 60000
 // issuerArgs are added to those of the Deployment.
 var issuerArgs = []string{"--key-mismatch-grace-period=" + grace.String(), fmt.Sprintf("--max-certificate-size=%d", maxCertificateSize), "--log-format=json"}
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+func TestMain(m *testing.M) { os.Exit(testenv.RunSuite(m, startEnvironment)) }
 
-func run(m *testing.M) (code int) {
-	start := time.Now()
-	say := func(format string, args ...any) {
-		fmt.Printf("[%5.1fs] %s\n", time.Since(start).Seconds(), fmt.Sprintf(format, args...))
-	}
-	var err error
-	env, err = environment.Start(context.Background(), environment.Options{
-		Report:     say,
+func startEnvironment(ctx context.Context, report build.Reporter) (*environment.Environment, error) {
+	started, err := environment.Start(ctx, environment.Options{
+		Report:     report,
 		Race:       true,
 		Overlay:    "e2e/suites/testdata/kubernetes-csrs",
 		IssuerArgs: issuerArgs,
 		FaultProxy: true, // for the requests that a test chooses
-		FindLeaks:  true,
+		SecretScan: true,
 	})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "the environment did not start:", err)
-		return 1
+	if err == nil {
+		report("cert-manager is %s", started.CertManager.Version())
 	}
-	say("the environment is ready, with cert-manager %s", env.CertManager.Version())
-	defer func() {
-		if code != 0 {
-			env.ControlPlane.MarkFailed()
-		}
-		if err := env.Stop(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
-		}
-	}()
-	return m.Run()
+	env = &testenv.Environment{Environment: started, Timeout: timeout}
+	return started, err
 }

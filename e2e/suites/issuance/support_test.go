@@ -17,7 +17,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
@@ -33,28 +32,6 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 )
 
-// timeout is how long a test waits for what has to come. It is generous: a slow machine
-// makes a test slow, and not red: cert-manager needs minutes there for an RSA key of 8192 bits.
-const timeout = 6 * time.Minute
-
-// await polls until done returns an empty string; otherwise it fails with what it returned.
-func await(t *testing.T, what string, done func(ctx context.Context) string) {
-	t.Helper()
-	expect.Soon(t, what, timeout, issuerLog, done)
-}
-
-func issuerLog() string { return "plugin's log:\n" + env.Issuer.Tail(15) }
-
-func create(t *testing.T, object client.Object) {
-	t.Helper()
-	expect.Created(t, env.Client, object)
-}
-
-func get(t *testing.T, object client.Object) {
-	t.Helper()
-	expect.There(t, env.Client, object)
-}
-
 func clientAs(t *testing.T, user string) client.Client {
 	t.Helper()
 	c, err := environment.ClientAs(env.ControlPlane.AdminConfig(), user)
@@ -68,15 +45,15 @@ func clientAs(t *testing.T, user string) client.Client {
 // which it learns of as late as every other watcher: allowed says what a user may now.
 func awaitRights(t *testing.T, user string, allowed bool, what authorizationv1.ResourceAttributes) {
 	t.Helper()
-	await(t, fmt.Sprintf("%s: %s %s: %t", user, what.Verb, what.Resource, allowed), func(ctx context.Context) string {
+	env.Eventually(t, fmt.Sprintf("%s: %s %s: %t", user, what.Verb, what.Resource, allowed), func(ctx context.Context) error {
 		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{User: user, ResourceAttributes: &what}}
 		if err := env.Client.Create(ctx, review); err != nil {
-			return err.Error()
+			return err
 		}
 		if review.Status.Allowed != allowed {
-			return fmt.Sprintf("allowed: %t, %s", review.Status.Allowed, review.Status.Reason)
+			return fmt.Errorf("allowed: %t, %s", review.Status.Allowed, review.Status.Reason)
 		}
-		return ""
+		return nil
 	})
 }
 
@@ -84,18 +61,13 @@ func awaitRights(t *testing.T, user string, allowed bool, what authorizationv1.R
 func newNamespace(t *testing.T, labels ...string) string {
 	t.Helper()
 	namespace := newEmptyNamespace(t, labels...)
-	create(t, newIssuer(namespace, "issuer"))
+	env.Create(t, newIssuer(namespace, "issuer"))
 	return namespace
 }
 
 func newEmptyNamespace(t *testing.T, labels ...string) string {
 	t.Helper()
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "e2e-", Labels: map[string]string{}}}
-	for _, label := range labels {
-		namespace.Labels[label] = "true"
-	}
-	create(t, namespace)
-	return namespace.Name
+	return expect.NewNamespace(t, env.Client, labels...)
 }
 
 func newIssuer(namespace, name string) *selfsigned.SelfSignedIssuer {
@@ -171,13 +143,13 @@ func ready(request *cmapi.CertificateRequest) cmapi.CertificateRequestCondition 
 // user needs. The messages themselves are in controllers/testdata/messages.txt.
 func awaitReady(t *testing.T, request *cmapi.CertificateRequest, status cmmeta.ConditionStatus, reason string, mentions ...string) {
 	t.Helper()
-	await(t, "Ready condition of "+request.Name, func(context.Context) string {
-		get(t, request)
+	env.Eventually(t, "Ready condition of "+request.Name, func(context.Context) error {
+		env.Get(t, request)
 		got := ready(request)
 		if got.Status == status && got.Reason == reason && mentionsAll(got.Message, mentions) {
-			return ""
+			return nil
 		}
-		return fmt.Sprintf("\n got %s %s: %s\nwant %s %s that mentions %q", got.Status, got.Reason, got.Message, status, reason, mentions)
+		return fmt.Errorf("\n got %s %s: %s\nwant %s %s that mentions %q", got.Status, got.Reason, got.Message, status, reason, mentions)
 	})
 }
 
@@ -185,16 +157,16 @@ func awaitReady(t *testing.T, request *cmapi.CertificateRequest, status cmmeta.C
 // its note.
 func awaitEvent(t *testing.T, about client.Object, eventType, reason string, mentions ...string) (note string) {
 	t.Helper()
-	await(t, "event "+reason+" of "+about.GetName(), func(context.Context) string {
+	env.Eventually(t, "event "+reason+" of "+about.GetName(), func(context.Context) error {
 		seen := ""
 		for _, event := range eventsOf(t, about) {
 			if event.Type == eventType && event.Reason == reason && mentionsAll(event.Note, mentions) {
 				note = event.Note
-				return ""
+				return nil
 			}
 			seen += fmt.Sprintf("\n got %s %s: %s", event.Type, event.Reason, event.Note)
 		}
-		return fmt.Sprintf("%s\nwant %s %s that mentions %q", seen, eventType, reason, mentions)
+		return fmt.Errorf("%s\nwant %s %s that mentions %q", seen, eventType, reason, mentions)
 	})
 	return note
 }

@@ -23,14 +23,14 @@ import (
 func TestLeavesOutliveTheirRoot(t *testing.T) {
 	t.Parallel()
 	namespace := newNamespace(t)
-	create(t, inTreeIssuer(namespace, "in-tree", cmapi.IssuerConfig{SelfSigned: &cmapi.SelfSignedIssuer{}}))
-	create(t, inTreeIssuer(namespace, "ca", cmapi.IssuerConfig{CA: &cmapi.CAIssuer{SecretName: "tls"}}))
+	env.Create(t, inTreeIssuer(namespace, "in-tree", cmapi.IssuerConfig{SelfSigned: &cmapi.SelfSignedIssuer{}}))
+	env.Create(t, inTreeIssuer(namespace, "ca", cmapi.IssuerConfig{CA: &cmapi.CAIssuer{SecretName: "tls"}}))
 	root := newCertificate(namespace)
 	ours := root.Spec.IssuerRef
 	root.Spec.IsCA, root.Spec.CommonName, root.Spec.DNSNames = true, "root", nil
 	root.Spec.PrivateKey.RotationPolicy = cmapi.RotationPolicyNever
 	root.Spec.IssuerRef = inTreeRef("in-tree")
-	create(t, root)
+	env.Create(t, root)
 
 	roots, leaves := map[string]*x509.Certificate{}, map[string]*x509.Certificate{}
 	roots["in-tree"], _ = awaitIssued(t, root)
@@ -74,7 +74,7 @@ func issueLeaf(t *testing.T, namespace, name string) *x509.Certificate {
 	leaf.Name, leaf.Spec.SecretName = name, name
 	leaf.Spec.CommonName, leaf.Spec.DNSNames = "", []string{"leaf.example.com"}
 	leaf.Spec.IssuerRef = inTreeRef("ca")
-	create(t, leaf)
+	env.Create(t, leaf)
 	secret := awaitSecret(t, leaf)
 	block, _ := pem.Decode(secret.Data["tls.crt"])
 	certificate, err := x509.ParseCertificate(block.Bytes)

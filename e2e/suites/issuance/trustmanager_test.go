@@ -44,7 +44,7 @@ func TestTrustManager(t *testing.T) {
 	first, secret := awaitIssued(t, root)
 	leaf := newCertificate(wants)
 	leaf.Spec.IssuerRef = cmmeta.IssuerReference{Group: "cert-manager.io", Kind: "ClusterIssuer", Name: "trusted-ca"}
-	create(t, leaf)
+	env.Create(t, leaf)
 	chain := awaitSecret(t, leaf).Data["tls.crt"]
 	verify(t, chain, awaitRoot(t, wants, secret))
 
@@ -67,18 +67,18 @@ func awaitRoot(t *testing.T, namespace string, root *corev1.Secret) *x509.CertPo
 	t.Helper()
 	want := strings.TrimSpace(string(root.Data["ca.crt"]))
 	pool := x509.NewCertPool()
-	await(t, "the root in "+namespace, func(ctx context.Context) string {
+	env.Eventually(t, "the root in "+namespace, func(ctx context.Context) error {
 		var bundle corev1.ConfigMap
 		if err := env.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: "trusted-root"}, &bundle); err != nil {
-			return err.Error()
+			return err
 		}
 		if len(bundle.Data) != 1 || strings.TrimSpace(bundle.Data["ca.crt"]) != want {
-			return fmt.Sprintf("the ConfigMap holds %q", bundle.Data)
+			return fmt.Errorf("the ConfigMap holds %q", bundle.Data)
 		}
 		if !pool.AppendCertsFromPEM([]byte(bundle.Data["ca.crt"])) {
 			t.Error("ca.crt in the ConfigMap is no certificate")
 		}
-		return ""
+		return nil
 	})
 	return pool
 }

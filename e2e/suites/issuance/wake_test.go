@@ -6,6 +6,7 @@ package issuance_test
 import (
 	"context"
 	"crypto"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -45,13 +46,13 @@ func TestWakesWithinASecond(t *testing.T) {
 			name:  "Secret created",
 			event: "MissingSecret",
 			wake: func(t *testing.T, namespace, object string, tlsKey []byte) {
-				create(t, keySecret(namespace, object, map[string][]byte{"tls.key": tlsKey}))
+				env.Create(t, keySecret(namespace, object, map[string][]byte{"tls.key": tlsKey}))
 			},
 		},
 		{
 			name: "Secret changed",
 			prepare: func(t *testing.T, request *cmapi.CertificateRequest, object string) {
-				create(t, keySecret(request.Namespace, object, nil))
+				env.Create(t, keySecret(request.Namespace, object, nil))
 			},
 			event: "MissingPrivateKey",
 			wake:  updateSecret,
@@ -61,7 +62,7 @@ func TestWakesWithinASecond(t *testing.T) {
 			prepare: func(t *testing.T, request *cmapi.CertificateRequest, object string) {
 				unlabeled := keySecret(request.Namespace, object, nil)
 				unlabeled.Labels = nil
-				create(t, unlabeled)
+				env.Create(t, unlabeled)
 			},
 			event: "MissingPrivateKey",
 			wake:  updateSecret,
@@ -70,11 +71,11 @@ func TestWakesWithinASecond(t *testing.T) {
 			name: "issuer created",
 			prepare: func(t *testing.T, request *cmapi.CertificateRequest, object string) {
 				request.Spec.IssuerRef.Name = object
-				create(t, keySecret(request.Namespace, object, map[string][]byte{"tls.key": keyPEM(t, key)}))
+				env.Create(t, keySecret(request.Namespace, object, map[string][]byte{"tls.key": keyPEM(t, key)}))
 			},
 			event: "IssuerNotFound",
 			wake: func(t *testing.T, namespace, object string, _ []byte) {
-				create(t, newIssuer(namespace, object))
+				env.Create(t, newIssuer(namespace, object))
 			},
 		},
 	} {
@@ -88,7 +89,7 @@ func TestWakesWithinASecond(t *testing.T) {
 				if test.prepare != nil {
 					test.prepare(t, request, object)
 				}
-				create(t, request)
+				env.Create(t, request)
 				requests[i] = request
 			}
 			awaitEvents(t, namespace, test.event, count)
@@ -111,7 +112,7 @@ func TestWakesWithinASecond(t *testing.T) {
 				t.Errorf("p99 of %d is %s, want at most 1s", count, p99)
 			}
 			for _, request := range requests {
-				get(t, request)
+				env.Get(t, request)
 				if len(request.Status.Certificate) == 0 {
 					t.Errorf("%s has no certificate", request.Name)
 				}
@@ -133,11 +134,11 @@ func TestUnlabeledSecretIsPolled(t *testing.T) {
 	t.Parallel()
 	namespace, key := newNamespace(t), newKey(t)
 	request := newRequest(t, namespace, key)
-	create(t, request)
+	env.Create(t, request)
 	awaitEventReason(t, request, "MissingSecret")
 	secret := keySecret(namespace, "key", nil)
 	secret.Labels = nil
-	create(t, secret)
+	env.Create(t, secret)
 	awaitEventReason(t, request, "MissingPrivateKey")
 	secret.Data = map[string][]byte{"tls.key": keyPEM(t, key)}
 	start := time.Now()
@@ -153,10 +154,10 @@ func TestUnlabeledSecretIsPolled(t *testing.T) {
 // awaitEvents waits until so many requests of a namespace have an event with that reason.
 func awaitEvents(t *testing.T, namespace, reason string, count int) {
 	t.Helper()
-	await(t, fmt.Sprintf("%d events %s", count, reason), func(ctx context.Context) string {
+	env.Eventually(t, fmt.Sprintf("%d events %s", count, reason), func(ctx context.Context) error {
 		var list eventsv1.EventList
 		if err := env.Client.List(ctx, &list, client.InNamespace(namespace)); err != nil {
-			return err.Error()
+			return err
 		}
 		about := map[types.UID]bool{}
 		for _, event := range list.Items {
@@ -165,9 +166,9 @@ func awaitEvents(t *testing.T, namespace, reason string, count int) {
 			}
 		}
 		if len(about) < count {
-			return fmt.Sprintf("%d requests have it", len(about))
+			return fmt.Errorf("%d requests have it", len(about))
 		}
-		return ""
+		return nil
 	})
 }
 
@@ -215,19 +216,19 @@ func finishedRequests(t *testing.T) int {
 func TestFinishedRequestsSleep(t *testing.T) {
 	namespace, key := newNamespace(t, certmanager.DisableValidationLabel), newKey(t)
 	createKeySecret(t, namespace, key)
-	create(t, keySecret(namespace, "later", nil)) // labeled, and in the cache by then: it is not polled
+	env.Create(t, keySecret(namespace, "later", nil)) // labeled, and in the cache by then: it is not polled
 	count, start := finishedRequests(t), time.Now()
 	createFinished(t, namespace, key, count)
 	t.Logf("%d finished requests were created in %s", count, time.Since(start))
 	waits := newRequest(t, namespace, key)
 	waits.Annotations[cmapi.CertificateRequestPrivateKeyAnnotationKey] = "later"
-	create(t, waits)
+	env.Create(t, waits)
 	awaitEventReason(t, waits, "MissingPrivateKey")
-	await(t, "rest", func(context.Context) string {
+	env.Eventually(t, "rest", func(context.Context) error {
 		if busy := metric(t, "controller_runtime_active_workers{controller=\"certificaterequest.") + metric(t, "workqueue_depth{controller=\"certificaterequest."); busy > 0 {
-			return fmt.Sprintf("%v requests are at work", busy)
+			return fmt.Errorf("%v requests are at work", busy)
 		}
-		return ""
+		return nil
 	})
 
 	before := metric(t, reconcileTotal)
@@ -245,11 +246,11 @@ func TestFinishedRequestsSleep(t *testing.T) {
 	// Secret, the changes have been delivered as well. That is the only reconcile.
 	updateSecret(t, namespace, "later", keyPEM(t, key))
 	awaitReady(t, waits, cmmeta.ConditionTrue, "Issued", "Secret "+namespace+"/later")
-	await(t, "the count of that reconcile", func(context.Context) string { // the write is seen before it
+	env.Eventually(t, "the count of that reconcile", func(context.Context) error { // the write is seen before it
 		if metric(t, reconcileTotal) <= before {
-			return "not yet"
+			return errors.New("not yet")
 		}
-		return ""
+		return nil
 	})
 	if got := metric(t, reconcileTotal) - before - 1; got != 0 {
 		t.Errorf("%d changes of a Secret that %d finished requests name led to %v reconciles, want none", changes, count, got)
@@ -262,7 +263,7 @@ func TestFinishedRequestsSleep(t *testing.T) {
 func createFinished(t *testing.T, namespace string, key crypto.Signer, count int) {
 	t.Helper()
 	model := newRequest(t, namespace, key)
-	create(t, model)
+	env.Create(t, model)
 	checkIssued(t, model)
 	const workers = 16
 	work := make(chan struct{})
@@ -319,12 +320,12 @@ const (
 func metric(t *testing.T, prefix string) float64 {
 	t.Helper()
 	var sum float64
-	await(t, "metric "+prefix, func(ctx context.Context) string {
+	env.Eventually(t, "metric "+prefix, func(ctx context.Context) error {
 		status, body := issuer.Get(ctx, env.Issuer.MetricsURL+"/metrics")
 		if status != http.StatusOK {
-			return fmt.Sprintf("/metrics answers %d: %s", status, body)
+			return fmt.Errorf("/metrics answers %d: %s", status, body)
 		}
-		problem := "is not there"
+		problem := errors.New("is not there")
 		sum = 0
 		for line := range strings.SplitSeq(body, "\n") {
 			if !strings.HasPrefix(line, prefix) {
@@ -332,9 +333,9 @@ func metric(t *testing.T, prefix string) float64 {
 			}
 			value, err := strconv.ParseFloat(line[strings.LastIndex(line, " ")+1:], 64)
 			if err != nil {
-				return err.Error()
+				return err
 			}
-			sum, problem = sum+value, ""
+			sum, problem = sum+value, nil
 		}
 		return problem
 	})
@@ -347,20 +348,20 @@ func TestSpecChangeTakesEffect(t *testing.T) {
 	namespace, key := newNamespace(t), newKey(t)
 	createKeySecret(t, namespace, key)
 	first := newRequest(t, namespace, key)
-	create(t, first)
+	env.Create(t, first)
 	checkIssued(t, first)
 
 	points := []string{"http://example.com/a.crl", "ldap://example.com/b"}
 	changeIssuer(t, namespace, func(spec *selfsigned.SelfSignedIssuerSpec) { spec.CRLDistributionPoints = points })
 	awaitChecked(t, namespace)
 	second := newRequest(t, namespace, key)
-	create(t, second)
+	env.Create(t, second)
 	checkIssued(t, second)
 	if got := mustParse(t, second.Status.Certificate).CRLDistributionPoints; !slices.Equal(got, points) {
 		t.Errorf("CRL distribution points %q, want the issuer's %q", got, points)
 	}
 	before := first.ResourceVersion
-	get(t, first)
+	env.Get(t, first)
 	if first.ResourceVersion != before {
 		t.Error("the first request was written again")
 	}

@@ -32,7 +32,7 @@ var (
 // has approved.
 func checkWrites(t *testing.T, object client.Object, want []string) {
 	t.Helper()
-	get(t, object)
+	env.Get(t, object)
 	if got := writtenFields(t, object); !slices.Equal(got, want) {
 		t.Errorf("the plugin has written %q, want %q", got, want)
 	}

@@ -41,8 +41,8 @@ func withCertificate(installed *issuer.Installation, folder string) []string {
 // scrapeWithToken reads the metrics as Prometheus does, and as others try to.
 func scrapeWithToken(t *testing.T, served *authority) {
 	reader := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: unserved, Name: "prometheus"}}
-	create(t, reader)
-	create(t, &rbacv1.ClusterRoleBinding{
+	env.Create(t, reader)
+	env.Create(t, &rbacv1.ClusterRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: "prometheus"},
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "selfsigned-issuer-metrics-reader"},
 		Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: reader.Namespace, Name: reader.Name}},
@@ -58,12 +58,12 @@ func scrapeWithToken(t *testing.T, served *authority) {
 	}
 	client := served.client()
 	for token, want := range tokens {
-		await(t, "an answer to a client of the metrics", func(ctx context.Context) string { // once RBAC knows the binding
+		env.Eventually(t, "an answer to a client of the metrics", func(ctx context.Context) error { // once RBAC knows the binding
 			status, body, err := scrape(ctx, client, token)
 			if err != nil || status != want || strings.Contains(body, "selfsigned_issuer_build_info") != (want == http.StatusOK) {
-				return fmt.Sprintf("%d %.100s %v, want %d", status, body, err, want)
+				return fmt.Errorf("%d %.100s %v, want %d", status, body, err, want)
 			}
-			return ""
+			return nil
 		})
 	}
 	expectRotation(t, served, client)
@@ -89,12 +89,12 @@ func scrapeWithCertificate(t *testing.T, served *authority) {
 	expectRotation(t, served, client)
 	// The authority is replaced as well, while the process runs.
 	served.trust(t, strangers)
-	await(t, "another authority of clients", func(ctx context.Context) string {
+	env.Eventually(t, "another authority of clients", func(ctx context.Context) error {
 		client := served.client(strangers.issue(t, x509.ExtKeyUsageClientAuth))
 		if status, _, err := scrape(ctx, client, ""); err != nil || status != http.StatusOK {
-			return fmt.Sprint(status, err)
+			return fmt.Errorf("%d %w", status, err)
 		}
-		return ""
+		return nil
 	})
 }
 
@@ -102,21 +102,21 @@ func scrapeWithCertificate(t *testing.T, served *authority) {
 func expectRotation(t *testing.T, served *authority, client *http.Client) {
 	t.Helper()
 	renewed := served.serve(t)
-	await(t, "the renewed certificate", func(ctx context.Context) string {
+	env.Eventually(t, "the renewed certificate", func(ctx context.Context) error {
 		client.CloseIdleConnections()
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, metricsURL(), http.NoBody)
 		if err != nil {
-			return err.Error()
+			return err
 		}
 		response, err := client.Do(request)
 		if err != nil {
-			return err.Error()
+			return err
 		}
 		defer response.Body.Close()
 		if got := response.TLS.PeerCertificates[0]; !got.Equal(renewed) {
-			return fmt.Sprintf("serial number %d, want %d", got.SerialNumber, renewed.SerialNumber)
+			return fmt.Errorf("serial number %d, want %d", got.SerialNumber, renewed.SerialNumber)
 		}
-		return ""
+		return nil
 	})
 }
 

@@ -5,6 +5,7 @@ package rbac
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -89,7 +90,7 @@ func TestNamespaceComesAndGoes(t *testing.T) {
 
 	// Only Secrets are missing.
 	b.grantSecrets(t, "get")
-	create(t, b.binding.DeepCopy())
+	env.Create(t, b.binding.DeepCopy())
 	b.expectLeftOut(t, "list secrets", 4)
 	b.grantSecrets(t, "get", "list")
 	b.expectLeftOut(t, "watch secrets", 5)
@@ -118,9 +119,9 @@ func TestNamespaceComesAndGoes(t *testing.T) {
 // create creates the namespace, and applies what its overlay grants.
 func (b *tenant) create(t *testing.T) {
 	t.Helper()
-	create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: b.name}})
-	create(t, b.role.DeepCopy())
-	create(t, b.binding.DeepCopy())
+	env.Create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: b.name}})
+	env.Create(t, b.role.DeepCopy())
+	env.Create(t, b.binding.DeepCopy())
 }
 
 // delete deletes the namespace, and does what the namespace controller does then, which is not
@@ -136,7 +137,7 @@ func (b *tenant) delete(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	get(t, namespace)
+	env.Get(t, namespace)
 	namespace.Spec.Finalizers = nil
 	if err := env.Client.SubResource("finalize").Update(t.Context(), namespace); err != nil {
 		t.Fatal(err)
@@ -179,7 +180,7 @@ func issueIn(t *testing.T, namespace string) {
 func (b *tenant) grantSecrets(t *testing.T, verbs ...string) {
 	t.Helper()
 	role := b.role.DeepCopy()
-	get(t, role)
+	env.Get(t, role)
 	for i, rule := range role.Rules {
 		if rule.Resources[0] == "secrets" {
 			role.Rules[i].Verbs = verbs
@@ -196,12 +197,12 @@ func (b *tenant) expectLeftOut(t *testing.T, permissions string, lines int) {
 	t.Helper()
 	line := fmt.Sprintf("Namespace %s is not served: selfsigned-issuer is not allowed to %s there. "+
 		"Create the namespace with the Role and the RoleBinding selfsigned-issuer-manager, or remove it from --namespaces.", b.name, permissions)
-	await(t, "a namespace that is not served", func(ctx context.Context) string {
+	env.Eventually(t, "a namespace that is not served", func(ctx context.Context) error {
 		status, body := issuer.Get(ctx, env.Issuer.HealthURL+"/readyz?verbose")
 		if status != http.StatusOK || !strings.Contains(body, line) {
-			return fmt.Sprintf("/readyz?verbose answers %d %s, want %s", status, body, line)
+			return fmt.Errorf("/readyz?verbose answers %d %s, want %s", status, body, line)
 		}
-		return ""
+		return nil
 	})
 	b.expectMetric(t, 0)
 	log := env.Issuer.Tail(10000)
@@ -216,12 +217,12 @@ func (b *tenant) expectLeftOut(t *testing.T, permissions string, lines int) {
 func (b *tenant) awaitServed(t *testing.T) {
 	t.Helper()
 	begin := time.Now()
-	await(t, "a namespace that is served", func(ctx context.Context) string {
+	env.Eventually(t, "a namespace that is served", func(ctx context.Context) error {
 		status, body := issuer.Get(ctx, env.Issuer.HealthURL+"/readyz?verbose")
 		if status != http.StatusOK || strings.Contains(body, b.name) {
-			return fmt.Sprintf("/readyz?verbose answers %d %s", status, body)
+			return fmt.Errorf("/readyz?verbose answers %d %s", status, body)
 		}
-		return ""
+		return nil
 	})
 	if took := time.Since(begin); took > servedWithin {
 		t.Errorf("served after %s, want %s at most", took, servedWithin)
@@ -234,10 +235,10 @@ func (b *tenant) awaitServed(t *testing.T) {
 func (b *tenant) expectMetric(t *testing.T, value int) {
 	t.Helper()
 	want := fmt.Sprintf("selfsigned_issuer_namespace_served{served_namespace=%q} %d\n", b.name, value)
-	await(t, "the metric", func(ctx context.Context) string {
+	env.Eventually(t, "the metric", func(ctx context.Context) error {
 		if _, body := issuer.Get(ctx, env.Issuer.MetricsURL+"/metrics"); !strings.Contains(body, want) {
-			return "no " + want + "in " + body
+			return errors.New("no " + want + "in " + body)
 		}
-		return ""
+		return nil
 	})
 }

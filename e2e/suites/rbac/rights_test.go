@@ -55,7 +55,7 @@ const metricsTLS = "e2e/suites/testdata/metrics-tls"
 // compares what it asked for with what it may do: nothing is granted and unused, nothing is
 // used and not granted. A rule that is taken away from a role is refused here.
 func TestRights(t *testing.T) {
-	create(t, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: ownHome, Name: "nobody"}})
+	env.Create(t, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: ownHome, Name: "nobody"}})
 	for _, i := range installations {
 		t.Run(strings.NewReplacer("deploy/overlays/", "", "e2e/suites/testdata/", "").Replace(i.overlay), func(t *testing.T) { testRights(t, i) })
 	}

@@ -38,16 +38,16 @@ func useIssuer(t *testing.T, namespace string) {
 		conditions = func() []metav1.Condition { return issuer.(*selfsigned.SelfSignedIssuer).Status.Conditions }
 		spec = func() *selfsigned.SelfSignedIssuerSpec { return &issuer.(*selfsigned.SelfSignedIssuer).Spec }
 	}
-	create(t, issuer)
+	env.Create(t, issuer)
 	t.Cleanup(func() { remove(t, issuer) })
 	for range 2 {
-		await(t, "a Ready issuer", func(context.Context) string {
-			get(t, issuer)
+		env.Eventually(t, "a Ready issuer", func(context.Context) error {
+			env.Get(t, issuer)
 			ready := apimeta.FindStatusCondition(conditions(), "Ready")
 			if ready == nil || ready.Status != metav1.ConditionTrue || ready.ObservedGeneration != issuer.GetGeneration() {
-				return fmt.Sprintf("%+v", ready)
+				return fmt.Errorf("%+v", ready)
 			}
-			return ""
+			return nil
 		})
 		before := issuer.DeepCopyObject().(client.Object)
 		spec().Backdate = &metav1.Duration{Duration: time.Duration(issuer.GetGeneration()) * time.Minute}
@@ -64,7 +64,7 @@ func requestCertificate(t *testing.T, namespace, kind string) {
 	request := newRequest(t, namespace, kind, csr)
 	awaitReason(t, request, cmapi.CertificateRequestReasonPending)
 	secret := keySecret(t, namespace, request.Annotations[cmapi.CertificateRequestPrivateKeyAnnotationKey], key)
-	create(t, secret)
+	env.Create(t, secret)
 	awaitReason(t, request, cmapi.CertificateRequestReasonIssued)
 }
 
@@ -84,7 +84,7 @@ func newRequest(t *testing.T, namespace, kind string, csr []byte) *cmapi.Certifi
 		cmmeta.IssuerReference{Group: selfsigned.GroupName, Kind: kind, Name: "issuer"}))
 	request.GenerateName, request.Namespace = "request-", namespace
 	request.Annotations = map[string]string{cmapi.CertificateRequestPrivateKeyAnnotationKey: newName("key")}
-	create(t, request)
+	env.Create(t, request)
 	t.Cleanup(func() { remove(t, request) })
 	request.Status.Conditions = []cmapi.CertificateRequestCondition{{Type: cmapi.CertificateRequestConditionApproved, Status: cmmeta.ConditionTrue, Reason: "Test"}}
 	if err := env.Client.Status().Update(t.Context(), request); err != nil {
@@ -96,17 +96,17 @@ func newRequest(t *testing.T, namespace, kind string, csr []byte) *cmapi.Certifi
 func awaitReason(t *testing.T, request *cmapi.CertificateRequest, reason string) cmapi.CertificateRequestCondition {
 	t.Helper()
 	var ready cmapi.CertificateRequestCondition
-	await(t, "a request that is "+reason, func(context.Context) string {
-		get(t, request)
+	env.Eventually(t, "a request that is "+reason, func(context.Context) error {
+		env.Get(t, request)
 		for _, condition := range request.Status.Conditions {
 			if condition.Type == cmapi.CertificateRequestConditionReady {
 				ready = condition
 			}
 		}
 		if ready.Reason == reason {
-			return ""
+			return nil
 		}
-		return fmt.Sprintf("%+v", ready)
+		return fmt.Errorf("%+v", ready)
 	})
 	return ready
 }
@@ -133,7 +133,7 @@ func newKubernetesCSR(t *testing.T) (*certificatesv1.CertificateSigningRequest, 
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
 		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: "admin"}},
 	}
-	create(t, author)
+	env.Create(t, author)
 	t.Cleanup(func() { remove(t, author) })
 	csr := &certificatesv1.CertificateSigningRequest{
 		ObjectMeta: metav1.ObjectMeta{GenerateName: "rights-", Annotations: map[string]string{keyAnnotation: newName("csr-key")}},
@@ -142,7 +142,7 @@ func newKubernetesCSR(t *testing.T) (*certificatesv1.CertificateSigningRequest, 
 			Usages: []certificatesv1.KeyUsage{certificatesv1.UsageDigitalSignature},
 		},
 	}
-	create(t, csr)
+	env.Create(t, csr)
 	t.Cleanup(func() { remove(t, csr) })
 	csr.Status.Conditions = []certificatesv1.CertificateSigningRequestCondition{{Type: certificatesv1.CertificateApproved, Status: corev1.ConditionTrue, Reason: "Test"}}
 	if err := env.Client.SubResource("approval").Update(t.Context(), csr); err != nil {
@@ -157,13 +157,13 @@ func signKubernetesCSR(t *testing.T, _ *authority) {
 	csr, key := newKubernetesCSR(t)
 	loseKeyAgain(t, csr)
 	awaitEvents(t, csr, "MissingSecret", 2)
-	create(t, keySecret(t, sandbox, csr.Annotations[keyAnnotation], key))
-	await(t, "the certificate of a Kubernetes CSR", func(context.Context) string {
-		get(t, csr)
+	env.Create(t, keySecret(t, sandbox, csr.Annotations[keyAnnotation], key))
+	env.Eventually(t, "the certificate of a Kubernetes CSR", func(context.Context) error {
+		env.Get(t, csr)
 		if len(csr.Status.Certificate) == 0 {
-			return fmt.Sprintf("%+v", csr.Status)
+			return fmt.Errorf("%+v", csr.Status)
 		}
-		return ""
+		return nil
 	})
 }
 
@@ -172,10 +172,10 @@ func newName(prefix string) string { return fmt.Sprintf("%s-%d", prefix, time.No
 // awaitEvents waits until an event was sent so many times.
 func awaitEvents(t *testing.T, about client.Object, reason string, times int) {
 	t.Helper()
-	await(t, "event "+reason, func(ctx context.Context) string {
+	env.Eventually(t, "event "+reason, func(ctx context.Context) error {
 		var events eventsv1.EventList
 		if err := env.Client.List(ctx, &events); err != nil {
-			return err.Error()
+			return err
 		}
 		sent := 0
 		for _, event := range events.Items {
@@ -184,9 +184,9 @@ func awaitEvents(t *testing.T, about client.Object, reason string, times int) {
 			}
 		}
 		if sent == times {
-			return ""
+			return nil
 		}
-		return fmt.Sprintf("sent %d times, want %d", sent, times)
+		return fmt.Errorf("sent %d times, want %d", sent, times)
 	})
 }
 

@@ -5,6 +5,7 @@ package rbac
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -67,7 +68,7 @@ func TestWithoutRight(t *testing.T) {
 			startWithout(t, m)
 			check := m.see(t)
 			var refused []string
-			await(t, "being refused", func(context.Context) string {
+			env.Eventually(t, "being refused", func(context.Context) error {
 				_, more := log.asked(t, account)
 				for _, r := range more {
 					refused = append(refused, r.verb+" "+r.resource)
@@ -76,10 +77,10 @@ func TestWithoutRight(t *testing.T) {
 					// A client that may not watch does not come to list, and the other way round.
 					instead := strings.NewReplacer("list ", "watch ", "watch ", "list ").Replace(want)
 					if !slices.Contains(refused, want) && !slices.Contains(refused, instead) && !slices.Contains(m.unasked, want) {
-						return fmt.Sprintf("%q is not among %q", want, refused)
+						return fmt.Errorf("%q is not among %q", want, refused)
 					}
 				}
-				return ""
+				return nil
 			})
 			if check != nil {
 				check()
@@ -100,15 +101,15 @@ func startWithout(t *testing.T, m missing) {
 			}
 		}
 	}
-	await(t, "fewer rights", func(context.Context) string {
+	env.Eventually(t, "fewer rights", func(context.Context) error {
 		for _, line := range reviewed(t, installed.Deployment.Spec.Template.Spec.ServiceAccountName, ownHome) {
 			resource, rest, _ := strings.Cut(line, "[")
 			_, verb, _ := strings.Cut(rest, "] ")
 			if slices.Contains(m.rights, verb+" "+resource) && (m.unasked == nil || resource != csrs+"/status") {
-				return line
+				return errors.New(line)
 			}
 		}
-		return ""
+		return nil
 	})
 	var err error
 	if env.Issuer, err = installed.Start(t.Context(), env.Binary, "selfsigned-issuer"); err != nil {
@@ -150,14 +151,14 @@ func withoutRights(t *testing.T, object *unstructured.Unstructured, m missing) *
 
 // seeNotReady: the process is up, and says that it is not ready and why.
 func seeNotReady(t *testing.T) func() {
-	await(t, "a process that is not ready", func(ctx context.Context) string {
+	env.Eventually(t, "a process that is not ready", func(ctx context.Context) error {
 		live, _ := issuer.Get(ctx, env.Issuer.HealthURL+"/healthz")
 		ready, _ := issuer.Get(ctx, env.Issuer.HealthURL+"/readyz")
 		log := env.Issuer.Tail(100)
 		if live == http.StatusOK && ready == http.StatusInternalServerError && strings.Contains(log, "Not ready: selfsigned-issuer is not allowed to list") {
-			return ""
+			return nil
 		}
-		return fmt.Sprintf("live %d, ready %d: %s", live, ready, log)
+		return fmt.Errorf("live %d, ready %d: %s", live, ready, log)
 	})
 	return nil
 }
@@ -177,8 +178,8 @@ func seeNothingHappen(t *testing.T) func() {
 	}
 	issuer, request := newIssuerAndRequest(t)
 	return func() {
-		get(t, issuer)
-		get(t, request)
+		env.Get(t, issuer)
+		env.Get(t, request)
 		if len(issuer.Status.Conditions) > 0 || len(request.Status.Conditions) > 1 {
 			t.Errorf("something was written: %+v %+v", issuer.Status, request.Status)
 		}
@@ -189,11 +190,11 @@ func newIssuerAndRequest(t *testing.T) (*selfsigned.SelfSignedIssuer, *cmapi.Cer
 	t.Helper()
 	issuer := &selfsigned.SelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{Namespace: sandbox, Name: "issuer"}}
 	cluster := &selfsigned.ClusterSelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{Name: "issuer"}}
-	create(t, issuer)
-	create(t, cluster)
+	env.Create(t, issuer)
+	env.Create(t, cluster)
 	csr, key := newCSR(t)
 	request := newRequest(t, sandbox, "SelfSignedIssuer", csr)
-	create(t, keySecret(t, sandbox, request.Annotations[cmapi.CertificateRequestPrivateKeyAnnotationKey], key))
+	env.Create(t, keySecret(t, sandbox, request.Annotations[cmapi.CertificateRequestPrivateKeyAnnotationKey], key))
 	t.Cleanup(func() {
 		remove(t, issuer)
 		remove(t, cluster)
@@ -213,9 +214,9 @@ func seeForbiddenSecret(t *testing.T) func() {
 func seeUnsigned(t *testing.T) func() {
 	newIssuerAndRequest(t)
 	csr, key := newKubernetesCSR(t)
-	create(t, keySecret(t, sandbox, csr.Annotations[keyAnnotation], key))
+	env.Create(t, keySecret(t, sandbox, csr.Annotations[keyAnnotation], key))
 	return func() {
-		get(t, csr)
+		env.Get(t, csr)
 		if len(csr.Status.Certificate) > 0 || len(csr.Status.Conditions) > 1 {
 			t.Errorf("something was written: %+v", csr.Status)
 		}
@@ -228,21 +229,21 @@ func loseKeyAgain(t *testing.T, csr *certificatesv1.CertificateSigningRequest) {
 	_, wrong := newCSR(t)
 	secret := keySecret(t, sandbox, csr.Annotations[keyAnnotation], wrong)
 	awaitEvents(t, csr, "MissingSecret", 1)
-	create(t, secret)
+	env.Create(t, secret)
 	awaitEvents(t, csr, "WaitingForMatchingKey", 1)
 	remove(t, secret)
 }
 
 func awaitMessage(t *testing.T, request *cmapi.CertificateRequest, part string) {
 	t.Helper()
-	await(t, "the message", func(context.Context) string {
-		get(t, request)
+	env.Eventually(t, "the message", func(context.Context) error {
+		env.Get(t, request)
 		for _, condition := range request.Status.Conditions {
 			if strings.Contains(condition.Message, part) {
-				return ""
+				return nil
 			}
 		}
-		return fmt.Sprintf("%+v", request.Status.Conditions)
+		return fmt.Errorf("%+v", request.Status.Conditions)
 	})
 }
 
@@ -257,7 +258,7 @@ func TestReviewsForbidden(t *testing.T) {
 				t.Fatal(err)
 			}
 			review := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "selfsigned-issuer-metrics-review"}}
-			get(t, review)
+			env.Get(t, review)
 			review.Rules = slices.DeleteFunc(review.Rules, func(rule rbacv1.PolicyRule) bool { return rule.Resources[0] == cut })
 			if err := env.Client.Update(t.Context(), review); err != nil {
 				t.Fatal(err)
@@ -266,12 +267,12 @@ func TestReviewsForbidden(t *testing.T) {
 			if cut == "none" {
 				want, logged = http.StatusForbidden, ""
 			}
-			await(t, "metrics without the permission to create "+cut, func(ctx context.Context) string {
+			env.Eventually(t, "metrics without the permission to create "+cut, func(ctx context.Context) error {
 				status, _, err := scrape(ctx, metrics.client(), token)
 				if log := env.Issuer.Tail(10); status != want || !strings.Contains(log, logged) {
-					return fmt.Sprintf("status %d (%v), log:\n%s", status, err, log)
+					return fmt.Errorf("status %d (%v), log:\n%s", status, err, log)
 				}
-				return ""
+				return nil
 			})
 		})
 	}

@@ -24,9 +24,9 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/environment"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/helm"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
-	"github.com/cert-manager/selfsigned-issuer/e2e/framework/lifecycle"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/manifest"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/monitoring"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/testenv"
 )
 
 const (
@@ -41,7 +41,8 @@ var plainMetrics = []string{"--metrics-secure=false", "--metrics-cert-dir=", "--
 func TestAssets(t *testing.T) {
 	assets := filepath.Join(t.TempDir(), "dist")
 	makeAssets(t, root(t), assets)
-	e := lifecycle.Start(t, environment.Options{Race: true, ControllerManager: true})
+	e := testenv.Start(t, environment.Options{WithoutIssuer: true, Race: true, ControllerManager: true})
+	e.CreateNamespace(t, testenv.Namespace)
 	if err := monitoring.InstallCRDs(t.Context(), e.ControlPlane.AdminConfig()); err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +111,7 @@ func makeAssets(t *testing.T, repository, assets string) {
 }
 
 // apply applies assets as the README says, and returns what they contain.
-func apply(t *testing.T, e *lifecycle.Environment, assets string, files ...string) []*unstructured.Unstructured {
+func apply(t *testing.T, e *testenv.Environment, assets string, files ...string) []*unstructured.Unstructured {
 	t.Helper()
 	var objects []*unstructured.Unstructured
 	for _, file := range files {
@@ -125,7 +126,7 @@ func apply(t *testing.T, e *lifecycle.Environment, assets string, files ...strin
 }
 
 // use runs the program of an installation and has it sign.
-func use(t *testing.T, e *lifecycle.Environment, objects []*unstructured.Unstructured) *issuer.Installation {
+func use(t *testing.T, e *testenv.Environment, objects []*unstructured.Unstructured) *issuer.Installation {
 	t.Helper()
 	installed, err := issuer.Installed(e.ControlPlane, objects)
 	if err != nil {
@@ -137,14 +138,14 @@ func use(t *testing.T, e *lifecycle.Environment, objects []*unstructured.Unstruc
 	return installed
 }
 
-func remove(t *testing.T, e *lifecycle.Environment, assets string, files ...string) {
+func remove(t *testing.T, e *testenv.Environment, assets string, files ...string) {
 	t.Helper()
 	for _, file := range slices.Backward(files) {
 		kubectl(t, e, "delete", "--ignore-not-found", "-f", filepath.Join(assets, file))
 	}
 }
 
-func expectGone(t *testing.T, e *lifecycle.Environment, objects []*unstructured.Unstructured) {
+func expectGone(t *testing.T, e *testenv.Environment, objects []*unstructured.Unstructured) {
 	t.Helper()
 	for _, object := range objects {
 		err := e.Client.Get(t.Context(), client.ObjectKeyFromObject(object), object.DeepCopy())
@@ -154,7 +155,7 @@ func expectGone(t *testing.T, e *lifecycle.Environment, objects []*unstructured.
 	}
 }
 
-func kubectl(t *testing.T, e *lifecycle.Environment, args ...string) {
+func kubectl(t *testing.T, e *testenv.Environment, args ...string) {
 	t.Helper()
 	k, err := e.Kubectl(t.Context(), t.Logf)
 	if err != nil {

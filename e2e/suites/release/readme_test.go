@@ -19,8 +19,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
-	"github.com/cert-manager/selfsigned-issuer/e2e/framework/lifecycle"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/page"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/testenv"
 )
 
 // followedHere is the reason in the README why package docs does not run a block.
@@ -28,7 +28,7 @@ const followedHere = "TestRehearsal in e2e/suites/release follows these commands
 
 // followReadme runs the commands of the README's Install section as they are, first those for
 // kubectl and then those for Helm. Only where they download from is this machine.
-func (r *rehearsal) followReadme(t *testing.T, e *lifecycle.Environment) {
+func (r *rehearsal) followReadme(t *testing.T, e *testenv.Environment) {
 	readme, err := page.Read(r.clone, "README.md")
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +77,7 @@ func (r *rehearsal) fromHere(t *testing.T, code string) string {
 }
 
 // programs returns a directory with kubectl and Helm.
-func (r *rehearsal) programs(t *testing.T, e *lifecycle.Environment) string {
+func (r *rehearsal) programs(t *testing.T, e *testenv.Environment) string {
 	t.Helper()
 	k, err := e.Kubectl(t.Context(), t.Logf)
 	if err != nil {
@@ -92,7 +92,7 @@ func (r *rehearsal) programs(t *testing.T, e *lifecycle.Environment) string {
 }
 
 // installed returns what runs now, as the API server has it.
-func (r *rehearsal) installed(t *testing.T, e *lifecycle.Environment) *issuer.Installation {
+func (r *rehearsal) installed(t *testing.T, e *testenv.Environment) *issuer.Installation {
 	t.Helper()
 	deployment := &appsv1.Deployment{}
 	if err := e.Client.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, deployment); err != nil {
@@ -114,7 +114,7 @@ func (r *rehearsal) installed(t *testing.T, e *lifecycle.Environment) *issuer.In
 }
 
 // bash runs commands as a reader does who is logged in to the cluster.
-func bash(t *testing.T, e *lifecycle.Environment, path, commands string) {
+func bash(t *testing.T, e *testenv.Environment, path, commands string) {
 	t.Helper()
 	t.Log(commands)
 	command := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", commands)

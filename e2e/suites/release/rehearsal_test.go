@@ -28,8 +28,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/environment"
-	"github.com/cert-manager/selfsigned-issuer/e2e/framework/lifecycle"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/release"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/testenv"
 )
 
 var rehearse = flag.Bool("rehearse", false, "run TestRehearsal, which compiles the program for every platform")
@@ -239,7 +239,8 @@ func (r *rehearsal) sign(t *testing.T) {
 // install follows the README on the test control plane, with the program that is in the image.
 // TestAssets installs the other assets.
 func (r *rehearsal) install(t *testing.T) {
-	e := lifecycle.Start(t, environment.Options{ControllerManager: true})
+	e := testenv.Start(t, environment.Options{WithoutIssuer: true, ControllerManager: true})
+	e.CreateNamespace(t, testenv.Namespace)
 	index, err := r.image.IndexManifest()
 	if err != nil {
 		t.Fatal(err)

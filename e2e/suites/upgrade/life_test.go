@@ -4,6 +4,7 @@
 package upgrade
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -57,7 +58,7 @@ func (l *life) installFirstRelease(t *testing.T) {
 		t.Fatal(err)
 	}
 	invalid := &selfsigned.SelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "invalid"}}
-	l.get(t, invalid)
+	l.Get(t, invalid)
 	meta.SetStatusCondition(&invalid.Status.Conditions, metav1.Condition{
 		Type: "Ready", Status: metav1.ConditionTrue, Reason: "Checked", Message: "Succeeded checking the issuer", ObservedGeneration: invalid.Generation,
 	})
@@ -76,12 +77,12 @@ func (l *life) testOlderIssuers(t *testing.T) {
 	l.checkIssuers(t)
 	for name, ready := range map[string]metav1.ConditionStatus{"empty": "True", "valid": "True", "invalid": "False"} {
 		issuer := &selfsigned.SelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
-		await(t, name, func() string {
-			l.get(t, issuer)
+		l.Eventually(t, name, func(context.Context) error {
+			l.Get(t, issuer)
 			if c := meta.FindStatusCondition(issuer.Status.Conditions, "Ready"); c == nil || c.Status != ready {
-				return fmt.Sprintf("want Ready=%s: %+v", ready, issuer.Status)
+				return fmt.Errorf("want Ready=%s: %+v", ready, issuer.Status)
 			}
-			return ""
+			return nil
 		})
 		// Whoever breaks a later rule can still change everything else.
 		issuer.Labels = map[string]string{"changed": "true"}
@@ -123,16 +124,16 @@ func (l *life) issue(t *testing.T, kind, issuer, list string) {
 			IssuerRef:  cmmeta.IssuerReference{Group: selfsigned.GroupName, Kind: kind, Name: issuer},
 		},
 	}
-	l.create(t, certificate)
-	await(t, "Certificate of "+kind, func() string {
-		l.get(t, certificate)
+	l.Create(t, certificate)
+	l.Eventually(t, "Certificate of "+kind, func(context.Context) error {
+		l.Get(t, certificate)
 		if cmutil.CertificateHasCondition(certificate, cmapi.CertificateCondition{Type: cmapi.CertificateConditionReady, Status: cmmeta.ConditionTrue}) {
-			return ""
+			return nil
 		}
-		return fmt.Sprintf("not Ready: %+v", certificate.Status)
+		return fmt.Errorf("not Ready: %+v", certificate.Status)
 	})
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: certificate.Spec.SecretName}}
-	l.get(t, secret)
+	l.Get(t, secret)
 	parsed, err := certtext.Parse(secret.Data["tls.crt"])
 	if err != nil {
 		t.Fatal(err)
@@ -174,7 +175,7 @@ func (l *life) expectConflict(t *testing.T, overlay, manager string) {
 func (l *life) expectLimit(t *testing.T, want string) {
 	t.Helper()
 	deployment := l.Installation.Deployment.DeepCopy()
-	l.get(t, deployment)
+	l.Get(t, deployment)
 	if got := deployment.Spec.Template.Spec.Containers[0].Resources.Limits.Memory().String(); got != want {
 		t.Errorf("the memory limit is %s, want %s", got, want)
 	}
@@ -208,7 +209,7 @@ func (l *life) removeWithIssuers(t *testing.T) {
 	l.stopPlugin(t)
 	before := l.secrets(t)
 	l.run(t, "delete", "-k", overlay, "--ignore-not-found")
-	l.get(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: l.Installation.Deployment.Namespace}})
+	l.Get(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: l.Installation.Deployment.Namespace}})
 	l.run(t, "delete", "-k", "deploy/namespace")
 	for _, object := range l.Installation.Objects {
 		if err := l.Client.Get(t.Context(), client.ObjectKeyFromObject(object), object.DeepCopy()); !apierrors.IsNotFound(err) {

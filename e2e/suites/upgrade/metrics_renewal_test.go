@@ -5,8 +5,10 @@ package upgrade
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -44,7 +46,7 @@ const (
 func (l *life) testMetricsRenewal(t *testing.T, overlay string) {
 	mount := t.TempDir()
 	for _, secret := range []string{server, scraper} {
-		await(t, "Secret "+secret, func() string { return l.missing(t, secret) })
+		l.Eventually(t, "Secret "+secret, func(context.Context) error { return l.hasCertificate(t, secret) })
 	}
 	l.mount(t, mount)
 	p := l.startOverlay(t, overlay, mount)
@@ -62,17 +64,17 @@ func (l *life) testMetricsRenewal(t *testing.T, overlay string) {
 	}
 }
 
-// missing says what a Secret lacks; empty: nothing.
-func (l *life) missing(t *testing.T, name string) string {
+// hasCertificate returns nil if a Secret has a certificate.
+func (l *life) hasCertificate(t *testing.T, name string) error {
 	t.Helper()
 	secret := &corev1.Secret{}
 	if err := l.Client.Get(t.Context(), client.ObjectKey{Namespace: certManager, Name: name}, secret); err != nil {
-		return err.Error()
+		return err
 	}
 	if len(secret.Data["tls.crt"]) == 0 {
-		return "no certificate"
+		return errors.New("no certificate")
 	}
-	return ""
+	return nil
 }
 
 // mount writes the server's Secret into a directory, as the kubelet does.
@@ -96,7 +98,7 @@ func (l *life) mount(t *testing.T, folder string) {
 func (l *life) secret(t *testing.T, name string) *corev1.Secret {
 	t.Helper()
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: certManager, Name: name}}
-	l.get(t, secret)
+	l.Get(t, secret)
 	return secret
 }
 
@@ -115,19 +117,19 @@ func (l *life) renew(t *testing.T, secret string) {
 	before := l.leaf(t, secret)
 	name := prefix + strings.TrimSuffix(secret, "-tls")
 	certificate := &cmapi.Certificate{ObjectMeta: metav1.ObjectMeta{Namespace: certManager, Name: name}}
-	await(t, "asking for a renewal of "+name, func() string {
-		l.get(t, certificate)
+	l.Eventually(t, "asking for a renewal of "+name, func(context.Context) error {
+		l.Get(t, certificate)
 		cmutil.SetCertificateCondition(certificate, certificate.Generation, cmapi.CertificateConditionIssuing, cmmeta.ConditionTrue, "ManuallyTriggered", "Renewed by the test")
 		if err := l.Client.Status().Update(t.Context(), certificate); err != nil {
-			return err.Error()
+			return err
 		}
-		return ""
+		return nil
 	})
-	await(t, "the renewal of "+name, func() string {
+	l.Eventually(t, "the renewal of "+name, func(context.Context) error {
 		if l.leaf(t, secret).Equal(before) {
-			return "the Secret has the same certificate"
+			return errors.New("the Secret has the same certificate")
 		}
-		return ""
+		return nil
 	})
 }
 
@@ -149,7 +151,7 @@ func (l *life) expectScrape(t *testing.T, url, when string) {
 		DisableKeepAlives: true,
 	}
 	scraping := &http.Client{Transport: transport, Timeout: renewTimeout}
-	await(t, "metrics "+when, func() string {
+	l.Eventually(t, "metrics "+when, func(context.Context) error {
 		response, err := scraping.Get(url)
 		if err != nil {
 			t.Fatalf("%s: %v", when, err) // each scrape works, also while the new certificate is read
@@ -160,8 +162,8 @@ func (l *life) expectScrape(t *testing.T, url, when string) {
 			t.Fatalf("%s: status %d %v: %.100s", when, response.StatusCode, err, body)
 		}
 		if got := response.TLS.PeerCertificates[0]; !got.Equal(served) {
-			return fmt.Sprintf("serial number %d, want %d", got.SerialNumber, served.SerialNumber)
+			return fmt.Errorf("serial number %d, want %d", got.SerialNumber, served.SerialNumber)
 		}
-		return ""
+		return nil
 	})
 }

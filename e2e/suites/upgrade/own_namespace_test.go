@@ -4,6 +4,7 @@
 package upgrade
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,13 +13,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/build"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 )
 
@@ -29,7 +30,7 @@ const certManager = "cert-manager"
 // again: everything of the others stays.
 func (l *life) testOwnNamespace(t *testing.T) {
 	root := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: certManager, Name: "root"}, StringData: map[string]string{"tls.key": "precious"}}
-	l.create(t, root)
+	l.Create(t, root)
 	before := l.contents(t, certManager)
 	overlay := ownOverlay(t, "namespace: "+certManager, "namePrefix: team-a-", "resources: [deploy/overlays/default]",
 		"components: [deploy/components/metrics-client-certificate]")
@@ -39,8 +40,8 @@ func (l *life) testOwnNamespace(t *testing.T) {
 	l.run(t, "delete", "-k", overlay, "--ignore-not-found")
 	l.run(t, "delete", "-n", certManager, "--ignore-not-found", "lease/selfsigned-issuer.selfsigned.cert-manager.io",
 		"secret/selfsigned-issuer-metrics-ca", "secret/selfsigned-issuer-metrics-tls", "secret/selfsigned-issuer-metrics-client")
-	await(t, "what is in the namespace", func() string { return cmp.Diff(before, l.contents(t, certManager)) })
-	l.get(t, root)
+	l.Eventually(t, "what is in the namespace", func(context.Context) error { return expect.NoDiff(before, l.contents(t, certManager)) })
+	l.Get(t, root)
 	if got := string(root.Data["tls.key"]); got != "precious" {
 		t.Errorf("the root is %q now", got)
 	}
@@ -69,7 +70,7 @@ func ownOverlay(t *testing.T, lines ...string) string {
 func (l *life) contents(t *testing.T, name string) []string {
 	t.Helper()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
-	l.get(t, namespace)
+	l.Get(t, namespace)
 	found := []string{fmt.Sprint(namespace.UID, namespace.DeletionTimestamp, namespace.Labels, namespace.Annotations)}
 	for _, kind := range []string{
 		"v1/Secret", "v1/ConfigMap", "v1/Service", "v1/ServiceAccount", "apps/v1/Deployment", "coordination.k8s.io/v1/Lease",

@@ -6,24 +6,19 @@
 package upgrade
 
 import (
-	"context"
 	"testing"
-	"time"
 
 	"github.com/go-logr/logr"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/environment"
-	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/testenv"
 )
-
-const timeout = 3 * time.Minute
 
 // life is an environment that goes through the steps, one after the other.
 type life struct {
-	*environment.Environment
+	*testenv.Environment
 	kubectl environment.Kubectl
 }
 
@@ -52,18 +47,7 @@ func start(t *testing.T) *life {
 	t.Helper()
 	// It would print the API server's warnings of issuers that break a later rule.
 	log.SetLogger(logr.Discard())
-	env, err := environment.Start(t.Context(), environment.Options{Report: t.Logf, Race: true, WithoutIssuer: true, ControllerManager: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if t.Failed() {
-			env.ControlPlane.MarkFailed()
-		}
-		if err := env.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	env := testenv.Start(t, environment.Options{Race: true, WithoutIssuer: true, ControllerManager: true})
 	kubectl, err := env.Kubectl(t.Context(), t.Logf)
 	if err != nil {
 		t.Fatal(err)
@@ -78,29 +62,7 @@ func (l *life) startIssuer(t *testing.T) {
 	if l.Installation, err = issuer.Install(t.Context(), l.ControlPlane, issuer.DefaultOverlay); err != nil {
 		t.Fatal(err)
 	}
-	if l.Issuer, err = l.Installation.Start(t.Context(), l.Binary, "selfsigned-issuer"); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), timeout)
-	defer cancel()
-	if err := l.Issuer.AwaitReady(ctx); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func await(t *testing.T, what string, done func() string) {
-	t.Helper()
-	expect.Soon(t, what, timeout, nil, func(context.Context) string { return done() })
-}
-
-func (l *life) create(t *testing.T, object client.Object) {
-	t.Helper()
-	expect.Created(t, l.Client, object)
-}
-
-func (l *life) get(t *testing.T, object client.Object) {
-	t.Helper()
-	expect.There(t, l.Client, object)
+	l.Run(t, l.Installation)
 }
 
 func (l *life) run(t *testing.T, args ...string) {

@@ -1,13 +1,15 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package lifecycle has what tests do with an installation, however it was installed: run its
-// program, issue a certificate, and stop it again.
-package lifecycle
+// Package testenv has what suites do with an environment: start and stop it, create, read and await
+// objects, and use an installation, however it was installed.
+package testenv
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -19,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/build"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/environment"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
@@ -28,17 +31,22 @@ import (
 const Namespace = "sandbox"
 
 const (
-	timeout     = 3 * time.Minute
-	stopTimeout = 10 * time.Second
+	// defaultTimeout allows for slow machines.
+	defaultTimeout = 3 * time.Minute
+	stopTimeout    = 10 * time.Second
 )
 
-// Environment is a control plane with cert-manager and, at times, one installation.
-type Environment struct{ *environment.Environment }
+// Environment is an environment in tests.
+type Environment struct {
+	*environment.Environment
+	// Timeout is that of Eventually; 0: three minutes.
+	Timeout time.Duration
+}
 
-// Start starts an environment without an installation. It ends with the test.
+// Start starts an environment that ends with the test.
 func Start(t *testing.T, options environment.Options) *Environment {
 	t.Helper()
-	options.Report, options.WithoutIssuer = t.Logf, true
+	options.Report = t.Logf
 	started, err := environment.Start(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)
@@ -51,9 +59,66 @@ func Start(t *testing.T, options environment.Options) *Environment {
 			t.Error(err)
 		}
 	})
-	e := &Environment{started}
-	expect.Created(t, e.Client, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: Namespace}})
-	return e
+	return &Environment{Environment: started}
+}
+
+// RunSuite starts the environment of a suite, runs its tests, stops the environment, and returns the
+// exit code.
+func RunSuite(m *testing.M, start func(context.Context, build.Reporter) (*environment.Environment, error)) (code int) {
+	begin := time.Now()
+	report := func(format string, args ...any) {
+		fmt.Printf("[%5.1fs] %s\n", time.Since(begin).Seconds(), fmt.Sprintf(format, args...))
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	env, err := start(ctx, report)
+	if env != nil {
+		defer func() {
+			if code != 0 {
+				env.ControlPlane.MarkFailed()
+			}
+			if err := env.Stop(); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				code = 1
+			}
+		}()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "the environment did not start:", err)
+		return 1
+	}
+	report("the environment is ready")
+	return m.Run()
+}
+
+// Create creates an object.
+func (e *Environment) Create(t *testing.T, object client.Object) {
+	t.Helper()
+	expect.Create(t, e.Client, object)
+}
+
+// CreateNamespace creates a namespace.
+func (e *Environment) CreateNamespace(t *testing.T, name string) {
+	t.Helper()
+	e.Create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
+}
+
+// Get reads an object.
+func (e *Environment) Get(t *testing.T, object client.Object) {
+	t.Helper()
+	expect.Get(t, e.Client, object)
+}
+
+// Eventually waits until check returns nil. Otherwise the test fails with its last error and the end of
+// the log of selfsigned-issuer.
+func (e *Environment) Eventually(t *testing.T, what string, check func(context.Context) error) {
+	t.Helper()
+	err := expect.Poll(t.Context(), cmp.Or(e.Timeout, defaultTimeout), check)
+	if err != nil && e.Issuer != nil {
+		t.Fatalf("%s: %v\nlog of selfsigned-issuer:\n%s", what, err, e.Issuer.Tail(15))
+	} else if err != nil {
+		t.Fatalf("%s: %v", what, err)
+	}
 }
 
 // Run starts the program of an installation, with further arguments, and waits until it is ready.
@@ -63,7 +128,7 @@ func (e *Environment) Run(t *testing.T, installed *issuer.Installation, args ...
 	if e.Issuer, err = installed.Start(t.Context(), e.Binary, "selfsigned-issuer", args...); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), timeout)
+	ctx, cancel := context.WithTimeout(t.Context(), defaultTimeout)
 	defer cancel()
 	if err := e.Issuer.AwaitReady(ctx); err != nil {
 		t.Fatal(err)
@@ -86,7 +151,7 @@ func (e *Environment) Issue(t *testing.T) {
 	if err := e.Client.Get(t.Context(), client.ObjectKeyFromObject(issuer), issuer); client.IgnoreNotFound(err) != nil {
 		t.Fatal(err)
 	} else if err != nil {
-		expect.Created(t, e.Client, issuer)
+		e.Create(t, issuer)
 	}
 	certificate := &cmapi.Certificate{
 		ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, GenerateName: "certificate-"},
@@ -96,29 +161,18 @@ func (e *Environment) Issue(t *testing.T) {
 			IssuerRef:  cmmeta.IssuerReference{Group: selfsigned.GroupName, Kind: "SelfSignedIssuer", Name: issuer.Name},
 		},
 	}
-	expect.Created(t, e.Client, certificate)
-	e.Await(t, "a certificate", func() string {
-		expect.There(t, e.Client, certificate)
+	e.Create(t, certificate)
+	e.Eventually(t, "a certificate", func(context.Context) error {
+		e.Get(t, certificate)
 		if cmutil.CertificateHasCondition(certificate, cmapi.CertificateCondition{Type: cmapi.CertificateConditionReady, Status: cmmeta.ConditionTrue}) {
-			return ""
+			return nil
 		}
-		return fmt.Sprintf("not Ready: %+v", certificate.Status)
+		return fmt.Errorf("not Ready: %+v", certificate.Status)
 	})
 }
 
 // ExpectIssuer expects the issuer that Issue has created.
 func (e *Environment) ExpectIssuer(t *testing.T) {
 	t.Helper()
-	expect.There(t, e.Client, &selfsigned.SelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: "issuer"}})
-}
-
-// Await polls until done returns an empty string; otherwise it fails with what it returned.
-func (e *Environment) Await(t *testing.T, what string, done func() string) {
-	t.Helper()
-	expect.Soon(t, what, timeout, func() string {
-		if e.Issuer == nil {
-			return ""
-		}
-		return "log:\n" + e.Issuer.Tail(15)
-	}, func(context.Context) string { return done() })
+	e.Get(t, &selfsigned.SelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: "issuer"}})
 }

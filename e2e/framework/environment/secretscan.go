@@ -22,37 +22,37 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/secretscan"
 )
 
-// watchKeys collects every private key of the cluster from now on.
-func (l *Environment) watchKeys(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // Stop ends it
-	l.keys, l.endWatch = secretscan.NewFinder(), cancel
-	return l.keys.Watch(ctx, l.ControlPlane.AdminConfig())
+// watchKeys collects all private keys in the cluster until Stop.
+func (e *Environment) watchKeys(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	e.keys, e.endWatch = secretscan.NewFinder(), cancel
+	return e.keys.Watch(ctx, e.ControlPlane.AdminConfig())
 }
 
-// Leaks looks for every private key that was in the cluster, in all that the plugin has
-// written: logs, events, conditions and metrics. It returns an error that says where one is.
-func (l *Environment) Leaks(ctx context.Context) error {
-	texts, err := l.written(ctx)
+// ScanForKeys searches everything that selfsigned-issuer has written (logs, events, conditions and metrics)
+// for the private keys in the cluster. The error says where each one is.
+func (e *Environment) ScanForKeys(ctx context.Context) error {
+	texts, err := e.written(ctx)
 	if err != nil {
 		return err
 	}
 	var found []error
 	for name, text := range texts {
-		for _, finding := range l.keys.Find(name, text) {
+		for _, finding := range e.keys.Find(name, text) {
 			found = append(found, errors.New(finding))
 		}
 	}
 	return errors.Join(found...)
 }
 
-// FindKeys is Leaks for one more text: it returns a sentence for each key that is in there.
-func (l *Environment) FindKeys(name string, text []byte) []string { return l.keys.Find(name, text) }
+// FindKeys returns a sentence for each private key in a text.
+func (e *Environment) FindKeys(name string, text []byte) []string { return e.keys.Find(name, text) }
 
-// KeysWatched is how many private numbers Leaks looks for.
-func (l *Environment) KeysWatched() int { return l.keys.Len() }
+// WatchedKeys is the number of private numbers that ScanForKeys searches for.
+func (e *Environment) WatchedKeys() int { return e.keys.Len() }
 
-func (l *Environment) written(ctx context.Context) (map[string][]byte, error) {
-	texts, err := l.issuerLogs()
+func (e *Environment) written(ctx context.Context) (map[string][]byte, error) {
+	texts, err := e.issuerLogs()
 	if err != nil {
 		return nil, err
 	}
@@ -63,23 +63,23 @@ func (l *Environment) written(ctx context.Context) (map[string][]byte, error) {
 		"a SelfSignedIssuer":          &selfsigned.SelfSignedIssuerList{},
 		"a ClusterSelfSignedIssuer":   &selfsigned.ClusterSelfSignedIssuerList{},
 	} {
-		if err := l.Client.List(ctx, list); err != nil {
-			return nil, fmt.Errorf("listing what may hold a key: %w", err)
+		if err := e.Client.List(ctx, list); err != nil {
+			return nil, fmt.Errorf("listing objects that can contain a key: %w", err)
 		}
 		if texts[name], err = json.MarshalIndent(list, "", " "); err != nil {
 			return nil, err
 		}
 	}
-	if l.Issuer != nil && l.Issuer.Running() {
-		_, metrics := issuer.Get(ctx, l.Issuer.MetricsURL+"/metrics")
+	if e.Issuer != nil && e.Issuer.Running() {
+		_, metrics := issuer.Get(ctx, e.Issuer.MetricsURL+"/metrics")
 		texts["the metrics"] = []byte(metrics)
 	}
 	return texts, nil
 }
 
-// issuerLogs returns the logs of all replicas; those of other programs are not our concern.
-func (l *Environment) issuerLogs() (map[string][]byte, error) {
-	files, err := filepath.Glob(filepath.Join(l.ControlPlane.LogDir(), "*.log"))
+// issuerLogs returns the logs of all replicas of selfsigned-issuer.
+func (e *Environment) issuerLogs() (map[string][]byte, error) {
+	files, err := filepath.Glob(filepath.Join(e.ControlPlane.LogDir(), "*.log"))
 	if err != nil {
 		return nil, err
 	}
