@@ -15,9 +15,8 @@ import (
 	"time"
 )
 
-// Build returns the file of a program that is ready to run, and builds it first when
-// that is needed. The file stays as it is, whatever is built later. Several processes may
-// build the same program at the same time: one does, the others wait for it.
+// Build returns the path of a program, and builds it first if needed. The file is not changed by
+// later builds. If several processes need the same program, one builds it and the others wait.
 func Build(ctx context.Context, p Program, report Reporter) (string, error) {
 	path, err := installed(p)
 	if path != "" || err != nil {
@@ -42,7 +41,7 @@ func (b *build) build(ctx context.Context) (path string, err error) {
 	return path, nil
 }
 
-// installed returns the file of a program that need not be built, or nothing.
+// installed returns the path of a program that is already installed, or an empty string.
 func installed(p Program) (string, error) {
 	if assets := os.Getenv("KUBEBUILDER_ASSETS"); assets != "" && p.envtest {
 		path, err := filepath.Abs(filepath.Join(assets, p.Name))
@@ -52,7 +51,7 @@ func installed(p Program) (string, error) {
 		return path, err
 	}
 	if p.fromPath {
-		// Not being found is no error: it gets built.
+		// If it is not found, it is built.
 		if path, err := exec.LookPath(p.Name); err == nil {
 			return filepath.Abs(path)
 		}
@@ -71,7 +70,7 @@ type build struct {
 	root   string // of the repository
 	cache  string
 	report Reporter
-	// how often it says that it is still at it
+	// how often progress is reported
 	heartbeat time.Duration
 }
 
@@ -83,15 +82,15 @@ func newBuild(p Program, report Reporter) (*build, error) {
 	if err != nil {
 		return nil, err
 	}
-	cache, err := cacheFolder(report)
+	cache, err := cacheDirectory(report)
 	if err != nil {
 		return nil, err
 	}
 	return &build{Program: p, root: root, cache: cache, report: report, heartbeat: heartbeat}, nil
 }
 
-// fromPinnedModule builds a program whose sources are all known by their hash, so that a
-// build can be found again without asking `go build`, which would link anew.
+// fromPinnedModule builds a program whose sources are pinned by hashes. An earlier build is found
+// without `go build`, which would link again.
 func (b *build) fromPinnedModule(ctx context.Context) (string, error) {
 	version, err := b.version(ctx)
 	if err != nil {
@@ -102,7 +101,7 @@ func (b *build) fromPinnedModule(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	key, err := moduleKey(b.moduleFolder(), append(flags, goEnv)...)
+	key, err := moduleKey(b.moduleDirectory(), append(flags, goEnv)...)
 	if err != nil {
 		return "", err
 	}
@@ -116,19 +115,19 @@ func (b *build) fromPinnedModule(ctx context.Context) (string, error) {
 		return "", err
 	}
 	defer unlock()
-	if executable(target) { // another process built it meanwhile
+	if executable(target) { // another process has built it
 		return target, nil
 	}
-	b.report.Say("building %s %s from source: happens once, about %s on 2 cores", b.Name, version, b.coldBuild)
+	b.report.Printf("building %s %s from source (only once): about %s on 2 cores", b.Name, version, b.coldBuild)
 	if err := b.compile(ctx, target, flags); err != nil {
 		return "", err
 	}
 	return target, prune(b.cache, b.Name, time.Now())
 }
 
-// fromWorkingTree lets `go build` find out what changed. The result is then filed under
-// its own hash: a test that restarts its program must get the same one again, although
-// the sources were edited and built by somebody else meanwhile.
+// fromWorkingTree runs `go build`, which detects changes, and stores the result under its own hash:
+// a test that restarts its program gets the same file, even if the sources have been edited and
+// built again.
 func (b *build) fromWorkingTree(ctx context.Context) (string, error) {
 	flags := b.flags("")
 	treeKey := shortHash(fmt.Sprintf("%q", append(flags, b.root)))
@@ -138,7 +137,7 @@ func (b *build) fromWorkingTree(ctx context.Context) (string, error) {
 		return "", err
 	}
 	defer unlock()
-	b.report.Say("building %s from this working tree: minutes the first time, seconds after that", b.Name)
+	b.report.Printf("building %s from this working tree: minutes the first time, then seconds", b.Name)
 	if err := b.compile(ctx, latest, flags); err != nil {
 		return "", err
 	}
@@ -161,11 +160,11 @@ func (b *build) fromWorkingTree(ctx context.Context) (string, error) {
 
 func (b *build) lock(ctx context.Context, entry string) (unlock func(), err error) {
 	return lock(ctx, entry, func() {
-		b.report.Say("another process is building %s: waiting for it", b.Name)
+		b.report.Printf("another process is building %s: waiting for it", b.Name)
 	})
 }
 
-func (b *build) moduleFolder() string { return filepath.Join(b.root, b.folder) }
+func (b *build) moduleDirectory() string { return filepath.Join(b.root, b.directory) }
 
 func shortHash(s string) string {
 	sum := sha256.New()

@@ -24,7 +24,7 @@ func TestPinnedProgramIsBuiltOnce(t *testing.T) {
 	}
 }
 
-func TestPinnedProgramIsBuiltAnewWhenASourceChanges(t *testing.T) {
+func TestPinnedProgramIsRebuiltAfterChange(t *testing.T) {
 	b, _ := tinyModule(t)
 	first := mustBuild(t, b)
 	writeMain(t, b.root, "two")
@@ -44,7 +44,7 @@ func TestSecondBuilderWaitsForTheFirst(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// As if the first builder were still at it.
+	// As if the first build were still running.
 	if err := os.Rename(built, built+".unfinished"); err != nil {
 		t.Fatal(err)
 	}
@@ -90,12 +90,12 @@ func TestWaitingBuilderCanBeInterrupted(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	unlock()
-	if again := mustBuild(t, b); again != built { // the lock is not lost
+	if again := mustBuild(t, b); again != built { // the lock is free again
 		t.Errorf("got %s, want %s", again, built)
 	}
 }
 
-func TestWorkingTreeProgramStaysWhatItWas(t *testing.T) {
+func TestWorkingTreeProgramIsNotReplaced(t *testing.T) {
 	b, _ := tinyModule(t)
 	b.workingTree = true
 	first := mustBuild(t, b)
@@ -124,12 +124,12 @@ func TestWorkingTreeIsBuiltWithoutVersionWhenGitRefuses(t *testing.T) {
 	if got := outputOf(t, mustBuild(t, b)); got != "one" {
 		t.Errorf("it prints %q", got)
 	}
-	if reported.count("gets no version") != 1 {
+	if reported.count("has no version") != 1 {
 		t.Errorf("reported %q", reported.seen)
 	}
 }
 
-func TestFailedBuildShowsTheCompilersWords(t *testing.T) {
+func TestFailedBuildShowsCompilerOutput(t *testing.T) {
 	b, _ := tinyModule(t)
 	write(t, b.root, "main.go", "package main\n\nfunc main() { undefinedName() }\n")
 	_, err := b.build(t.Context())
@@ -140,7 +140,7 @@ func TestFailedBuildShowsTheCompilersWords(t *testing.T) {
 	}
 }
 
-func TestUnreachableProxyIsSaid(t *testing.T) {
+func TestUnreachableProxyIsReported(t *testing.T) {
 	b, _ := tinyModule(t)
 	t.Setenv("GOPROXY", "off")
 	t.Setenv("GOMODCACHE", t.TempDir())
@@ -168,7 +168,7 @@ esac
 		_, err := b.build(ctx)
 		failed <- err
 	}()
-	reported.await("building tiny v1.2.3 from source: happens once, about no time on 2 cores")
+	reported.await("building tiny v1.2.3 from source (only once): about no time on 2 cores")
 	reported.await("still building tiny")
 	reported.await("2 packages compiled")
 	cancel()
@@ -177,7 +177,7 @@ esac
 	}
 }
 
-func TestMissingGoIsSaid(t *testing.T) {
+func TestMissingGoIsReported(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	t.Setenv("KUBEBUILDER_ASSETS", "")
 	_, err := Build(t.Context(), Etcd(), nil)

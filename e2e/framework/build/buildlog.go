@@ -10,11 +10,10 @@ import (
 	"strings"
 )
 
-// errorLines is how much of its output a failed build is reported with.
+// errorLines is how many lines of output the error of a failed build has.
 const errorLines = 12
 
-// readBuildLog splits the output of `go build -v` into what it has compiled and what it
-// has to say.
+// readBuildLog splits the output of `go build -v` into compiled packages and messages.
 func readBuildLog(path string) (packages int, messages []string, err error) {
 	log, err := os.ReadFile(path)
 	if err != nil {
@@ -33,7 +32,7 @@ func readBuildLog(path string) (packages int, messages []string, err error) {
 	return packages, messages, nil
 }
 
-// describeFailure says in a sentence what is wrong, followed by the compiler's own words.
+// describeFailure adds a hint and the compiler's output to an error.
 func describeFailure(err error, log string) error {
 	_, messages, readErr := readBuildLog(log)
 	if readErr != nil {
@@ -42,13 +41,12 @@ func describeFailure(err error, log string) error {
 	text := strings.Join(messages[max(0, len(messages)-errorLines):], "\n")
 	hint := ""
 	if networkFailed(text) {
-		hint = "; the modules it needs could not be downloaded (go env GOPROXY tells from where)"
+		hint = "; modules could not be downloaded (see go env GOPROXY)"
 	}
 	return fmt.Errorf("go build failed, %w%s; its last lines:\n%s", err, hint, text)
 }
 
-// networkFailed recognises the errors of the Go command's downloads, which it words itself
-// or takes from package net.
+// networkFailed recognizes failed downloads of the Go command.
 func networkFailed(text string) bool {
 	for _, sign := range []string{
 		"dial tcp", "proxyconnect", "no such host", "connection refused", "i/o timeout",
@@ -61,8 +59,8 @@ func networkFailed(text string) bool {
 	return false
 }
 
-// isVersionControlFailure recognises that git refuses to work, as it does in a repository
-// that belongs to another user, which -buildvcs=auto does not forgive.
+// isVersionControlFailure recognizes a failure of git, such as in a repository of another user,
+// which fails a build with -buildvcs=auto.
 func isVersionControlFailure(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "error obtaining VCS status")
 }

@@ -17,42 +17,42 @@ const (
 	cacheEnv  = "SELFSIGNED_ISSUER_CACHE"
 	cacheName = "selfsigned-issuer"
 
-	// buildPattern names the directories that builds take place in.
+	// buildPattern matches the directories of running builds.
 	buildPattern = ".build-*"
 
-	// unusedFor is how long a program that nobody asked for stays in the cache.
+	// unusedFor is how long an unused program stays in the cache.
 	unusedFor = 14 * 24 * time.Hour
 )
 
-// announceFallback keeps each further program from repeating where the cache is.
+// announceFallback reports the fallback only once.
 var announceFallback sync.Once
 
-// cacheFolder returns the directory that built programs are kept in, and creates it.
-func cacheFolder(report Reporter) (string, error) {
+// cacheDirectory creates and returns the directory of built programs.
+func cacheDirectory(report Reporter) (string, error) {
 	if dir := os.Getenv(cacheEnv); dir != "" {
-		if !filepath.IsAbs(dir) { // it would be another folder for each package's tests
+		if !filepath.IsAbs(dir) { // it would be another directory for each package
 			return "", fmt.Errorf("%s=%s is not an absolute path", cacheEnv, dir)
 		}
 		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return "", fmt.Errorf("cannot create the folder that %s names: %w", cacheEnv, err)
+			return "", fmt.Errorf("cannot create the directory in %s: %w", cacheEnv, err)
 		}
 		return dir, nil
 	}
-	dir, err := userCacheFolder()
+	dir, err := userCacheDirectory()
 	if err == nil {
 		return dir, nil
 	}
-	fallback, fallbackErr := temporaryCacheFolder()
+	fallback, fallbackErr := temporaryCacheDirectory()
 	if fallbackErr != nil {
-		return "", fmt.Errorf("no folder to keep built programs in: %w; and %w", err, fallbackErr)
+		return "", fmt.Errorf("no directory for built programs: %w; and %w", err, fallbackErr)
 	}
 	announceFallback.Do(func() {
-		report.Say("built programs are kept in %s (%v); %s names another place", fallback, err, cacheEnv)
+		report.Printf("built programs are stored in %s (%v); set %s to another directory", fallback, err, cacheEnv)
 	})
 	return fallback, nil
 }
 
-func userCacheFolder() (string, error) {
+func userCacheDirectory() (string, error) {
 	base := os.Getenv("XDG_CACHE_HOME")
 	if !filepath.IsAbs(base) { // unset, or invalid by the XDG Base Directory Specification
 		home, err := os.UserHomeDir()
@@ -68,7 +68,7 @@ func userCacheFolder() (string, error) {
 	return dir, writable(dir)
 }
 
-// writable finds out by writing: a directory that exists may be on a read-only file system.
+// writable writes a file, because the directory may be on a read-only file system.
 func writable(dir string) error {
 	probe, err := os.CreateTemp(dir, ".writable-")
 	if err != nil {
@@ -77,9 +77,9 @@ func writable(dir string) error {
 	return errors.Join(probe.Close(), os.Remove(probe.Name()))
 }
 
-// temporaryCacheFolder has a fixed name, for the next run to find it. As anybody may
-// create that name first, and programs in it get run, it must be ours alone.
-func temporaryCacheFolder() (string, error) {
+// temporaryCacheDirectory has a fixed name, so that the next run finds it. Because its programs are
+// run, no other user may have created it.
+func temporaryCacheDirectory() (string, error) {
 	dir := filepath.Join(os.TempDir(), fmt.Sprintf("%s-cache-%d", cacheName, os.Getuid()))
 	if err := os.Mkdir(dir, 0o700); err != nil && !os.IsExist(err) {
 		return "", err
@@ -90,7 +90,7 @@ func temporaryCacheFolder() (string, error) {
 	}
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok || !info.IsDir() || int(stat.Uid) != os.Getuid() || info.Mode().Perm() != 0o700 {
-		return "", fmt.Errorf("%s is not a folder of this user alone", dir)
+		return "", fmt.Errorf("%s is not a directory that only this user can write", dir)
 	}
 	return dir, nil
 }
@@ -98,14 +98,13 @@ func temporaryCacheFolder() (string, error) {
 // entry returns the directory of one build of a program.
 func entry(cache, name, key string) string { return filepath.Join(cache, name+"-"+key) }
 
-// markUsed keeps a build from being pruned. That it fails matters to nobody now.
+// markUsed protects a build from prune.
 func markUsed(entry string) {
 	now := time.Now()
 	_ = os.Chtimes(entry, now, now)
 }
 
-// prune removes the builds of a program that were not used for long: each change of the
-// sources leaves one behind.
+// prune removes old builds of a program: each change of the sources adds one.
 func prune(cache, name string, now time.Time) error {
 	builds, err := filepath.Glob(entry(cache, name, "????????????????"))
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-func TestCacheFolder(t *testing.T) {
+func TestCacheDirectory(t *testing.T) {
 	temp := t.TempDir()
 	blocked := filepath.Join(temp, "file") // nothing can be created below a file
 	write(t, temp, "file", "")
@@ -36,7 +36,7 @@ func TestCacheFolder(t *testing.T) {
 			t.Setenv("HOME", test.home)
 			announceFallback = sync.Once{}
 			reported := newLines(t)
-			got, err := cacheFolder(reported.report)
+			got, err := cacheDirectory(reported.report)
 			if err != nil || got != test.want {
 				t.Fatalf("got %q, %v, want %q", got, err, test.want)
 			}
@@ -51,30 +51,30 @@ func fallbackIn(temp string) string {
 	return filepath.Join(temp, fmt.Sprintf("selfsigned-issuer-cache-%d", os.Getuid()))
 }
 
-func TestNamedCacheFolderMustBeUsable(t *testing.T) {
+func TestNamedCacheDirectoryMustBeUsable(t *testing.T) {
 	temp := t.TempDir()
 	write(t, temp, "file", "")
 	t.Setenv(cacheEnv, filepath.Join(temp, "file", "cache"))
-	_, err := cacheFolder(nil)
+	_, err := cacheDirectory(nil)
 	wantError(t, err, cacheEnv, "not a directory")
 
 	t.Setenv(cacheEnv, "cache")
-	_, err = cacheFolder(nil)
+	_, err = cacheDirectory(nil)
 	wantError(t, err, cacheEnv, "not an absolute path")
 }
 
-func TestTemporaryCacheFolderOfSomebodyElseIsRefused(t *testing.T) {
+func TestTemporaryCacheDirectoryOfAnotherUserIsRejected(t *testing.T) {
 	temp := t.TempDir()
 	t.Setenv("TMPDIR", temp)
-	dir, err := temporaryCacheFolder()
+	dir, err := temporaryCacheDirectory()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Chmod(dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	_, err = temporaryCacheFolder()
-	wantError(t, err, dir, "not a folder of this user alone")
+	_, err = temporaryCacheDirectory()
+	wantError(t, err, dir, "not a directory that only this user can write")
 }
 
 func TestPruneRemovesOnlyWhatIsUnusedForLong(t *testing.T) {

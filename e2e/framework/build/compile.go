@@ -15,13 +15,13 @@ import (
 )
 
 const (
-	// heartbeat is how often a build says that it is still at it.
+	// heartbeat is how often a build reports its progress.
 	heartbeat = 15 * time.Second
-	// compileGrace lets an interrupted `go build` remove its temporary files.
-	compileGrace = 5 * time.Second
+	// interruptTimeout is how long an interrupted `go build` has to remove its temporary files.
+	interruptTimeout = 5 * time.Second
 )
 
-// compile runs `go build`. The target appears in one step, or not at all.
+// compile runs `go build`, and creates the target atomically.
 func (b *build) compile(ctx context.Context, target string, flags []string) error {
 	dir, err := os.MkdirTemp(b.cache, buildPattern)
 	if err != nil {
@@ -31,13 +31,13 @@ func (b *build) compile(ctx context.Context, target string, flags []string) erro
 	started := time.Now()
 	output := filepath.Join(dir, b.Name)
 	if b.workingTree {
-		// An output that is up to date is left alone, if only `go build` gets to see it.
+		// `go build` does not write an output that is up to date.
 		output = target
 	}
 	log := filepath.Join(dir, "log")
 	err = b.goBuild(ctx, log, output, flags)
 	if isVersionControlFailure(err) {
-		b.report.Say("%s gets no version: git cannot read this repository (git status tells why)", b.Name)
+		b.report.Printf("%s has no version: git cannot read this repository (see git status)", b.Name)
 		err = b.goBuild(ctx, log, output, append(flags, "-buildvcs=false"))
 	}
 	if err != nil {
@@ -48,7 +48,7 @@ func (b *build) compile(ctx context.Context, target string, flags []string) erro
 			return err
 		}
 	}
-	b.report.Say("built %s in %s", b.Name, time.Since(started).Round(100*time.Millisecond))
+	b.report.Printf("built %s in %s", b.Name, time.Since(started).Round(100*time.Millisecond))
 	return nil
 }
 
@@ -57,13 +57,13 @@ func (b *build) goBuild(ctx context.Context, log, output string, flags []string)
 	if err != nil {
 		return err
 	}
-	// -v names each package when it is compiled, which is the only progress to be had.
+	// -v prints each compiled package, which is the only progress.
 	args := append([]string{"build", "-v", "-o", output}, flags...)
 	compiler, err := process.Start(process.Options{
 		Name: "go build", Path: goProgram, Args: append(args, b.pkg),
-		Dir: b.moduleFolder(), LogFile: log,
-		// Beside the output, `go build` can move its result there instead of copying it:
-		// a copy that is cut short would pass for up to date.
+		Dir: b.moduleDirectory(), LogFile: log,
+		// In the same file system, `go build` moves its result. An interrupted copy would look up
+		// to date.
 		Env: append(b.env(), "GOTMPDIR="+filepath.Dir(log)),
 	})
 	if err != nil {
@@ -78,7 +78,7 @@ func (b *build) goBuild(ctx context.Context, log, output string, flags []string)
 	return nil
 }
 
-// await waits for the compiler and reports its progress meanwhile.
+// await waits for the compiler and reports its progress.
 func (b *build) await(ctx context.Context, compiler *process.Process) error {
 	started := time.Now()
 	ticker := time.NewTicker(b.heartbeat)
@@ -88,13 +88,13 @@ func (b *build) await(ctx context.Context, compiler *process.Process) error {
 		case <-compiler.Done():
 			return nil
 		case <-ctx.Done():
-			return errors.Join(ctx.Err(), compiler.Interrupt(), compiler.Stop(compileGrace))
+			return errors.Join(ctx.Err(), compiler.Interrupt(), compiler.Stop(interruptTimeout))
 		case <-ticker.C:
 			packages, _, err := readBuildLog(compiler.LogPath())
 			if err != nil {
 				return errors.Join(err, compiler.Kill())
 			}
-			b.report.Say("still building %s: %s so far, %d packages compiled",
+			b.report.Printf("still building %s: %s so far, %d packages compiled",
 				b.Name, time.Since(started).Round(time.Second), packages)
 		}
 	}

@@ -12,25 +12,24 @@ import (
 	"strings"
 )
 
-// version returns the version of a pinned program, from its go.mod.
+// version returns the version of a pinned program in its go.mod.
 func (b *build) version(ctx context.Context) (string, error) {
 	args := append([]string{"list", "-mod=readonly"}, b.ModfileFlags()...)
 	return b.query(ctx, append(args, "-m", "-f", "{{.Version}}", b.versionModule)...)
 }
 
-// goEnv returns what else, beside the sources and flags, the result of a build depends on.
+// goEnv returns the Go settings that the result of a build depends on.
 func (b *build) goEnv(ctx context.Context) (string, error) {
 	return b.query(ctx, "env", "GOVERSION", "GOOS", "GOARCH", "GOAMD64", "GOARM64", "GOEXPERIMENT", "GOFLAGS")
 }
 
-// flags returns the arguments of `go build` but for its output.
+// flags returns the arguments of `go build`, without the output.
 func (b *build) flags(version string) []string {
 	linker := []string{"-s", "-w"}
 	for _, name := range b.versionVars {
 		linker = append(linker, "-X", name+"="+version)
 	}
-	// What GOFLAGS may say otherwise is said here: only this project's own program has
-	// a version that comes from git.
+	// Explicit, because GOFLAGS may differ. Only the version of selfsigned-issuer comes from git.
 	vcs := "-buildvcs=false"
 	if b.workingTree {
 		vcs = "-buildvcs=auto"
@@ -45,8 +44,8 @@ func (b *build) flags(version string) []string {
 	return append(flags, b.ModfileFlags()...)
 }
 
-// env is the environment of every go command: a go.work file above the repository must
-// not change what is built, and a static program runs everywhere.
+// env is the environment of every go command. A go.work file above the repository must not change
+// the build, and static programs run everywhere.
 func (b *build) env() []string {
 	cgo := "CGO_ENABLED=0"
 	if b.race {
@@ -57,7 +56,7 @@ func (b *build) env() []string {
 
 func (b *build) query(ctx context.Context, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Dir, cmd.Env = b.moduleFolder(), b.env()
+	cmd.Dir, cmd.Env = b.moduleDirectory(), b.env()
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

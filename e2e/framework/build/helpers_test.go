@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// lines collects what is reported, and lets a test wait for it.
+// lines collects reported lines, and lets a test wait for one.
 type lines struct {
 	t    *testing.T
 	mu   sync.Mutex
@@ -45,7 +45,7 @@ func (l *lines) count(part string) (n int) {
 	return n
 }
 
-// await blocks until a line with that part was reported.
+// await waits for a line with that part.
 func (l *lines) await(part string) {
 	l.t.Helper()
 	for l.count(part) == 0 {
@@ -57,13 +57,13 @@ func (l *lines) await(part string) {
 	}
 }
 
-// tinyModule makes a module that builds in an instant, and a way to build it.
+// tinyModule creates a module that is built quickly.
 func tinyModule(t *testing.T) (*build, *lines) {
 	t.Helper()
 	reported := newLines(t)
 	b := &build{
 		Program: Program{
-			Name: "tiny", folder: ".", pkg: ".",
+			Name: "tiny", directory: ".", pkg: ".",
 			versionModule: "example.test/tiny", coldBuild: "no time",
 		},
 		root: t.TempDir(), cache: t.TempDir(), report: reported.report, heartbeat: time.Hour,
@@ -73,19 +73,19 @@ func tinyModule(t *testing.T) (*build, *lines) {
 	return b, reported
 }
 
-func writeMain(t *testing.T, folder, output string) {
+func writeMain(t *testing.T, directory, output string) {
 	t.Helper()
-	write(t, folder, "main.go", fmt.Sprintf("package main\n\nfunc main() { print(%q) }\n", output))
+	write(t, directory, "main.go", fmt.Sprintf("package main\n\nfunc main() { print(%q) }\n", output))
 }
 
-func write(t *testing.T, folder, name, content string) {
+func write(t *testing.T, directory, name, content string) {
 	t.Helper()
-	if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(directory, name), []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// fakeGo puts a go command of the test's making first in the PATH.
+// fakeGo puts a script as the go command into the PATH.
 func fakeGo(t *testing.T, script string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -121,7 +121,7 @@ func wantError(t *testing.T, err error, parts ...string) {
 	}
 	for _, part := range parts {
 		if !strings.Contains(err.Error(), part) {
-			t.Errorf("error %q does not say %q", err, part)
+			t.Errorf("error %q does not contain %q", err, part)
 		}
 	}
 }

@@ -15,19 +15,19 @@ import (
 	"strings"
 )
 
-// moduleKey identifies what a pinned module builds: its files (go.mod and go.sum pin the
-// rest of the sources), and whatever else the caller says the result depends on.
-func moduleKey(folder string, also ...string) (string, error) {
+// moduleKey identifies the result of a build by the files of the module (go.mod and go.sum pin the
+// other sources) and other inputs.
+func moduleKey(directory string, also ...string) (string, error) {
 	sum := sha256.New()
 	for _, s := range also {
 		fmt.Fprintf(sum, "%q\n", s)
 	}
 	// WalkDir goes in lexical order: the same files give the same key.
-	err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(directory, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() || strings.HasSuffix(path, "_test.go") {
 			return err
 		}
-		name, err := filepath.Rel(folder, path)
+		name, err := filepath.Rel(directory, path)
 		if err != nil {
 			return err
 		}
@@ -53,7 +53,7 @@ func hashFile(sum hash.Hash, name, path string) error {
 	if err != nil {
 		return err
 	}
-	// The length keeps a file's end from passing for the next one's beginning.
+	// The size separates the file from the next one.
 	fmt.Fprintf(sum, "%q %d\n", name, info.Size())
 	_, err = io.Copy(sum, f)
 	return err

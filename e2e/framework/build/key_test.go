@@ -55,15 +55,14 @@ func keyOf(t *testing.T, files map[string]string, flag string) string {
 	return key
 }
 
-// A module that takes sources from elsewhere on this machine is not identified by its own
-// files.
+// moduleKey does not know sources of a local replacement.
 func TestPinnedModulesTakeNothingFromTheWorkingTree(t *testing.T) {
 	root, err := Root()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range []Program{Etcd(), KubeAPIServer(), KubeControllerManager(), Kubectl(), CertManager(), TrustManager()} {
-		goMod, err := os.ReadFile(filepath.Join(root, p.folder, "go.mod"))
+		goMod, err := os.ReadFile(filepath.Join(root, p.directory, "go.mod"))
 		if err != nil {
 			t.Fatal(err)
 		}

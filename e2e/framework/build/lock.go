@@ -11,9 +11,8 @@ import (
 	"syscall"
 )
 
-// lock makes this process the only builder of an entry and returns the way to end that.
-// The kernel drops the lock of a builder that dies. onWait is called when another builder
-// has to be waited for.
+// lock makes this process the only builder of an entry. The kernel releases the lock of a process
+// that ends. onWait is called if another process has the lock.
 func lock(ctx context.Context, entry string, onWait func()) (unlock func(), err error) {
 	if err := os.MkdirAll(entry, 0o700); err != nil {
 		return nil, err
@@ -22,7 +21,7 @@ func lock(ctx context.Context, entry string, onWait func()) (unlock func(), err 
 	if err != nil {
 		return nil, err
 	}
-	release := func() { _ = f.Close() } // closing drops the lock
+	release := func() { _ = f.Close() } // closing releases the lock
 
 	err = flock(f, syscall.LOCK_EX|syscall.LOCK_NB)
 	if err == nil {
@@ -35,7 +34,7 @@ func lock(ctx context.Context, entry string, onWait func()) (unlock func(), err 
 	onWait()
 	locked := make(chan error)
 	go func() {
-		// flock(2) cannot be called off. Whoever waited for it may be gone by then.
+		// flock(2) cannot be canceled, so the caller may have returned.
 		err := flock(f, syscall.LOCK_EX)
 		select {
 		case locked <- err:
@@ -53,7 +52,7 @@ func lock(ctx context.Context, entry string, onWait func()) (unlock func(), err 
 
 func flock(f *os.File, how int) error {
 	for {
-		// Signals, which the Go runtime sends itself, may interrupt the wait.
+		// Signals of the Go runtime may interrupt the call.
 		if err := syscall.Flock(int(f.Fd()), how); !errors.Is(err, syscall.EINTR) {
 			return err
 		}

@@ -19,9 +19,8 @@ type Module struct {
 	Version string // such as v1.21.2
 }
 
-// FindModule returns a module in the version that e2e/versions/pinned says. It asks `go mod
-// download`, and not `go list -m`, because that fetches the module on a machine that does
-// not have it.
+// FindModule returns a module at its version in e2e/versions/pinned. `go mod download`, unlike `go
+// list -m`, downloads it if it is missing.
 func FindModule(ctx context.Context, pinned, path string, flags ...string) (Module, error) {
 	root, err := Root()
 	if err != nil {
@@ -39,7 +38,7 @@ func FindModule(ctx context.Context, pinned, path string, flags ...string) (Modu
 	}
 	var found Module
 	if err := json.Unmarshal(out, &found); err != nil {
-		return Module{}, fmt.Errorf("cannot read the answer of go mod download: %w", err)
+		return Module{}, fmt.Errorf("cannot read the output of go mod download: %w", err)
 	}
 	return found, nil
 }

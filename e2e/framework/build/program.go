@@ -10,33 +10,33 @@ import (
 	"strings"
 )
 
-// Program is something that can be built.
+// Program describes how a program is built.
 type Program struct {
 	// Name is the name of the program's file.
 	Name string
 	// directory of its module, below the repository's root
-	folder string
+	directory string
 	// Go package to build, as seen from the module
 	pkg string
-	// module whose version is the program's, and the linker variables it is stamped
-	// into: what the project's own release build does with -X
+	// module with the version of the program, and the linker variables for it, as the project's
+	// release build sets them with -X
 	versionModule string
 	versionVars   []string
-	// another file than go.mod, and the build tags that go with it
+	// alternative to go.mod, with its build tags
 	modfile, tags string
-	// how long a first build takes on 2 cores, without the downloads
+	// duration of the first build on 2 cores, without downloads
 	coldBuild string
-	// made from files outside its module's directory and the module cache
+	// built from files that are not pinned
 	workingTree bool
 	// built with the race detector
 	race bool
 	// part of what setup-envtest provides
 	envtest bool
-	// an installed program of this name will do
+	// an installed program of this name is used
 	fromPath bool
 }
 
-const kubernetesFolder = "e2e/versions/kubernetes"
+const kubernetesDirectory = "e2e/versions/kubernetes"
 
 const (
 	// certManagerEnv names a minor version of cert-manager, such as v1.20. Each but the newest
@@ -53,7 +53,7 @@ var kubernetesVersionVars = []string{
 // Etcd is the store of the control plane.
 func Etcd() Program {
 	return Program{
-		Name: "etcd", folder: kubernetesFolder, pkg: "go.etcd.io/etcd/server/v3",
+		Name: "etcd", directory: kubernetesDirectory, pkg: "go.etcd.io/etcd/server/v3",
 		versionModule: "go.etcd.io/etcd/server/v3",
 		coldBuild:     "a minute", envtest: true,
 	}
@@ -64,35 +64,35 @@ func KubeAPIServer() Program {
 	return kubernetes("kube-apiserver", "4 minutes", Program{envtest: true})
 }
 
-// KubeControllerManager runs the controllers of Kubernetes itself.
+// KubeControllerManager runs the controllers of Kubernetes.
 func KubeControllerManager() Program {
 	return kubernetes("kube-controller-manager", "a minute", Program{})
 }
 
-// Kubectl is taken from the PATH when it is there.
+// Kubectl is taken from the PATH, if possible.
 func Kubectl() Program {
 	return kubernetes("kubectl", "half a minute", Program{envtest: true, fromPath: true})
 }
 
 func kubernetes(name, coldBuild string, p Program) Program {
 	p.Name, p.coldBuild = name, coldBuild
-	p.folder, p.pkg = kubernetesFolder, "k8s.io/kubernetes/cmd/"+name
+	p.directory, p.pkg = kubernetesDirectory, "k8s.io/kubernetes/cmd/"+name
 	p.versionModule, p.versionVars = "k8s.io/kubernetes", kubernetesVersionVars
 	return p
 }
 
-// CertManager is cert-manager's real core, its controllers and its webhook, as one program:
-// of the newest minor version that is supported, or of the one that CERT_MANAGER names.
+// CertManager has the controllers and the webhook of cert-manager in one program, at the newest
+// supported minor version or that in CERT_MANAGER.
 func CertManager() Program {
 	p := Program{
-		Name: "cert-manager", folder: "e2e/versions/certmanager", pkg: ".",
+		Name: "cert-manager", directory: "e2e/versions/certmanager", pkg: ".",
 		versionModule: certManagerModule,
 		versionVars:   []string{certManagerModule + "/pkg/util.AppVersion"},
 		coldBuild:     "a minute",
 	}
 	if minor := os.Getenv(certManagerEnv); minor != "" && minor != CertManagerMinors()[0] {
 		p.modfile, p.tags = minor+".mod", "certmanager_"+strings.ReplaceAll(minor, ".", "_")
-		p.coldBuild = "2 minutes" // little of what it is made from is in the other programs too
+		p.coldBuild = "2 minutes" // it shares few packages with the other programs
 	}
 	return p
 }
@@ -117,7 +117,7 @@ func CertManagerMinors() []string {
 	return minors
 }
 
-// ModfileFlags are for go commands in the program's module, where it has more than one go.mod.
+// ModfileFlags select the go.mod of the program, if its module has several.
 func (p Program) ModfileFlags() []string {
 	if p.modfile == "" {
 		return nil
@@ -128,22 +128,21 @@ func (p Program) ModfileFlags() []string {
 // TrustManager is trust-manager, its controllers and its webhook.
 func TrustManager() Program {
 	return Program{
-		Name: "trust-manager", folder: "e2e/versions/trustmanager", pkg: ".",
+		Name: "trust-manager", directory: "e2e/versions/trustmanager", pkg: ".",
 		versionModule: "github.com/cert-manager/trust-manager",
 		coldBuild:     "3 minutes",
 	}
 }
 
-// Issuer is this project's own program, stamped with the version that git knows.
+// Issuer is selfsigned-issuer, with the version from git.
 func Issuer() Program {
 	return Program{
-		Name: "selfsigned-issuer", folder: ".", pkg: "./cmd/selfsigned-issuer",
+		Name: "selfsigned-issuer", directory: ".", pkg: "./cmd/selfsigned-issuer",
 		workingTree: true,
 	}
 }
 
-// IssuerRace is this project's own program with the race detector, which needs a C
-// compiler.
+// IssuerRace is selfsigned-issuer with the race detector, which needs a C compiler.
 func IssuerRace() Program {
 	p := Issuer()
 	p.race = true

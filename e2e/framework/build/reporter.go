@@ -3,13 +3,12 @@
 
 package build
 
-// Reporter receives progress for a person to read: one line a call, without a newline, in
-// the manner of fmt.Printf. A nil Reporter is silent. It may be called from several
-// goroutines at once.
+// Reporter receives one line of progress per call, formatted like fmt.Printf, without a newline. A
+// nil Reporter does nothing. Calls may be concurrent.
 type Reporter func(format string, args ...any)
 
-// Say reports a line.
-func (r Reporter) Say(format string, args ...any) {
+// Printf reports a line.
+func (r Reporter) Printf(format string, args ...any) {
 	if r != nil {
 		r(format, args...)
 	}

@@ -16,7 +16,7 @@ func Root() (string, error) {
 		return "", err
 	}
 	for {
-		if _, err := os.Stat(filepath.Join(dir, kubernetesFolder, "go.mod")); err == nil {
+		if _, err := os.Stat(filepath.Join(dir, kubernetesDirectory, "go.mod")); err == nil {
 			return dir, nil
 		}
 		parent := filepath.Dir(dir)

@@ -16,7 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// approverUser is who the API server sees when cert-manager's controllers call.
+// approverUser is the user name of cert-manager's controllers.
 const approverUser = "system:serviceaccount:" + Namespace + ":" + ControllerServiceAccount
 
 func TestInTreeSelfSignedCertificateBecomesReady(t *testing.T) {
@@ -24,8 +24,8 @@ func TestInTreeSelfSignedCertificateBecomesReady(t *testing.T) {
 	issueInTree(t, shared.admin)
 }
 
-// issueInTree issues a Certificate from cert-manager's own SelfSigned issuer and checks that
-// every part of cert-manager did its work.
+// issueInTree issues a Certificate from cert-manager's SelfSigned issuer and checks the work of
+// each part of cert-manager.
 func issueInTree(t *testing.T, admin client.Client) {
 	t.Helper()
 	namespace := expect.NewNamespace(t, admin)
@@ -50,11 +50,11 @@ func issueInTree(t *testing.T, admin client.Client) {
 	}
 }
 
-// The most reported fault of external issuers: cert-manager approves nothing for a signer that
-// it was not given the right to approve for.
-func TestApprovalNeedsTheRightToApprove(t *testing.T) {
+// The most reported problem of external issuers: cert-manager does not approve requests without the
+// permission to approve for their signer.
+func TestApprovalNeedsPermission(t *testing.T) {
 	t.Parallel()
-	c := startCluster(t) // its own: rights and CRDs hold for all namespaces
+	c := startCluster(t) // its own, because permissions and CRDs apply to all namespaces
 	install(t, c)
 	admin := newClient(t, c.AdminConfig())
 	namespace := expect.NewNamespace(t, admin)
@@ -68,11 +68,11 @@ func TestApprovalNeedsTheRightToApprove(t *testing.T) {
 	requireNotApproved(t, admin, ours)
 
 	grantApproval(t, admin)
-	// The approver tries a refused request again after 5 s, then after twice that, and so on.
+	// The approver retries after 5 s, then after 10 s, and so on.
 	eventually(t, admin, ours, func() bool { return approvedReason(ours) == "cert-manager.io" })
 }
 
-// requireApprovalRefused tries what the approver does, with the approver's own credentials.
+// requireApprovalRefused approves with the approver's credentials.
 func requireApprovalRefused(t *testing.T, approver client.Client, request *cmapi.CertificateRequest) {
 	t.Helper()
 	attempt := request.DeepCopy()
@@ -82,12 +82,12 @@ func requireApprovalRefused(t *testing.T, approver client.Client, request *cmapi
 	err := approver.Status().Update(t.Context(), attempt)
 	want := `user "` + approverUser + `" does not have permissions to set approved/denied conditions`
 	if err == nil || !strings.Contains(err.Error(), want) {
-		t.Fatalf("approving without the right: got error %v, want one with %q", err, want)
+		t.Fatalf("approving without permission: got error %v, want one with %q", err, want)
 	}
 }
 
-// requireNotApproved lets the approver work off a later request, and checks that it left this
-// one alone.
+// requireNotApproved waits until the approver has approved a later request, and checks that it has
+// not approved this one.
 func requireNotApproved(t *testing.T, admin client.Client, request *cmapi.CertificateRequest) {
 	t.Helper()
 	later := certificateRequest(t, request.Namespace, "later", cmmeta.IssuerReference{
@@ -98,7 +98,7 @@ func requireNotApproved(t *testing.T, admin client.Client, request *cmapi.Certif
 
 	expect.Get(t, admin, request)
 	if len(request.Status.Conditions) > 0 {
-		t.Fatalf("a request for a signer without the right has conditions %v", request.Status.Conditions)
+		t.Fatalf("a request that may not be approved has conditions %v", request.Status.Conditions)
 	}
 }
 
@@ -119,24 +119,24 @@ func TestWebhookRefusesAnInvalidCertificate(t *testing.T) {
 func TestNamespaceCanOptOutOfValidation(t *testing.T) {
 	t.Parallel()
 	namespace := expect.NewNamespace(t, shared.admin)
-	labelled := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
+	labeled := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
 	patch := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"labels":{"`+DisableValidationLabel+`":"true"}}}`))
-	if err := shared.admin.Patch(t.Context(), labelled, patch); err != nil {
+	if err := shared.admin.Patch(t.Context(), labeled, patch); err != nil {
 		t.Fatal(err)
 	}
-	// The API server's webhook code sees the label when its watch does.
+	// The API server receives the label through a watch.
 	err := poll(waitContext(t), never, func(ctx context.Context) error {
 		certificate := inTreeCertificate(namespace)
 		certificate.Spec.PrivateKey = &cmapi.CertificatePrivateKey{Algorithm: cmapi.RSAKeyAlgorithm, Size: 1024}
 		return shared.admin.Create(ctx, certificate, client.DryRunAll)
 	})
 	if err != nil {
-		t.Errorf("an invalid Certificate was refused where validation is off: %v", err)
+		t.Errorf("an invalid Certificate is rejected although validation is disabled: %v", err)
 	}
 }
 
-// What a user meets who starts cert-manager first: nothing is ready until the CRDs are there.
-// The controllers and the webhook are in processes of their own here.
+// cert-manager that is started first is not ready until the CRDs exist. Here, controllers and
+// webhook are separate processes.
 func TestStepsAndProcessesApart(t *testing.T) {
 	t.Parallel()
 	selfSigned := "certificaterequests-issuer-selfsigned"
@@ -172,11 +172,11 @@ func TestStartReportsAProcessThatEnds(t *testing.T) {
 		`--controllers: no controller is called "bogus"`)
 }
 
-// requireStartFails starts what cannot become ready, and wants an error with all the texts.
+// requireStartFails expects an error with all texts from Start.
 func requireStartFails(t *testing.T, installation *Installation, texts ...string) {
 	t.Helper()
-	buildProgram(t) // may take minutes, which must not count
-	ctx, cancel := context.WithTimeout(t.Context(), impatience)
+	buildProgram(t) // may take minutes, which are not part of the timeout
+	ctx, cancel := context.WithTimeout(t.Context(), negativeTimeout)
 	defer cancel()
 	err := installation.Start(ctx)
 	for _, text := range texts {
@@ -185,7 +185,7 @@ func requireStartFails(t *testing.T, installation *Installation, texts ...string
 		}
 	}
 	if installation.Process("cert-manager").Running() {
-		t.Error("a failed start leaves a process behind")
+		t.Error("a process runs after a failed start")
 	}
 }
 

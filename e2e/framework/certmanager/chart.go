@@ -10,11 +10,11 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/chart"
 )
 
-// Namespace is where cert-manager is installed, as its documentation does it.
+// Namespace is the namespace of cert-manager, as in its documentation.
 const Namespace = "cert-manager"
 
-// DisableValidationLabel on a namespace, with the value "true", keeps cert-manager's
-// validating webhook away from the objects in it.
+// DisableValidationLabel with the value "true" exempts a namespace from cert-manager's validating
+// webhook.
 const DisableValidationLabel = "cert-manager.io/disable-validation"
 
 // The ServiceAccounts that the chart creates in Namespace.
@@ -23,9 +23,9 @@ const (
 	WebhookServiceAccount    = "cert-manager-webhook"
 )
 
-// render returns what the Helm chart creates with its default values, but for the programs
-// that do not run here and for the webhook, which listens on webhookAddress (host:port)
-// instead of behind a Service.
+// render returns the objects of the Helm chart with default values, except that programs that are
+// not used here are disabled, and that the webhook is at webhookAddress (host:port) instead of
+// behind a Service.
 func render(source build.Module, webhookAddress string) ([]*unstructured.Unstructured, error) {
 	return chart.Release{Name: "cert-manager", Namespace: Namespace, Values: map[string]any{
 		"cainjector":      map[string]any{"enabled": false},

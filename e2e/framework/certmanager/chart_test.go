@@ -28,7 +28,7 @@ func renderChart(t *testing.T, address string) []*unstructured.Unstructured {
 	return objects
 }
 
-// The programs have flags for the ServiceAccounts to use; the chart must agree.
+// The ServiceAccounts of the programs must be those of the chart.
 func TestChartCreatesTheServiceAccounts(t *testing.T) {
 	for _, minor := range build.CertManagerMinors() {
 		t.Run(minor, func(t *testing.T) {
@@ -51,7 +51,7 @@ func checkServiceAccounts(t *testing.T) {
 		}
 	}
 	if len(names) != len(want) {
-		t.Errorf("ServiceAccounts of programs that do not run here: %v", names)
+		t.Errorf("ServiceAccounts of programs that are not used here: %v", names)
 	}
 }
 
@@ -76,8 +76,7 @@ func TestWebhooksPointAtTheProgram(t *testing.T) {
 	}
 }
 
-// Users opt a namespace out of validation by this label; tests that need an object that the
-// webhook would refuse do the same.
+// Tests that need an object that the webhook would reject use this label.
 func TestValidationHasTheNamespaceOptOut(t *testing.T) {
 	for _, object := range chart.OfKind(renderChart(t, "127.0.0.1:1"), "ValidatingWebhookConfiguration") {
 		var configuration admissionv1.ValidatingWebhookConfiguration

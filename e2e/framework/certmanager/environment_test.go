@@ -25,15 +25,15 @@ import (
 )
 
 const (
-	// startTimeout leaves room for building the programs on a machine that has none.
+	// startTimeout includes building the programs.
 	startTimeout = 20 * time.Minute
-	// timeout is how long a condition may take that is expected to come true.
+	// timeout is how long an expected condition may take.
 	timeout = time.Minute
-	// impatience is how long something is watched that is expected not to come true.
-	impatience = 2 * time.Second
+	// negativeTimeout is how long a condition is checked that must not become true.
+	negativeTimeout = 2 * time.Second
 )
 
-// shared is the cluster with cert-manager that most tests use, each in a namespace of its own.
+// shared is the cluster of most tests, each of which has its own namespace.
 var shared struct {
 	cluster *controlplane.ControlPlane
 	admin   client.Client
@@ -104,7 +104,7 @@ func install(t *testing.T, c *controlplane.ControlPlane) {
 	t.Cleanup(func() { requireNoError(t, installation.Stop()) })
 }
 
-// approverClient returns a client with the rights of cert-manager's controllers.
+// approverClient returns a client with the permissions of cert-manager's controllers.
 func approverClient(t *testing.T, c *controlplane.ControlPlane) client.Client {
 	t.Helper()
 	kubeconfig, err := c.ServiceAccountKubeconfig(t.Context(), Namespace, ControllerServiceAccount)

@@ -20,8 +20,8 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/manifest"
 )
 
-// Installation is cert-manager in one cluster. Its methods must not be called at the same
-// time, except where they say otherwise.
+// Installation is cert-manager in one cluster. Its methods are not safe for concurrent use, unless
+// documented.
 type Installation struct {
 	cluster *controlplane.ControlPlane
 	options Options
@@ -35,8 +35,8 @@ type Installation struct {
 	started        atomic.Bool // Start has returned without an error
 }
 
-// Install installs cert-manager and starts it. It returns when the webhook answers and the
-// controllers have seen all objects. The caller stops it.
+// Install installs and starts cert-manager. It returns when the webhook works and the caches of the
+// controllers have synced. The caller stops it.
 func Install(ctx context.Context, c *controlplane.ControlPlane, options Options) (*Installation, error) {
 	i, err := New(ctx, c, options)
 	if err != nil {
@@ -50,8 +50,8 @@ func Install(ctx context.Context, c *controlplane.ControlPlane, options Options)
 	return i, nil
 }
 
-// New prepares an installation and leaves the cluster as it is: the steps of Install are
-// separate methods, for tests of what happens when something else comes first.
+// New prepares an installation without changing the cluster. The steps of Install are separate
+// methods, for tests that use another order.
 func New(ctx context.Context, c *controlplane.ControlPlane, options Options) (*Installation, error) {
 	source, err := findSource(ctx, modulePath)
 	if err != nil {
@@ -103,13 +103,13 @@ func (i *Installation) crds(ctx context.Context) ([]*unstructured.Unstructured, 
 	return append(crds, more...), err
 }
 
-// InstallRBAC creates Namespace, the ServiceAccounts and their rights.
+// InstallRBAC creates Namespace, the ServiceAccounts and their permissions.
 func (i *Installation) InstallRBAC(ctx context.Context) error {
 	return manifest.Apply(ctx, i.cluster.AdminConfig(), chart.RBAC(Namespace, i.objects)...)
 }
 
-// InstallWebhooks registers the webhook with the API server. From then until Start, cert-manager
-// objects can neither be created nor changed, as in a user's cluster.
+// InstallWebhooks registers the webhook with the API server. Until Start, cert-manager objects
+// cannot be created or changed, as in a user's cluster.
 func (i *Installation) InstallWebhooks(ctx context.Context) error {
 	caBundle, err := i.serving.Write(i.webhookAddress)
 	if err != nil {

@@ -79,8 +79,8 @@ func approvedReason(request *cmapi.CertificateRequest) string {
 	return condition.Reason
 }
 
-// createIssuerCRDs creates kinds with the names of this project's: cert-manager's webhook looks
-// up the resource of a kind before it asks whether a user may approve for it.
+// createIssuerCRDs creates CRDs with the names of selfsigned-issuer's, because cert-manager's
+// webhook looks up the resource of an issuer's kind.
 func createIssuerCRDs(t *testing.T, c client.Client) {
 	t.Helper()
 	for kind, scope := range map[string]apiextensionsv1.ResourceScope{
@@ -114,8 +114,7 @@ func createIssuerCRDs(t *testing.T, c client.Client) {
 	}
 }
 
-// grantApproval gives cert-manager's controllers the right that this project's default overlay
-// gives them.
+// grantApproval grants cert-manager's controllers the same permission as the default overlay.
 func grantApproval(t *testing.T, c client.Client) {
 	t.Helper()
 	name := "cert-manager-controller-approve:selfsigned-cert-manager-io"

@@ -12,27 +12,25 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/build"
 )
 
-// Options say how cert-manager runs. The zero value is one process with cert-manager's own
-// defaults.
+// Options configure cert-manager. The zero value is one process with cert-manager's defaults.
 type Options struct {
-	// Controllers are the controllers to run, by name or by pattern ("certificates-*"); a
-	// leading '-' leaves one out. None means those that issue and renew Certificates, with the
-	// CA and SelfSigned issuers. Known, but to be asked for, are "ingress-shim", "gateway-shim"
-	// (which InstallCRDs installs the Gateway API's CRDs for),
-	// "certificatesigningrequests-issuer-ca" and
+	// Controllers are the controllers to run, by name or by pattern ("certificates-*"); a leading
+	// '-' excludes one. By default, these issue and renew Certificates, with the CA and SelfSigned
+	// issuers. Off by default are "ingress-shim", "gateway-shim" (InstallCRDs installs the CRDs of
+	// the Gateway API for it), "certificatesigningrequests-issuer-ca" and
 	// "certificatesigningrequests-issuer-selfsigned".
 	Controllers []string
-	// OwnProcess names controllers that run in a process of their own each, so that a
-	// benchmark can measure one of them.
+	// OwnProcess names controllers that each run in their own process, so that a benchmark can
+	// measure it.
 	OwnProcess []string
-	// WebhookApart runs the webhook in a process of its own, as in a user's cluster.
+	// WebhookApart runs the webhook in its own process, as in a user's cluster.
 	WebhookApart bool
 	// WebhookElsewhere leaves the webhook to another Installation in the same cluster.
 	WebhookElsewhere bool
 
 	// QPS, in requests per second, and Burst limit each process's requests to the API server.
-	// cert-manager from v1.21 on ignores both when the API server has API Priority and
-	// Fairness enabled, which is its default. Zero means 20 and 50.
+	// cert-manager v1.21 and later ignore both if the API server uses API Priority and Fairness,
+	// which is its default. Zero means 20 and 50.
 	QPS   float32
 	Burst int
 	// Workers is the number of workers of each controller. Zero means 5.
@@ -42,10 +40,10 @@ type Options struct {
 	// Args are further flags of the program; its --help lists them.
 	Args []string
 
-	// Report receives progress for a person to read; nil is silent.
+	// Report receives progress; it may be nil.
 	Report build.Reporter
-	// OnUnexpectedExit, when set, is called once for each process that ends after Start though
-	// nobody asked it to, from another goroutine.
+	// OnUnexpectedExit, if set, is called from another goroutine for each process that ends
+	// unexpectedly after Start.
 	OnUnexpectedExit func(error)
 }
 
@@ -57,7 +55,7 @@ type program struct {
 	webhookOnly bool
 }
 
-// programs returns the processes that the options ask for.
+// programs returns the processes to start.
 func (o Options) programs() []program {
 	core := program{name: "cert-manager", controllers: slices.Clone(o.Controllers), noWebhook: o.WebhookApart || o.WebhookElsewhere}
 	var apart []program
@@ -73,7 +71,7 @@ func (o Options) programs() []program {
 	return append([]program{core}, apart...)
 }
 
-// flags returns the command line of a process, but for addresses and files.
+// flags returns the flags of a process, without addresses and files.
 func (o Options) flags(p program) []string {
 	flags := []string{"--cluster-resource-namespace=" + Namespace}
 	if p.noWebhook {

@@ -15,7 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// probeRequest returns a CertificateRequest that cert-manager has nothing to say against.
+// probeRequest returns a CertificateRequest that is valid for cert-manager.
 func probeRequest() (*unstructured.Unstructured, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

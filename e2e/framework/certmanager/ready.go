@@ -15,15 +15,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// pollInterval is how often a condition is looked at that the API server cannot be asked to
-// watch.
+// pollInterval is how often a condition is checked that cannot be watched.
 const pollInterval = 50 * time.Millisecond
 
-// logLines is how much of its log a process is reported with that does not get ready.
+// logLines is how many lines of its log the error of a process that does not get ready has.
 const logLines = 10
 
-// waitReady waits until the controllers' caches have synced and both webhooks do their work.
-// It fails at once when a process ends.
+// waitReady waits until the controllers' caches have synced and both webhooks work. It fails if a
+// process ends.
 func (i *Installation) waitReady(ctx context.Context) error {
 	api, err := client.New(i.cluster.AdminConfig(), client.Options{})
 	if err != nil {
@@ -39,7 +38,7 @@ func (i *Installation) waitReady(ctx context.Context) error {
 	return nil
 }
 
-// checks are what has to succeed before the process is ready.
+// checks must succeed before the process is ready.
 func (c child) checks(api client.Client) []func(context.Context) error {
 	var checks []func(context.Context) error
 	if c.webhook {
@@ -53,8 +52,8 @@ func (c child) checks(api client.Client) []func(context.Context) error {
 	return checks
 }
 
-// poll calls the check until it succeeds. It gives up when the context ends, and then tells
-// what the check said last, or when fatal returns an error.
+// poll calls the check until it succeeds, fatal returns an error, or the context ends. Then it
+// returns the last error of the check.
 func poll(ctx context.Context, fatal func() error, check func(context.Context) error) error {
 	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
@@ -64,7 +63,7 @@ func poll(ctx context.Context, fatal func() error, check func(context.Context) e
 		if err == nil {
 			return nil
 		}
-		if last == nil || ctx.Err() == nil { // what the end of the time cut off says less
+		if last == nil || ctx.Err() == nil { // an error of a canceled check explains less
 			last = err
 		}
 		if err := fatal(); err != nil {
@@ -80,7 +79,7 @@ func poll(ctx context.Context, fatal func() error, check func(context.Context) e
 
 func never() error { return nil }
 
-// healthy asks a process whether its controllers' caches have synced.
+// healthy succeeds if the controllers' caches of a process have synced.
 func healthy(ctx context.Context, address string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/readyz", nil)
 	if err != nil {
@@ -97,8 +96,7 @@ func healthy(ctx context.Context, address string) error {
 	return nil
 }
 
-// mutates succeeds when the mutating webhook records who made a CertificateRequest. The object
-// has to be one that the validating webhook lets through.
+// mutates succeeds if the mutating webhook sets the author of a CertificateRequest, which must be valid.
 func mutates(ctx context.Context, c client.Client) error {
 	request, err := probeRequest()
 	if err != nil {
@@ -114,8 +112,8 @@ func mutates(ctx context.Context, c client.Client) error {
 	return err
 }
 
-// validates succeeds when the validating webhook refuses a Certificate without any name, which
-// the CRD's schema allows.
+// validates succeeds if the validating webhook rejects a Certificate without a name, which the
+// CRD's schema allows.
 func validates(ctx context.Context, c client.Client) error {
 	err := c.Create(ctx, probeObject("Certificate", map[string]any{
 		"secretName": "readiness-probe",

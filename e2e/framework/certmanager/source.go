@@ -21,14 +21,14 @@ const (
 	gatewayPath = "sigs.k8s.io/gateway-api" // the version that cert-manager is built with
 )
 
-// findSource returns a module that the program is built from.
+// findSource returns a module of the program.
 func findSource(ctx context.Context, path string) (build.Module, error) {
 	return build.FindModule(ctx, "certmanager", path, build.CertManager().ModfileFlags()...)
 }
 
 // readCRDs returns the CustomResourceDefinitions in a directory of the module.
-func readCRDs(source build.Module, folder string) ([]*unstructured.Unstructured, error) {
-	files, err := filepath.Glob(filepath.Join(source.Dir, folder, "*.yaml"))
+func readCRDs(source build.Module, directory string) ([]*unstructured.Unstructured, error) {
+	files, err := filepath.Glob(filepath.Join(source.Dir, directory, "*.yaml"))
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +45,7 @@ func readCRDs(source build.Module, folder string) ([]*unstructured.Unstructured,
 		objects = append(objects, chart.OfKind(decoded, "CustomResourceDefinition")...)
 	}
 	if len(objects) == 0 {
-		return nil, fmt.Errorf("no CustomResourceDefinitions in %s", filepath.Join(source.Dir, folder))
+		return nil, fmt.Errorf("no CustomResourceDefinitions in %s", filepath.Join(source.Dir, directory))
 	}
 	return objects, nil
 }

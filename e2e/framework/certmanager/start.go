@@ -15,13 +15,12 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/process"
 )
 
-// stopGrace is how long a process may take to end by itself.
-const stopGrace = 20 * time.Second
+// stopTimeout is how long a process may take to end before it is killed.
+const stopTimeout = 20 * time.Second
 
-// Start builds the program if needed and starts it. It returns when the webhook answers and
-// the controllers have seen all objects; without the CRDs and the webhook configurations that
-// never happens, and the context's end is the error. After an error nothing runs any more; after
-// Stop it can be called again.
+// Start builds the program if needed and starts it. It returns when the webhook works and the
+// controllers' caches have synced, which needs the CRDs and the webhook configurations. After an
+// error, no process runs. After Stop, it can be called again.
 func (i *Installation) Start(ctx context.Context) error {
 	binary, err := build.Build(ctx, build.CertManager(), i.options.Report)
 	if err != nil {
@@ -44,9 +43,9 @@ func (i *Installation) Start(ctx context.Context) error {
 // child is one of cert-manager's processes.
 type child struct {
 	*process.Process
-	// health is the address that answers when the controllers are ready; empty without any
+	// health is the address of the readiness endpoint; empty: no controllers
 	health string
-	// webhook tells that it serves the webhook
+	// webhook is true if it serves the webhook
 	webhook bool
 }
 
@@ -80,8 +79,7 @@ func (i *Installation) start(name, binary string, flags []string) (*process.Proc
 	})
 }
 
-// childEnded keeps the logs for whoever has to find out why. While the processes start there is
-// no need to: Start's error shows the last lines.
+// childEnded keeps the logs. During Start, its error has the last lines instead.
 func (i *Installation) childEnded(err error) {
 	if !i.started.Load() {
 		return
@@ -92,7 +90,7 @@ func (i *Installation) childEnded(err error) {
 	}
 }
 
-// identityFlags say who the program is, to the API server and to its webhook's clients.
+// identityFlags set the program's accounts and the webhook's address and certificate.
 func (i *Installation) identityFlags(ctx context.Context) ([]string, error) {
 	controller, err := i.cluster.ServiceAccountKubeconfig(ctx, Namespace, ControllerServiceAccount)
 	if err != nil {
@@ -109,10 +107,9 @@ func (i *Installation) identityFlags(ctx context.Context) ([]string, error) {
 	}, nil
 }
 
-// Process returns a running process by its name, for a test that pauses it, kills it or reads its log: the name
-// is "cert-manager", with Options.WebhookApart also "cert-manager-webhook", and
-// "cert-manager-" with the name of the controller for each of Options.OwnProcess. It is nil
-// when there is none.
+// Process returns a running process by its name: "cert-manager", with Options.WebhookApart also
+// "cert-manager-webhook", and "cert-manager-CONTROLLER" for each of Options.OwnProcess. It returns
+// nil if there is none.
 func (i *Installation) Process(name string) *process.Process {
 	for _, c := range i.children {
 		if c.Name() == name {
@@ -122,18 +119,18 @@ func (i *Installation) Process(name string) *process.Process {
 	return nil
 }
 
-// Stop ends all processes and leaves the installed objects in the cluster.
+// Stop ends all processes and keeps the installed objects.
 func (i *Installation) Stop() error {
 	i.started.Store(false)
 	var errs []error
 	for _, c := range i.children {
-		errs = append(errs, c.Stop(stopGrace))
+		errs = append(errs, c.Stop(stopTimeout))
 	}
 	return errors.Join(errs...)
 }
 
-// Err returns why a process ended though nobody asked it to; nil while all is well. It may be
-// called from any goroutine once Start has returned.
+// Err returns why a process ended unexpectedly, or nil. After Start, it may be called from any
+// goroutine.
 func (i *Installation) Err() error {
 	for _, c := range i.children {
 		if err := c.Err(); err != nil {

@@ -13,8 +13,7 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/chart"
 )
 
-// Uninstall stops the processes and removes what Install installed, for a cluster that goes
-// on without this installation.
+// Uninstall stops the processes and removes the objects of Install.
 func (i *Installation) Uninstall(ctx context.Context) error {
 	if err := i.Stop(); err != nil {
 		return err
@@ -27,7 +26,7 @@ func (i *Installation) Uninstall(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// Webhooks that nobody serves any more would refuse the rest.
+	// Webhooks first: without their server, other deletions fail.
 	objects := chart.OfKind(i.objects, "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
 	objects = append(objects, crds...)
 	objects = append(objects, chart.RBAC(Namespace, i.objects)...)
@@ -39,7 +38,7 @@ func (i *Installation) Uninstall(ctx context.Context) error {
 	return nil
 }
 
-// remove deletes an object and returns when it is gone.
+// remove deletes an object and waits until it is removed.
 func remove(ctx context.Context, c client.Client, object *unstructured.Unstructured) error {
 	if err := c.Delete(ctx, object); client.IgnoreNotFound(err) != nil {
 		return err

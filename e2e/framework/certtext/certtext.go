@@ -1,7 +1,7 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package certtext prints a certificate for a person.
+// Package certtext prints certificates.
 package certtext
 
 import (
@@ -25,7 +25,7 @@ func Parse(bundle []byte) (*x509.Certificate, error) {
 	return x509.ParseCertificate(block.Bytes)
 }
 
-// Describe returns what a person wants to know of a certificate, a line each.
+// Describe returns the main fields of a certificate, one per line.
 func Describe(certificate *x509.Certificate) string {
 	var text strings.Builder
 	line := func(name, value string) {

@@ -1,9 +1,8 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package chart takes what others ship as Helm charts, for tests that run the programs
-// themselves: as processes on this machine, under the ServiceAccounts and rights that the chart
-// creates.
+// Package chart renders Helm charts, for tests that run the programs as processes on this machine,
+// with the ServiceAccounts and permissions of the chart.
 package chart
 
 import (
@@ -26,15 +25,15 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/manifest"
 )
 
-// Release is what the chart called Name creates in Namespace.
+// Release is a release of the chart Name in Namespace.
 type Release struct {
 	Name, Namespace string
-	// Values win over the chart's own.
+	// Values override those of the chart.
 	Values map[string]any
 }
 
-// Render returns the objects of a release of the chart that is in the module. Without a version
-// of the module, the chart has its own.
+// Render returns the objects of a release of the chart in the module. A module without a version
+// keeps the version of the chart.
 func (r Release) Render(module build.Module) ([]*unstructured.Unstructured, error) {
 	chart, err := load(module, r.Name)
 	if err != nil {
@@ -44,7 +43,7 @@ func (r Release) Render(module build.Module) ([]*unstructured.Unstructured, erro
 		Name: r.Name, Namespace: r.Namespace, Revision: 1, IsInstall: true,
 	}, nil)
 	if err != nil {
-		return nil, fmt.Errorf("the chart of %s does not take the values: %w", r.Name, err)
+		return nil, fmt.Errorf("the chart of %s rejects the values: %w", r.Name, err)
 	}
 	files, err := engine.Render(chart, values)
 	if err != nil {
@@ -55,13 +54,13 @@ func (r Release) Render(module build.Module) ([]*unstructured.Unstructured, erro
 
 // load loads a Helm chart as its release process would publish it.
 func load(module build.Module, name string) (*chartv2.Chart, error) {
-	folder := os.DirFS(filepath.Join(module.Dir, "deploy", "charts", name))
+	directory := os.DirFS(filepath.Join(module.Dir, "deploy", "charts", name))
 	var files []*archive.BufferedFile
-	err := fs.WalkDir(folder, ".", func(name string, entry fs.DirEntry, err error) error {
+	err := fs.WalkDir(directory, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
-		content, err := fs.ReadFile(folder, name)
+		content, err := fs.ReadFile(directory, name)
 		if name == "Chart.template.yaml" { // its name in cert-manager v1.20
 			name = "Chart.yaml"
 		}
@@ -109,8 +108,7 @@ func OfKind(objects []*unstructured.Unstructured, kinds ...string) []*unstructur
 	return selected
 }
 
-// RBAC returns the ServiceAccounts among the objects and their rights, after the namespace
-// that they are in.
+// RBAC returns the namespace, and the ServiceAccounts among the objects with their permissions.
 func RBAC(namespace string, objects []*unstructured.Unstructured) []*unstructured.Unstructured {
 	first := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": namespace},

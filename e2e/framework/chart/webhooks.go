@@ -13,11 +13,11 @@ import (
 	"k8s.io/client-go/util/cert"
 )
 
-// ServingFiles are the PEM files that a webhook serves with.
+// ServingFiles are the PEM files of a webhook server.
 type ServingFiles struct{ Cert, Key string }
 
-// Write makes a CA and a certificate for the host of the address, and writes what the webhook
-// needs. It returns the certificates that a client has to trust.
+// Write creates and writes a CA and a certificate for the host of the address. It returns the
+// certificates that clients must trust.
 func (files ServingFiles) Write(address string) (caBundle []byte, err error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -33,7 +33,7 @@ func (files ServingFiles) Write(address string) (caBundle []byte, err error) {
 	return certificates, os.WriteFile(files.Key, key, 0o600)
 }
 
-// SetCABundle does what cert-manager's cainjector does in a user's cluster.
+// SetCABundle sets the CA bundle, as cert-manager's cainjector does in a user's cluster.
 func SetCABundle(configuration *unstructured.Unstructured, caBundle []byte) error {
 	return eachClient(configuration, func(client map[string]any) {
 		client["caBundle"] = base64.StdEncoding.EncodeToString(caBundle)
@@ -50,7 +50,7 @@ func Redirect(configuration *unstructured.Unstructured, address string) error {
 	})
 }
 
-// eachClient changes how the API server reaches each webhook of a configuration.
+// eachClient changes the clientConfig of each webhook in a configuration.
 func eachClient(configuration *unstructured.Unstructured, change func(client map[string]any)) error {
 	webhooks, _, err := unstructured.NestedSlice(configuration.Object, "webhooks")
 	if err != nil {

@@ -1,8 +1,7 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package console tells a person what is going on: numbered steps, their progress and how
-// long they took, in plain text that also reads well in a file.
+// Package console prints numbered steps, their progress and their duration as plain text.
 package console
 
 import (
@@ -23,7 +22,7 @@ type Console struct {
 // New returns a console that writes to out.
 func New(out io.Writer) *Console { return &Console{out: out} }
 
-// Step runs one numbered step and says how long it took.
+// Step runs one numbered step and prints its duration.
 func (c *Console) Step(title string, run func() error) error {
 	c.step++
 	start := time.Now()
@@ -35,12 +34,12 @@ func (c *Console) Step(title string, run func() error) error {
 	return nil
 }
 
-// Say writes an indented line below the current step, in the manner of fmt.Printf.
-func (c *Console) Say(format string, args ...any) {
+// Printf writes an indented line below the current step, formatted like fmt.Printf.
+func (c *Console) Printf(format string, args ...any) {
 	c.Block(fmt.Sprintf(format, args...))
 }
 
-// Block writes indented text, and folds what is wider than a terminal.
+// Block writes indented text, and wraps long lines.
 func (c *Console) Block(text string) {
 	var block strings.Builder
 	for line := range strings.Lines(strings.TrimRight(text, "\n")) {
@@ -51,12 +50,11 @@ func (c *Console) Block(text string) {
 
 const (
 	indent = "   "
-	// width is that of the narrowest usual terminal, whoever reads: what is piped into a
-	// file looks the same.
+	// width is that of a usual terminal, also for files.
 	width = 80
 )
 
-// fold breaks a line between words; a word that is too long stays whole.
+// fold wraps a line between words.
 func fold(line string) string {
 	var folded strings.Builder
 	for len([]rune(line)) > width {
@@ -80,6 +78,6 @@ func (c *Console) Plain(text string) { c.write(strings.TrimRight(text, "\n") + "
 func (c *Console) write(text string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	// Nobody could be told that telling failed.
+	// There is no other way to report this error.
 	_, _ = io.WriteString(c.out, text)
 }

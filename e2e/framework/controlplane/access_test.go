@@ -22,7 +22,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// TestAccess checks who gets in and what they may do, in one cluster with all its options.
+// TestAccess checks authentication and authorization, in one cluster with all options.
 func TestAccess(t *testing.T) {
 	t.Parallel()
 	c := start(t, Options{ControllerManager: true, AuditLog: true})
@@ -44,7 +44,7 @@ func testUser(t *testing.T, c *ControlPlane) {
 			t.Errorf("authenticated as %+v", user)
 		}
 		if err := listSecrets(t, client); !apierrors.IsForbidden(err) {
-			t.Errorf("listing Secrets without a right to: %v", err)
+			t.Errorf("listing Secrets without permission: %v", err)
 		}
 	}
 	if err := listSecrets(t, clientFromFile(t, c.AdminKubeconfig())); err != nil {
@@ -67,7 +67,7 @@ func testServiceAccount(t *testing.T, c *ControlPlane) {
 		t.Errorf("authenticated as %+v", user)
 	}
 	if err := listSecrets(t, client); !apierrors.IsForbidden(err) {
-		t.Errorf("listing Secrets without a right to: %v", err)
+		t.Errorf("listing Secrets without permission: %v", err)
 	}
 
 	binding := &rbacv1.ClusterRoleBinding{
@@ -80,12 +80,12 @@ func testServiceAccount(t *testing.T, c *ControlPlane) {
 	}
 	expect.Eventually(t, "listing Secrets with a permission", time.Minute, func(context.Context) error { return listSecrets(t, client) })
 
-	// The token is read from its file, by whoever uses the same kubeconfig afterwards.
+	// The token is read from its file.
 	if err := os.WriteFile(kubeconfig+".token", []byte("expired"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := listSecrets(t, clientFromFile(t, kubeconfig)); !apierrors.IsUnauthorized(err) {
-		t.Errorf("with a token that is none: %v", err)
+		t.Errorf("with an invalid token: %v", err)
 	}
 }
 

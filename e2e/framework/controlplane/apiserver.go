@@ -17,8 +17,7 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/process"
 )
 
-// portAttempts bounds the search for a port that nobody else takes between our looking
-// and kube-apiserver's binding.
+// portAttempts limits the retries if another process takes the port before kube-apiserver listens on it.
 const portAttempts = 5
 
 // startAPIServerOnFreePort starts kube-apiserver for the first time.
@@ -64,8 +63,8 @@ func (c *ControlPlane) apiServerArgs() []string {
 		"--service-account-key-file=" + serviceAccountPub,
 		"--service-account-signing-key-file=" + serviceAccountKey,
 		"--service-cluster-ip-range=10.0.0.0/24",
-		// There are no pods that would look for the API server under its Service, and a
-		// loopback address is refused as its endpoint.
+		// No Pods need the Service of the API server, and it cannot have a loopback address as its
+		// endpoint.
 		"--endpoint-reconciler-type=none",
 		"--profiling=false",
 	}
@@ -73,7 +72,7 @@ func (c *ControlPlane) apiServerArgs() []string {
 		args = append(args,
 			"--audit-policy-file="+auditPolicyFile,
 			"--audit-log-path="+auditLogFile,
-			"--audit-log-maxsize=2048", // MiB before it is rotated: one file is easier to read
+			"--audit-log-maxsize=2048", // MiB: it is not rotated
 		)
 	}
 	return slices.Concat(args, c.opts.APIServerArgs)
@@ -84,8 +83,8 @@ func (c *ControlPlane) apiServerReady(ctx context.Context) error {
 	return err
 }
 
-// Get returns what the API server answers the administrator at a path that is no API
-// object, such as /metrics. Any other answer than 200 is an error with its body.
+// Get returns the response to a request of the administrator for a path such as /metrics. A status
+// other than 200 is an error with the body.
 func (c *ControlPlane) Get(ctx context.Context, path string) ([]byte, error) {
 	client, err := rest.HTTPClientFor(c.AdminConfig())
 	if err != nil {
@@ -94,7 +93,7 @@ func (c *ControlPlane) Get(ctx context.Context, path string) ([]byte, error) {
 	return get(ctx, client, c.URL()+path)
 }
 
-// URL is where the API server listens. It stays the same over restarts.
+// URL is the address of the API server. It does not change with restarts.
 func (c *ControlPlane) URL() string { return fmt.Sprintf("https://127.0.0.1:%d", c.port) }
 
 // APIServer returns the running, or last run, kube-apiserver.
@@ -110,8 +109,8 @@ func (c *ControlPlane) setAPIServer(p *process.Process) {
 	c.apiServer = p
 }
 
-// RestartAPIServer kills kube-apiserver, unless it has ended already, and starts it on the
-// same port. It returns when it is ready.
+// RestartAPIServer kills kube-apiserver, if it is running, starts it on the same port, and waits
+// until it is ready.
 func (c *ControlPlane) RestartAPIServer(ctx context.Context) error {
 	if err := c.APIServer().Kill(); err != nil {
 		return err

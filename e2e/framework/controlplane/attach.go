@@ -14,10 +14,9 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/build"
 )
 
-// Attach returns a cluster that others run, as the current context of the usual kubeconfig
-// files (KUBECONFIG) names it; its user has to be an administrator. What belongs to
-// processes and their files is not there: Stop ends nothing but removes the directory that
-// kubeconfigs and logs are in.
+// Attach returns the running cluster of the current context of the usual kubeconfig files
+// (KUBECONFIG), whose user must be an administrator. It has no processes: Stop only removes the
+// directory of kubeconfigs and logs.
 func Attach(report build.Reporter) (*ControlPlane, error) {
 	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(clientcmd.NewDefaultClientConfigLoadingRules(), nil)
 	config, err := loader.ClientConfig()
@@ -38,7 +37,7 @@ func Attach(report build.Reporter) (*ControlPlane, error) {
 	return c, c.keepKubeconfig(loader)
 }
 
-// keepKubeconfig writes the current context alone, with all that it refers to.
+// keepKubeconfig writes only the current context, with everything that it refers to.
 func (c *ControlPlane) keepKubeconfig(loader clientcmd.ClientConfig) error {
 	kubeconfig, err := loader.RawConfig()
 	if err != nil {
@@ -53,7 +52,7 @@ func (c *ControlPlane) keepKubeconfig(loader clientcmd.ClientConfig) error {
 	return clientcmd.WriteToFile(kubeconfig, c.AdminKubeconfig())
 }
 
-// endpoint returns where the API server is, and the certificates that a client trusts.
+// endpoint returns the address of the API server and its CA certificates.
 func (c *ControlPlane) endpoint() (server string, ca []byte) {
 	if c.ca == nil { // attached
 		return c.admin.Host, c.admin.CAData

@@ -15,12 +15,12 @@ import (
 
 const (
 	probeInterval = 50 * time.Millisecond
-	// probeTimeout keeps one probe of a process that hangs from being the last.
+	// probeTimeout is for a process that hangs.
 	probeTimeout = 5 * time.Second
 )
 
-// await probes a process until it is ready, it ends, or ctx does. The error says what was
-// last found and shows the process's last log lines.
+// await probes a process until it is ready, the process ends, or ctx ends. The error has the last
+// error of the probe and the last log lines.
 func await(ctx context.Context, p *process.Process, probe func(context.Context) error) error {
 	ticker := time.NewTicker(probeInterval)
 	defer ticker.Stop()

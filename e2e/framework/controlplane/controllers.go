@@ -8,8 +8,7 @@ import (
 	"strings"
 )
 
-// controllers are those that somebody would notice the lack of: the rest looks after
-// nodes, pods and volumes, of which there are none.
+// controllers are those that tests need: there are no nodes, Pods and volumes.
 var controllers = []string{
 	"namespace-controller",
 	"garbage-collector-controller",
@@ -26,7 +25,7 @@ func (c *ControlPlane) startControllers(ctx context.Context) error {
 	c.controllers, err = c.start("kube-controller-manager", c.programs.controllerManager,
 		"--kubeconfig="+kubeconfig,
 		"--controllers="+strings.Join(controllers, ","),
-		// Each controller with its own account and rights, as in a real cluster.
+		// Each controller has its own account and permissions, as in a real cluster.
 		"--use-service-account-credentials",
 		"--service-account-private-key-file="+serviceAccountKey,
 		"--root-ca-file="+caFile,
@@ -37,7 +36,7 @@ func (c *ControlPlane) startControllers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// The first thing that they do for everyone to see.
+	// The first visible result of the controllers.
 	return await(ctx, c.controllers, func(ctx context.Context) error {
 		_, err := c.Get(ctx, "/api/v1/namespaces/default/serviceaccounts/default")
 		return err

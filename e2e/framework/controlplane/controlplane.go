@@ -20,27 +20,27 @@ import (
 const (
 	keepEnv = "SELFSIGNED_ISSUER_KEEP"
 
-	// startTimeout bounds a start that takes some seconds where nothing is wrong.
+	// startTimeout limits a start, which usually takes seconds.
 	startTimeout = 3 * time.Minute
 )
 
-// Options describes a cluster. The zero value is etcd and kube-apiserver alone.
+// Options describes a cluster. The zero value is etcd and kube-apiserver.
 type Options struct {
-	// Report receives progress and, on failure, where the logs are.
+	// Report receives progress and, after a failure, the directory of the logs.
 	Report build.Reporter
-	// APIServerArgs is appended to kube-apiserver's arguments, and wins over them.
+	// APIServerArgs are appended to kube-apiserver's arguments, and override them.
 	APIServerArgs []string
-	// EtcdArgs is appended to etcd's arguments, and wins over them.
+	// EtcdArgs are appended to etcd's arguments, and override them.
 	EtcdArgs []string
-	// ControllerManager adds kube-controller-manager. Without it namespaces are not
-	// deleted, nothing is garbage collected and aggregated ClusterRoles stay empty.
+	// ControllerManager adds kube-controller-manager. Without it, namespaces are not deleted, there
+	// is no garbage collection, and aggregated ClusterRoles are empty.
 	ControllerManager bool
-	// AuditLog makes kube-apiserver write every request, without bodies, to AuditLogPath.
+	// AuditLog enables the audit log at AuditLogPath, with every request, but without bodies.
 	AuditLog bool
 }
 
-// ControlPlane is a running control plane. Its methods may be called from any goroutine,
-// except that a Restart and Stop must not overlap.
+// ControlPlane is a running control plane. Its methods are safe for concurrent use, except for
+// restarts and Stop.
 type ControlPlane struct {
 	opts     Options
 	dir      string
@@ -52,17 +52,18 @@ type ControlPlane struct {
 	mu              sync.Mutex
 	etcd, apiServer *process.Process
 	controllers     *process.Process
-	ready           bool // Start has returned the cluster
+	ready           bool // Start has returned
 	failed          bool
 	stopped         bool
 }
 
-// programs are the files to run.
+// programs are the paths of the programs.
 type programs struct{ etcd, apiServer, controllerManager string }
 
-// Start builds what is missing, starts a cluster and returns when its API server is ready,
-// which takes seconds, or three minutes at most, not counting the build. Of a cluster that
-// does not start nothing is left running, and the error says where its logs are. Ending ctx afterwards does not stop the cluster; that is what Stop is for.
+// Start builds missing programs, starts a cluster and returns when its API server is ready, which
+// takes seconds, at most three minutes, without the build. After an error, no process runs, and the
+// error has the directory of the logs. Canceling ctx after Start has returned does not stop the
+// cluster: use Stop.
 func Start(ctx context.Context, opts Options) (*ControlPlane, error) {
 	programs, err := buildPrograms(ctx, opts)
 	if err != nil {
@@ -103,8 +104,8 @@ func buildPrograms(ctx context.Context, opts Options) (programs, error) {
 func (c *ControlPlane) bringUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	// Said at once: a test that panics has no other chance to say it.
-	c.opts.Report.Say("starting the control plane, with its logs in %s", c.LogDir())
+	// Reported now, because a test may panic.
+	c.opts.Report.Printf("starting the control plane, with its logs in %s", c.LogDir())
 	var err error
 	if c.ca, err = newAuthority(); err != nil {
 		return err
@@ -134,7 +135,7 @@ func (c *ControlPlane) prepareAdmin() error {
 func (c *ControlPlane) start(name, program string, args ...string) (*process.Process, error) {
 	return process.Start(process.Options{
 		Name: name, Path: program, Args: args, Dir: c.dir,
-		LogFile:          c.path(logFolder + "/" + name + ".log"),
+		LogFile:          c.path(logDirectory + "/" + name + ".log"),
 		OnUnexpectedExit: c.childEnded,
 	})
 }
@@ -143,41 +144,38 @@ func (c *ControlPlane) childEnded(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.ready {
-		return // Start finds out by itself
+		return // Start returns the error
 	}
 	c.failed = true
-	c.opts.Report.Say("%v", err)
+	c.opts.Report.Printf("%v", err)
 }
 
-// AdminConfig returns a new client configuration of a user in system:masters, who may do
-// everything. Like all configurations of this package it has client-go's default rate
-// limit; set QPS to -1 to have none.
+// AdminConfig returns a new client configuration of a user in system:masters. It has client-go's
+// default rate limit; set QPS to -1 to disable it.
 func (c *ControlPlane) AdminConfig() *rest.Config { return rest.CopyConfig(c.admin) }
 
-// AdminKubeconfig returns the file with the configuration of the same user.
+// AdminKubeconfig returns the path of a kubeconfig of this user.
 func (c *ControlPlane) AdminKubeconfig() string { return c.kubeconfigPath("admin") }
 
-// Dir returns the cluster's directory, which ceases to exist with Stop.
+// Dir returns the cluster's directory, which Stop removes.
 func (c *ControlPlane) Dir() string { return c.dir }
 
-// LogDir returns the directory with a log file for each process; whoever runs a program
-// against the cluster may put its log there too.
-func (c *ControlPlane) LogDir() string { return c.path(logFolder) }
+// LogDir returns the directory with a log file of each process. Programs that use the cluster can
+// write their logs there too.
+func (c *ControlPlane) LogDir() string { return c.path(logDirectory) }
 
-// AuditLogPath returns the file with the audit events, a JSON object in each line, if
-// Options.AuditLog was set.
+// AuditLogPath returns the path of the audit log, with one JSON object per line.
 func (c *ControlPlane) AuditLogPath() string { return c.path(auditLogFile) }
 
-// MarkFailed makes Stop keep the cluster's directory and tell where the logs are.
+// MarkFailed makes Stop keep the cluster's directory and report the path of the logs.
 func (c *ControlPlane) MarkFailed() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.failed = true
 }
 
-// Stop ends all processes and removes the cluster's directory, unless MarkFailed was called,
-// a process had ended unexpectedly, or SELFSIGNED_ISSUER_KEEP is set. Calling it again does
-// nothing.
+// Stop ends all processes. It removes the cluster's directory, unless MarkFailed was called, a
+// process has ended unexpectedly, or SELFSIGNED_ISSUER_KEEP is set. Further calls do nothing.
 func (c *ControlPlane) Stop() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -186,15 +184,15 @@ func (c *ControlPlane) Stop() error {
 	}
 	c.stopped = true
 	var errs []error
-	// Clients first, so that none of them complains about a server that went away. Nothing
-	// has to be saved, hence no grace.
+	// Clients first, so that they log no errors about a missing server. No data must be saved, so
+	// the processes are killed.
 	for _, p := range []*process.Process{c.controllers, c.apiServer, c.etcd} {
 		if p != nil {
 			errs = append(errs, p.Kill())
 		}
 	}
 	if c.failed || os.Getenv(keepEnv) != "" {
-		c.opts.Report.Say("the logs are in %s", c.LogDir())
+		c.opts.Report.Printf("the logs are in %s", c.LogDir())
 		return errors.Join(errs...)
 	}
 	return errors.Join(append(errs, os.RemoveAll(c.dir))...)

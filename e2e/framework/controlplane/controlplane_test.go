@@ -46,13 +46,13 @@ func TestClustersSideBySide(t *testing.T) {
 	if err := getConfigMap(t, second.c, "here"); !apierrors.IsNotFound(err) {
 		t.Errorf("in the other cluster: %v", err)
 	}
-	for range 2 { // stopping twice is stopping once
+	for range 2 { // a second Stop does nothing
 		if err := first.c.Stop(); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if _, err := os.Stat(first.c.Dir()); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("the stopped cluster's folder: %v", err)
+		t.Errorf("the stopped cluster's directory: %v", err)
 	}
 	putConfigMap(t, second.c, "there")
 }
@@ -86,7 +86,7 @@ func TestCrashedProcessesComeBackWithTheirData(t *testing.T) {
 		t.Errorf("after etcd's restart: %v", err)
 	}
 	if c.URL() != url {
-		t.Errorf("the API server moved from %s to %s", url, c.URL())
+		t.Errorf("the address of the API server has changed from %s to %s", url, c.URL())
 	}
 }
 
@@ -124,7 +124,7 @@ func TestClusterThatDoesNotStart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = occupied.Close() }) // nothing was written to it
+	t.Cleanup(func() { _ = occupied.Close() }) // only a listener
 	_, port, err := net.SplitHostPort(occupied.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -142,7 +142,7 @@ func TestClusterThatDoesNotStart(t *testing.T) {
 			}
 			for _, part := range []string{"the control plane did not start", test.want} {
 				if !strings.Contains(err.Error(), part) {
-					t.Errorf("error %q does not say %q", err, part)
+					t.Errorf("error %q does not contain %q", err, part)
 				}
 			}
 			_, dir, found := strings.Cut(reported.text.String(), "the logs are in ")

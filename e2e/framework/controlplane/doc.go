@@ -1,11 +1,9 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package controlplane runs a real Kubernetes control plane, etcd and kube-apiserver and on
-// demand kube-controller-manager, as child processes on loopback addresses, with RBAC on
-// and its data in a temporary directory. Clusters do not disturb each other, and each of
-// their processes can be killed, paused and restarted.
+// Package controlplane runs etcd, kube-apiserver and optionally kube-controller-manager as child
+// processes on loopback addresses, with RBAC and with data in a temporary directory. Several
+// clusters can run at the same time, and each process can be killed, paused and restarted.
 //
-// If the environment variable SELFSIGNED_ISSUER_KEEP is not empty, Stop leaves the
-// cluster's directory where it is.
+// If the environment variable SELFSIGNED_ISSUER_KEEP is not empty, Stop keeps the cluster's directory.
 package controlplane

@@ -11,9 +11,9 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/process"
 )
 
-// etcdURL is a socket in the cluster's directory: only its owner gets at the data, and there
-// is no port to collide on. It is relative because a socket's path may have no more than
-// about a hundred characters; etcd and kube-apiserver have the directory as working directory.
+// etcdURL is a socket in the cluster's directory: only its owner can access the data, and no port
+// is needed. The path is relative to the working directory of etcd and kube-apiserver, because a
+// socket's path is limited to about 100 bytes.
 const etcdURL = "unix://" + etcdSocket
 
 func (c *ControlPlane) startEtcd(ctx context.Context) error {
@@ -26,7 +26,7 @@ func (c *ControlPlane) startEtcd(ctx context.Context) error {
 		"--listen-peer-urls=" + peerURL,
 		"--initial-advertise-peer-urls=" + peerURL,
 		"--initial-cluster=default=" + peerURL,
-		// A crash of a process loses nothing without fsync, only one of the machine does.
+		// Without fsync, only a crash of the machine loses data.
 		"--unsafe-no-fsync",
 	}
 	etcd, err := c.start("etcd", c.programs.etcd, append(args, c.opts.EtcdArgs...)...)
@@ -44,7 +44,7 @@ func (c *ControlPlane) etcdHealthy(ctx context.Context) error {
 	return err
 }
 
-// EtcdClient returns an HTTP client that connects to etcd whatever host a URL names.
+// EtcdClient returns an HTTP client that connects to etcd, for any host in a URL.
 func (c *ControlPlane) EtcdClient() *http.Client {
 	return &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -66,8 +66,8 @@ func (c *ControlPlane) setEtcd(p *process.Process) {
 	c.etcd = p
 }
 
-// RestartEtcd kills etcd, unless it has ended already, and starts it on the same data. It
-// returns when the API server is ready again.
+// RestartEtcd kills etcd, if it is running, starts it with the same data, and waits until the API
+// server is ready.
 func (c *ControlPlane) RestartEtcd(ctx context.Context) error {
 	if err := c.Etcd().Kill(); err != nil {
 		return err

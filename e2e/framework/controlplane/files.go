@@ -10,8 +10,7 @@ import (
 	"path/filepath"
 )
 
-// auditPolicy records who did what to which object, and how it ended, but no bodies: they
-// would carry Secrets.
+// auditPolicy records metadata, but no bodies, because they can contain Secrets.
 const auditPolicy = `apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
@@ -30,11 +29,11 @@ const (
 	etcdSocket        = "etcd.sock:0"
 	etcdPeerSocket    = "etcd-peer.sock:0"
 	etcdData          = "etcd"
-	logFolder         = "logs"
-	auditLogFile      = logFolder + "/audit.log"
+	logDirectory      = "logs"
+	auditLogFile      = logDirectory + "/audit.log"
 )
 
-// writeFiles writes what the programs read: certificates, keys and the audit policy.
+// writeFiles writes certificates, keys and the audit policy.
 func (c *ControlPlane) writeFiles() error {
 	serving, err := c.ca.serving()
 	if err != nil {

@@ -70,7 +70,7 @@ func getConfigMap(t *testing.T, c *ControlPlane, name string) error {
 	return err
 }
 
-// lines collects what is reported.
+// lines collects reported lines.
 type lines struct {
 	mu   sync.Mutex
 	text strings.Builder

@@ -18,9 +18,8 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// AddUser makes a user who authenticates with a client certificate. It has no rights but
-// those that RBAC gives to its name and groups. The kubeconfig holds all it needs, so that
-// it can be copied; its path is a function of the name.
+// AddUser creates a client certificate for a user, whose permissions are those of RBAC for its name
+// and groups. The kubeconfig contains it; its path depends on the name.
 func (c *ControlPlane) AddUser(name string, groups ...string) (config *rest.Config, kubeconfig string, err error) {
 	pair, err := c.ca.client(name, groups...)
 	if err != nil {
@@ -32,8 +31,8 @@ func (c *ControlPlane) AddUser(name string, groups ...string) (config *rest.Conf
 	return config, kubeconfig, err
 }
 
-// ServiceAccountToken asks the API server for a token of a ServiceAccount, which must
-// exist. Lifetimes below ten minutes are refused by the API server.
+// ServiceAccountToken requests a token of a ServiceAccount, which must exist. The API server
+// rejects lifetimes below ten minutes.
 func (c *ControlPlane) ServiceAccountToken(ctx context.Context, namespace, name string, lifetime time.Duration) (string, error) {
 	client, err := kubernetes.NewForConfig(c.AdminConfig())
 	if err != nil {
@@ -50,10 +49,9 @@ func (c *ControlPlane) ServiceAccountToken(ctx context.Context, namespace, name 
 	return response.Status.Token, nil
 }
 
-// ServiceAccountKubeconfig writes a kubeconfig for a ServiceAccount, which must exist, and
-// returns its path. The token is in a file of its own, as in a pod: the kubeconfig's path
-// with the suffix .token. It is valid for a day, and may be replaced on disk while a
-// program uses it; client-go reads it again every minute.
+// ServiceAccountKubeconfig writes a kubeconfig for a ServiceAccount, which must exist, and returns
+// its path. The token is in a separate file, as in a Pod: the kubeconfig's path with the suffix
+// .token. It is valid for a day, and can be replaced at any time; client-go reads it every minute.
 func (c *ControlPlane) ServiceAccountKubeconfig(ctx context.Context, namespace, name string) (string, error) {
 	token, err := c.ServiceAccountToken(ctx, namespace, name, 24*time.Hour)
 	if err != nil {

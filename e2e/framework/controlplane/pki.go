@@ -16,10 +16,10 @@ import (
 	"time"
 )
 
-// validity outlives every playground; the keys live only as long as the cluster's directory.
+// validity is long enough for a playground. The keys are deleted with the cluster's directory.
 const validity = 365 * 24 * time.Hour
 
-// authority is the cluster's certificate authority. Its key never leaves this process.
+// authority is the cluster's certificate authority. Its key is only in memory.
 type authority struct {
 	cert *x509.Certificate
 	key  crypto.Signer
@@ -49,7 +49,7 @@ func newAuthority() (*authority, error) {
 
 func (a *authority) pem() []byte { return encodeCertificate(a.cert.Raw) }
 
-// serving issues what kube-apiserver serves with on loopback.
+// serving issues the serving certificate of kube-apiserver.
 func (a *authority) serving() (keyPair, error) {
 	return a.issue(&x509.Certificate{
 		Subject:     pkix.Name{CommonName: "kube-apiserver"},
@@ -59,8 +59,8 @@ func (a *authority) serving() (keyPair, error) {
 	})
 }
 
-// client issues a client certificate; kube-apiserver takes the common name for the user
-// and the organizations for the groups.
+// client issues a client certificate. For kube-apiserver, the common name is the user and the
+// organizations are the groups.
 func (a *authority) client(user string, groups ...string) (keyPair, error) {
 	return a.issue(&x509.Certificate{
 		Subject:     pkix.Name{CommonName: user, Organization: groups},

@@ -11,19 +11,17 @@ import (
 	"sync"
 )
 
-// Ports come from below the range that Linux (32768 and up) and macOS (49152 and up) take
-// for outgoing connections, and below the NodePorts of a cluster on this machine: a port
-// must still be free when kube-apiserver comes back to it after a crash. A port that the
-// kernel chooses is not safe from that, least of all from the clients that keep trying to
-// connect to it.
+// Ports are below the range for outgoing connections of Linux (32768 and up) and macOS (49152 and
+// up), and below the NodePorts of a cluster on this machine: the port must be free when
+// kube-apiserver is restarted. A port that the kernel chooses could be taken, even by the clients
+// that reconnect to it.
 const firstPort, lastPort = 20000, 29999
 
-// handedOut keeps the clusters of this process from getting the same port. Against other
-// processes nothing helps but to try another port when kube-apiserver cannot bind.
+// handedOut has the ports of all clusters of this process. If another process takes a port,
+// kube-apiserver is started with another one.
 var handedOut sync.Map
 
-// FreePort returns a TCP port that nothing listens on at 127.0.0.1, and that this process
-// gets only once.
+// FreePort returns a free TCP port at 127.0.0.1, and each port only once.
 func FreePort() (int, error) {
 	for range 1000 {
 		port := firstPort + rand.IntN(lastPort-firstPort+1)
@@ -32,7 +30,7 @@ func FreePort() (int, error) {
 		}
 		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		if err != nil {
-			continue // in use; it stays marked, which does no harm
+			continue // in use
 		}
 		return port, listener.Close()
 	}

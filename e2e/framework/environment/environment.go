@@ -1,9 +1,8 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package environment assembles the whole environment that the demo, the playground and the
-// end-to-end tests use: a real control plane, the real cert-manager, and the plugin
-// installed from deploy/.
+// Package environment starts the environment of the demo, the playground and the end-to-end tests:
+// a control plane, cert-manager, and selfsigned-issuer installed from deploy/.
 package environment
 
 import (
@@ -29,38 +28,38 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/secretscan"
 )
 
-// startTimeout bounds how long one part may take to get ready, once it is built.
+// startTimeout is how long a program may take to get ready, without its build.
 const startTimeout = 2 * time.Minute
 
-// Options say what is started.
+// Options describe an environment.
 type Options struct {
 	// Report receives progress.
 	Report build.Reporter
-	// Overlay is the kustomization that is installed; empty: the default overlay.
+	// Overlay is the kustomization to install; empty: the default overlay.
 	Overlay string
-	// Race builds the plugin with the race detector.
+	// Race builds selfsigned-issuer with the race detector.
 	Race bool
-	// CertManager says how cert-manager runs.
+	// CertManager configures cert-manager.
 	CertManager certmanager.Options
-	// WithoutCertManager leaves cert-manager to the caller.
+	// WithoutCertManager does not install cert-manager.
 	WithoutCertManager bool
-	// WithoutIssuer leaves installing and starting the plugin to the caller.
+	// WithoutIssuer does not install selfsigned-issuer.
 	WithoutIssuer bool
 	// IssuerArgs are added to the Deployment's arguments.
 	IssuerArgs []string
-	// AuditLog makes the API server write down every request.
+	// AuditLog enables the audit log of the API server.
 	AuditLog bool
 	// EtcdArgs are added to etcd's arguments.
 	EtcdArgs []string
-	// FaultProxy puts a proxy between the API server and the plugin.
+	// FaultProxy adds a proxy between selfsigned-issuer and the API server.
 	FaultProxy bool
-	// ControllerManager adds kube-controller-manager, without which no namespace is deleted.
+	// ControllerManager adds kube-controller-manager, which deletes the content of namespaces.
 	ControllerManager bool
-	// SecretScan makes Stop fail when a private key is in what the plugin has written.
+	// SecretScan makes Stop fail if selfsigned-issuer has written a private key.
 	SecretScan bool
 }
 
-// Environment is a running environment. Parts that were left out are nil.
+// Environment is a running environment. Parts that are not started are nil.
 type Environment struct {
 	ControlPlane *controlplane.ControlPlane
 	CertManager  *certmanager.Installation
@@ -69,14 +68,14 @@ type Environment struct {
 	Proxy        *faultproxy.Proxy
 	Client       client.WithWatch // as cluster administrator
 
-	// Binary is the plugin's program.
+	// Binary is the path of selfsigned-issuer.
 	Binary string
 
 	keys     *secretscan.Finder // nil without SecretScan
 	endWatch context.CancelFunc // ends the watch that fills keys
 }
 
-// Start starts everything and returns when all of it is ready.
+// Start starts an environment and waits until it is ready.
 func Start(ctx context.Context, options Options) (*Environment, error) {
 	e := &Environment{}
 	if err := e.start(ctx, options); err != nil {
@@ -109,7 +108,7 @@ func (e *Environment) start(ctx context.Context, options Options) error {
 		}
 	}
 	if !options.WithoutCertManager {
-		options.Report.Say("starting cert-manager: its controllers and its webhook")
+		options.Report.Printf("starting cert-manager: its controllers and its webhook")
 		options.CertManager.Report = options.Report
 		if e.CertManager, err = certmanager.Install(ctx, e.ControlPlane, options.CertManager); err != nil {
 			return err
@@ -126,7 +125,7 @@ func (e *Environment) startIssuer(ctx context.Context, options Options) error {
 	if overlay == "" {
 		overlay = issuer.DefaultOverlay
 	}
-	options.Report.Say("installing selfsigned-issuer from %s and starting it", overlay)
+	options.Report.Printf("installing selfsigned-issuer from %s and starting it", overlay)
 	var err error
 	if e.Installation, err = issuer.Install(ctx, e.ControlPlane, overlay); err != nil {
 		return err
@@ -145,10 +144,10 @@ func (e *Environment) startIssuer(ctx context.Context, options Options) error {
 	return e.Issuer.AwaitReady(ready)
 }
 
-// stopTimeout is how long a process gets to stop by itself.
+// stopTimeout is how long a process may take to end before it is killed.
 const stopTimeout = 10 * time.Second
 
-// Stop stops everything that was started, and returns what did not stop cleanly.
+// Stop stops all programs and returns their errors.
 func (e *Environment) Stop() error {
 	var errs []error
 	if e.keys != nil {
@@ -173,21 +172,21 @@ func (e *Environment) Stop() error {
 	return nil
 }
 
-// Client returns a client that knows every kind that is used here, without a rate limit.
+// Client returns a client with Scheme and without a rate limit.
 func Client(config *rest.Config) (client.WithWatch, error) {
 	config = rest.CopyConfig(config)
 	config.QPS = -1
 	return client.NewWithWatch(config, client.Options{Scheme: Scheme()})
 }
 
-// ClientAs returns such a client of somebody who may impersonate, taken for a user.
+// ClientAs returns a client that impersonates a user.
 func ClientAs(config *rest.Config, user string) (client.WithWatch, error) {
 	config = rest.CopyConfig(config)
 	config.Impersonate = rest.ImpersonationConfig{UserName: user}
 	return Client(config)
 }
 
-// Scheme returns the scheme of those kinds.
+// Scheme returns a scheme with all kinds that tests use.
 func Scheme() *runtime.Scheme {
 	scheme := runtime.NewScheme()
 	utilruntime.Must(clientgoscheme.AddToScheme(scheme))

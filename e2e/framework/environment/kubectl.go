@@ -13,7 +13,7 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/build"
 )
 
-// Kubectl runs the real kubectl against the lab, as its administrator.
+// Kubectl runs kubectl as the administrator of the environment.
 type Kubectl struct {
 	// Path is the program.
 	Path string
@@ -21,7 +21,7 @@ type Kubectl struct {
 	kubeconfig, root string
 }
 
-// Kubectl returns the machine's kubectl, or builds one where there is none.
+// Kubectl returns kubectl from the PATH, or builds it.
 func (e *Environment) Kubectl(ctx context.Context, report build.Reporter) (Kubectl, error) {
 	path, err := build.Build(ctx, build.Kubectl(), report)
 	if err != nil {
@@ -31,7 +31,7 @@ func (e *Environment) Kubectl(ctx context.Context, report build.Reporter) (Kubec
 	return Kubectl{path, e.ControlPlane.AdminKubeconfig(), root}, err
 }
 
-// Run runs kubectl in the repository's root and returns what it printed.
+// Run runs kubectl in the repository's root and returns its output.
 func (k Kubectl) Run(ctx context.Context, args ...string) (string, error) {
 	command := exec.CommandContext(ctx, k.Path, append([]string{"--kubeconfig=" + filepath.Clean(k.kubeconfig)}, args...)...)
 	command.Dir = k.root

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// Sometimes lets a fault happen to a share of the requests, 0 to 1, at random.
+// Sometimes injects a fault into a random share of the requests, from 0 to 1.
 func Sometimes(share float64, fault Fault) Fault {
 	return func(next http.Handler) http.Handler {
 		disturbed := fault(next)
@@ -29,7 +29,7 @@ func Sometimes(share float64, fault Fault) Fault {
 	}
 }
 
-// OneOf lets one of several faults happen, at random.
+// OneOf injects one of several faults, at random.
 func OneOf(faults ...Fault) Fault {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -38,7 +38,7 @@ func OneOf(faults ...Fault) Fault {
 	}
 }
 
-// WithHeader adds a header to the answer of another fault.
+// WithHeader adds a header to the response of another fault.
 func WithHeader(name, value string, fault Fault) Fault {
 	return func(next http.Handler) http.Handler {
 		disturbed := fault(next)
@@ -49,21 +49,21 @@ func WithHeader(name, value string, fault Fault) Fault {
 	}
 }
 
-// Silence never answers, and does not pass the request on: the client has to give up.
+// Silence never responds, and does not forward the request.
 func Silence() Fault {
 	return func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			_, _ = io.Copy(io.Discard, r.Body) // only then the server looks whether the client has gone
+			_, _ = io.Copy(io.Discard, r.Body) // only then the server notices that the client has disconnected
 			<-r.Context().Done()
 			panic(http.ErrAbortHandler)
 		})
 	}
 }
 
-// LoseAnswer passes the request on, and closes the connection instead of answering.
+// LoseAnswer forwards the request, and closes the connection without a response.
 func LoseAnswer() Fault { return truncated(func(int) int { return 0 }) }
 
-// Truncate passes the request on, and cuts the body of the answer in the middle.
+// Truncate forwards the request, and sends half of the response body.
 func Truncate() Fault { return truncated(func(length int) int { return length / 2 }) }
 
 func truncated(keep func(length int) int) Fault {
@@ -73,7 +73,7 @@ func truncated(keep func(length int) int) Fault {
 			body := answer.Body.Bytes()
 			if kept := body[:keep(len(body))]; len(kept) > 0 {
 				copyHead(w, answer, len(body))
-				_, _ = w.Write(kept) // who has gone misses nothing
+				_, _ = w.Write(kept) // the client may have disconnected
 				_ = http.NewResponseController(w).Flush()
 			}
 			panic(http.ErrAbortHandler)
@@ -81,7 +81,7 @@ func truncated(keep func(length int) int) Fault {
 	}
 }
 
-// Slow passes the request on, and takes a while to send the body of the answer, in pieces.
+// Slow forwards the request, and sends the response body slowly, in pieces.
 func Slow(whole time.Duration) Fault {
 	const pieces = 10
 	return func(next http.Handler) http.Handler {
@@ -100,8 +100,8 @@ func Slow(whole time.Duration) Fault {
 	}
 }
 
-// CutAfter passes the request on, and closes the connection after a while, at random up to
-// most: for watches, which have no end.
+// CutAfter forwards the request, and closes the connection after a random time of up to most: for
+// watches, which do not end.
 func CutAfter(most time.Duration) Fault {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -113,8 +113,7 @@ func CutAfter(most time.Duration) Fault {
 	}
 }
 
-// record asks the API server for a whole answer. If it does not give one, neither does the
-// proxy.
+// record returns the complete response of the API server.
 func record(next http.Handler, r *http.Request) *httptest.ResponseRecorder {
 	answer := httptest.NewRecorder()
 	answer.Body = &bytes.Buffer{}
@@ -128,7 +127,7 @@ func copyHead(w http.ResponseWriter, answer *httptest.ResponseRecorder, length i
 	w.WriteHeader(answer.Code)
 }
 
-// last waits for d and reports whether the client is still there.
+// last waits for d and reports whether the client is still connected.
 func last(ctx context.Context, d time.Duration) bool {
 	select {
 	case <-time.After(d):

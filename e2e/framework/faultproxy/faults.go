@@ -15,12 +15,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Fault changes how a request is answered; next is the way to the API server.
+// Fault changes the response to a request; next forwards to the API server.
 type Fault func(next http.Handler) http.Handler
 
-// Status answers as an API server does that refuses, without asking the real one.
+// Status responds with an API error, without forwarding the request.
 func Status(code int32, reason metav1.StatusReason, message string) Fault {
-	body, _ := json.Marshal(metav1.Status{ // plain strings: it never fails
+	body, _ := json.Marshal(metav1.Status{ // it never fails for strings
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"},
 		Status:   metav1.StatusFailure,
 		Code:     code,
@@ -31,19 +31,19 @@ func Status(code int32, reason metav1.StatusReason, message string) Fault {
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(int(code))
-			_, _ = w.Write(body) // who has gone misses nothing
+			_, _ = w.Write(body) // the client may have disconnected
 		})
 	}
 }
 
-// Reset closes the connection without an answer.
+// Reset closes the connection without a response.
 func Reset() Fault {
 	return func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 	}
 }
 
-// Delay passes the request on after a while.
+// Delay forwards the request after d.
 func Delay(d time.Duration) Fault {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -57,8 +57,8 @@ func Delay(d time.Duration) Fault {
 	}
 }
 
-// Gate holds requests back until it is opened, and then passes them on, even if their sender
-// has gone: what the network has taken still arrives. It must be opened in the end.
+// Gate holds requests until it is opened, and then forwards them, even if the client has
+// disconnected, as a network does. It must be opened in the end.
 type Gate struct {
 	arrived, opened chan struct{}
 	arrive, open    sync.Once
@@ -67,10 +67,10 @@ type Gate struct {
 // NewGate returns a closed gate.
 func NewGate() *Gate { return &Gate{arrived: make(chan struct{}), opened: make(chan struct{})} }
 
-// Arrived is closed when the first request stands before the gate.
+// Arrived is closed when the gate holds the first request.
 func (g *Gate) Arrived() <-chan struct{} { return g.arrived }
 
-// Open lets all requests pass from now on. It may be called twice.
+// Open forwards all requests from now on. It may be called twice.
 func (g *Gate) Open() { g.open.Do(func() { close(g.opened) }) }
 
 // Hold is the fault.
@@ -90,7 +90,7 @@ func (g *Gate) Hold(next http.Handler) http.Handler {
 	})
 }
 
-// Record changes nothing, and reports the status of each answer.
+// Record changes nothing, and reports the status of each response.
 func Record(report func(status int)) Fault {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -104,11 +104,11 @@ type recorder struct {
 	report func(status int)
 }
 
-// WriteHeader passes the status on.
+// WriteHeader reports the status.
 func (r *recorder) WriteHeader(status int) {
 	r.report(status)
 	r.ResponseWriter.WriteHeader(status)
 }
 
-// Unwrap lets the proxy flush.
+// Unwrap allows the proxy to flush.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

@@ -1,8 +1,8 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package faultproxy stands between a program and the API server, as the network does, and
-// disturbs what passes: a Proxy forwards every request, but for those that a rule matches.
+// Package faultproxy injects faults between a program and the API server: a Proxy forwards all
+// requests, except for those that a rule matches.
 package faultproxy
 
 import (
@@ -22,9 +22,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// Proxy is a TLS server on a loopback address. It speaks HTTP/1.1, where a request that is
-// cut off is a connection that is cut off. Who connects authenticates with a token: a client
-// certificate does not pass.
+// Proxy is a TLS server on a loopback address. It uses HTTP/1.1, so that a fault of one request is
+// that of one connection. Clients authenticate with a token: client certificates are not forwarded.
 type Proxy struct {
 	server    *httptest.Server
 	transport *http.Transport
@@ -34,13 +33,13 @@ type Proxy struct {
 	rules []*Rule
 }
 
-// Start starts a proxy of the API server that config leads to.
+// Start starts a proxy of the API server in config.
 func Start(config *rest.Config) (*Proxy, error) {
 	target, err := url.Parse(config.Host)
 	if err != nil {
 		return nil, err
 	}
-	// Without the client certificate: who is behind the proxy shall not act as its owner.
+	// Without the client certificate: clients of the proxy must not act as its user.
 	tlsConfig, err := rest.TLSConfigFor(rest.AnonymousClientConfig(config))
 	if err != nil {
 		return nil, err
@@ -49,9 +48,9 @@ func Start(config *rest.Config) (*Proxy, error) {
 	p.forward = &httputil.ReverseProxy{
 		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(target) },
 		Transport:     p.transport,
-		FlushInterval: -1, // events of a watch are due at once
+		FlushInterval: -1, // events of a watch are sent at once
 		ErrorLog:      log.New(io.Discard, "", 0),
-		// An API server that is down is no answer, and neither is the proxy's own.
+		// Without the API server, there is no response, not even one of the proxy.
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}
 	p.server = httptest.NewUnstartedServer(p)
@@ -60,17 +59,17 @@ func Start(config *rest.Config) (*Proxy, error) {
 	return p, nil
 }
 
-// Close cuts all connections and stops the proxy.
+// Close closes all connections and stops the proxy.
 func (p *Proxy) Close() {
 	p.server.CloseClientConnections()
 	p.server.Close()
 	p.transport.CloseIdleConnections()
 }
 
-// CutConnections resets every connection at once, watches included. New ones are taken.
+// CutConnections closes all connections, including watches. New ones are accepted.
 func (p *Proxy) CutConnections() { p.server.CloseClientConnections() }
 
-// Kubeconfig writes a copy of a kubeconfig that leads through the proxy, and returns its path.
+// Kubeconfig writes a copy of a kubeconfig with the address of the proxy, and returns its path.
 func (p *Proxy) Kubeconfig(path string) (string, error) {
 	kubeconfig, err := clientcmd.LoadFromFile(path)
 	if err != nil {
@@ -90,8 +89,8 @@ func (p *Proxy) Kubeconfig(path string) (string, error) {
 	return copied, nil
 }
 
-// ServeHTTP answers one request. The rules that match it are laid around the way to the API
-// server, the latest outermost.
+// ServeHTTP handles a request. The rules that match wrap the handler that forwards it, the latest
+// outermost.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	handler := p.forward
 	for _, rule := range p.current() {

@@ -18,8 +18,8 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// start returns a proxy of a server that answers with the path, and a client that reaches
-// it through a kubeconfig, as a program does.
+// start returns a proxy of a server that responds with the path, and a client with the kubeconfig
+// of the proxy.
 func start(t *testing.T) (*Proxy, func(path string) (int, string, error)) {
 	t.Helper()
 	upstream := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -121,7 +121,7 @@ func TestDelayAndGate(t *testing.T) {
 	<-gate.Arrived()
 	select {
 	case err := <-answered:
-		t.Fatalf("answered before the gate was opened: %v", err)
+		t.Fatalf("response before the gate was opened: %v", err)
 	default:
 	}
 	gate.Open()
@@ -129,11 +129,11 @@ func TestDelayAndGate(t *testing.T) {
 		t.Error(err)
 	}
 	if took := time.Since(begin); took < delay {
-		t.Errorf("answered after %s, want at least %s", took, delay)
+		t.Errorf("response after %s, want at least %s", took, delay)
 	}
 }
 
-// TestGateOutlivesTheSender lets a request through whose sender has given up.
+// TestGateOutlivesTheSender forwards a request whose client has disconnected.
 func TestGateOutlivesTheSender(t *testing.T) {
 	proxy, get := start(t)
 	gate, statuses := NewGate(), make(chan int, 1)
@@ -148,10 +148,10 @@ func TestGateOutlivesTheSender(t *testing.T) {
 	<-gate.Arrived()
 	proxy.CutConnections()
 	if err := <-failed; err == nil {
-		t.Error("the sender got an answer over a connection that was cut")
+		t.Error("the client got a response over a closed connection")
 	}
 	gate.Open()
 	if status := <-statuses; status != http.StatusOK {
-		t.Errorf("the server answered %d, want 200", status)
+		t.Errorf("the server returned %d, want 200", status)
 	}
 }

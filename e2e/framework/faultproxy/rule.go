@@ -10,11 +10,10 @@ import (
 	"sync/atomic"
 )
 
-// Match says whether a rule is about a request.
+// Match reports whether a rule applies to a request.
 type Match func(*http.Request) bool
 
-// On matches the requests with a method, "" for any, whose whole path fits the regular
-// expression.
+// On matches requests by method ("" for any) and by a regular expression for the whole path.
 func On(method, path string) Match {
 	whole := regexp.MustCompile("^(?:" + path + ")$")
 	return func(r *http.Request) bool {
@@ -30,7 +29,7 @@ type Rule struct {
 	proxy *Proxy
 }
 
-// Inject lets the fault happen to the requests that match, until the rule is removed.
+// Inject injects a fault into the requests that match, until the rule is removed.
 func (p *Proxy) Inject(match Match, fault Fault) *Rule {
 	rule := &Rule{match: match, fault: fault, proxy: p}
 	p.mu.Lock()
@@ -39,12 +38,12 @@ func (p *Proxy) Inject(match Match, fault Fault) *Rule {
 	return rule
 }
 
-// Remove ends the fault. What it holds already, it goes on to hold. It may be called twice.
+// Remove ends the fault for new requests. It may be called twice.
 func (r *Rule) Remove() {
 	r.proxy.mu.Lock()
 	defer r.proxy.mu.Unlock()
 	r.proxy.rules = slices.DeleteFunc(r.proxy.rules, func(other *Rule) bool { return other == r })
 }
 
-// Hits is how many requests the fault has happened to.
+// Hits is the number of requests with the fault.
 func (r *Rule) Hits() int { return int(r.hits.Load()) }

@@ -78,5 +78,5 @@ func newClient(plainHTTP bool) (*registry.Client, error) {
 	return registry.NewClient(options...)
 }
 
-// tag is how a registry names a version: it knows no "+".
+// tag returns the tag of a version: tags cannot contain "+".
 func tag(version string) string { return strings.ReplaceAll(version, "+", "_") }

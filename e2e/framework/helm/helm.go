@@ -1,8 +1,7 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package helm installs, packages and publishes the chart by Helm's own library, as its commands
-// of the same names do.
+// Package helm installs, packages and publishes the chart with Helm's library.
 package helm
 
 import (
@@ -39,8 +38,8 @@ func NewClient(kubeconfig, name, namespace string) (*Client, error) {
 	return &Client{config, name, namespace}, nil
 }
 
-// Install installs the chart and creates the namespace. With adopt, it takes over objects that
-// something else has created, and their fields. It does not wait for Pods: nothing runs them.
+// Install installs the chart and creates the namespace. With adopt, it takes ownership of existing
+// objects and their fields. It does not wait for Pods, because no node runs them.
 func (c *Client) Install(ctx context.Context, chart *v2.Chart, values map[string]any, adopt bool) ([]*unstructured.Unstructured, error) {
 	install := action.NewInstall(c.config)
 	install.ReleaseName, install.Namespace, install.CreateNamespace = c.name, c.namespace, true
@@ -49,7 +48,7 @@ func (c *Client) Install(ctx context.Context, chart *v2.Chart, values map[string
 	return objects(install.RunWithContext(ctx, chart, values))
 }
 
-// Upgrade upgrades the release to the chart, as docs/upgrade.md says: values that are set stay.
+// Upgrade upgrades the release and keeps its values, as in docs/upgrade.md.
 func (c *Client) Upgrade(ctx context.Context, chart *v2.Chart, values map[string]any) ([]*unstructured.Unstructured, error) {
 	upgrade := action.NewUpgrade(c.config)
 	upgrade.Namespace, upgrade.WaitStrategy, upgrade.Timeout = c.namespace, kube.HookOnlyStrategy, timeout

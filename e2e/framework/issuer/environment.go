@@ -10,8 +10,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// environment returns the container's environment variables as the kubelet would set them,
-// after those of this process.
+// environment returns the environment variables of this process and, as the kubelet sets them, of
+// the container.
 func (i *Installation) environment() ([]string, error) {
 	environment := os.Environ()
 	container := i.Deployment.Spec.Template.Spec.Containers[0]
@@ -33,8 +33,8 @@ func (i *Installation) valueFrom(source *corev1.EnvVarSource, container corev1.C
 	case source.FieldRef != nil && source.FieldRef.FieldPath == "metadata.namespace":
 		return i.Deployment.Namespace, nil
 	case source.ResourceFieldRef != nil && source.ResourceFieldRef.Resource == "limits.memory":
-		return fmt.Sprint(container.Resources.Limits.Memory().Value()), nil // as earlier versions have it
+		return fmt.Sprint(container.Resources.Limits.Memory().Value()), nil // in manifests of earlier versions
 	default:
-		return "", fmt.Errorf("the test environment does not know %v", source)
+		return "", fmt.Errorf("the test environment does not support %v", source)
 	}
 }

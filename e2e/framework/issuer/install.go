@@ -19,15 +19,14 @@ import (
 
 // Installation is an overlay that has been applied to a cluster.
 type Installation struct {
-	// Objects are all that the steps rendered to.
+	// Objects are all rendered objects.
 	Objects []*unstructured.Unstructured
-	// Deployment is the one among them that runs the plugin.
+	// Deployment is that of selfsigned-issuer.
 	Deployment appsv1.Deployment
-	// Proxy stands between the API server and the replicas that are started; nil: nothing does.
+	// Proxy is between the API server and the replicas that are started, if it is not nil.
 	Proxy *faultproxy.Proxy
 
-	// Kubeconfig is the file that replicas are started with; empty: a new one for the
-	// Deployment's ServiceAccount.
+	// Kubeconfig is the path for the replicas; empty: a new one for the Deployment's ServiceAccount.
 	Kubeconfig string
 
 	cluster *controlplane.ControlPlane
@@ -45,7 +44,7 @@ func Install(ctx context.Context, c *controlplane.ControlPlane, overlay string) 
 	return i, nil
 }
 
-// Find returns an overlay that has been applied already.
+// Find returns an installation of an overlay that has already been applied.
 func Find(c *controlplane.ControlPlane, overlay string) (*Installation, error) {
 	var all []*unstructured.Unstructured
 	steps, err := Steps(overlay)
@@ -66,7 +65,7 @@ func Find(c *controlplane.ControlPlane, overlay string) (*Installation, error) {
 	return i, nil
 }
 
-// Installed returns an installation of objects that something else has applied already.
+// Installed returns an installation of objects that have already been applied.
 func Installed(c *controlplane.ControlPlane, objects []*unstructured.Unstructured) (*Installation, error) {
 	i := &Installation{cluster: c, Objects: objects}
 	return i, i.findDeployment()

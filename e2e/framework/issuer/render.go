@@ -1,10 +1,9 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package issuer installs selfsigned-issuer into a cluster the way a user does, from the
-// kustomize overlays in deploy/, and runs its real binary with the arguments of the
-// rendered Deployment under the ServiceAccount that the overlay creates. If the shipped
-// rights lack a verb, the plugin lacks it here.
+// Package issuer installs the kustomize overlays in deploy/, as a user does, and runs the binary
+// with the arguments and the ServiceAccount of the rendered Deployment, so that it has exactly the
+// permissions in the overlay.
 package issuer
 
 import (
@@ -25,15 +24,16 @@ const (
 	DefaultOverlay     = "deploy/overlays/default"
 	ProductionOverlay  = "deploy/overlays/production"
 	DevelopmentOverlay = "deploy/overlays/development"
-	// NamespacedOverlay lacks what only an administrator can install: that is AdminStep.
+	// NamespacedOverlay is without the objects that only an administrator can install: they are in
+	// AdminStep.
 	NamespacedOverlay = "deploy/overlays/namespaced"
 	AdminStep         = "deploy/admin"
 	// NamespaceStep creates the namespace that the overlays install into.
 	NamespaceStep = "deploy/namespace"
 )
 
-// Steps returns the kustomizations that install an overlay, in their order. An overlay for
-// chosen namespaces has a kustomization for each of them in its directory namespaces.
+// Steps returns the kustomizations of an overlay, in the order of installation. An overlay for
+// selected namespaces has one for each of them in its directory namespaces.
 func Steps(overlay string) ([]string, error) {
 	root, err := build.Root()
 	if err != nil {
@@ -53,8 +53,8 @@ func Steps(overlay string) ([]string, error) {
 	return steps, nil
 }
 
-// Render builds a kustomization, given as a directory below the repository's root, into
-// objects in the order in which they can be applied.
+// Render renders a kustomization, a directory below the repository's root, into objects in the
+// order in which they can be applied.
 func Render(kustomization string) ([]*unstructured.Unstructured, error) {
 	root, err := build.Root()
 	if err != nil {

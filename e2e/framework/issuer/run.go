@@ -18,22 +18,21 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/process"
 )
 
-// Replica is a running plugin process, one replica of the Deployment.
+// Replica is a running process of selfsigned-issuer, one replica of the Deployment.
 type Replica struct {
 	*process.Process
 	// HealthURL and MetricsURL are the addresses of its endpoints, without a path.
 	HealthURL, MetricsURL string
 }
 
-// ReadyPath is where the readiness probe of the Deployment asks.
+// ReadyPath is the path of the readiness probe in the Deployment.
 const ReadyPath = "/readyz/controllers"
 
-// poll is how often an endpoint is asked while a state is awaited. The benchmark measures starts
-// with it.
+// poll is how often readiness is checked. The benchmark measures starts with it.
 const poll = 10 * time.Millisecond
 
-// Start runs binary as a replica called name. Arguments are added to the Deployment's own
-// and win over them.
+// Start runs binary as a replica called name. Arguments are appended to those of the Deployment,
+// and override them.
 func (i *Installation) Start(ctx context.Context, binary, name string, args ...string) (*Replica, error) {
 	kubeconfig, err := i.kubeconfig(ctx)
 	if err != nil {
@@ -69,7 +68,7 @@ func (i *Installation) Start(ctx context.Context, binary, name string, args ...s
 	return p, err
 }
 
-// kubeconfig returns the path of one for the ServiceAccount of the Deployment.
+// kubeconfig returns the path of a kubeconfig for the ServiceAccount of the Deployment.
 func (i *Installation) kubeconfig(ctx context.Context) (string, error) {
 	if i.Kubeconfig != "" {
 		return i.Kubeconfig, nil
@@ -81,7 +80,7 @@ func (i *Installation) kubeconfig(ctx context.Context) (string, error) {
 	return i.Proxy.Kubeconfig(path)
 }
 
-// arguments returns the container's arguments as the kubelet would expand them.
+// arguments returns the container's arguments, expanded as by the kubelet.
 func (i *Installation) arguments() []string {
 	expand := strings.NewReplacer("$(POD_NAMESPACE)", i.Deployment.Namespace)
 	var arguments []string
@@ -91,8 +90,7 @@ func (i *Installation) arguments() []string {
 	return arguments
 }
 
-// AwaitReady returns when the readiness probe succeeds, or with an error when the process
-// or ctx ends before.
+// AwaitReady waits until the readiness probe succeeds. It fails if the process or ctx ends.
 func (p *Replica) AwaitReady(ctx context.Context) error {
 	var last string
 	err := wait.PollUntilContextCancel(ctx, poll, true, func(ctx context.Context) (bool, error) {
@@ -109,7 +107,7 @@ func (p *Replica) AwaitReady(ctx context.Context) error {
 	return nil
 }
 
-// Get returns the status and body of a URL; status 0 and the error where there is no answer.
+// Get returns the status and body of a URL, or status 0 and the error.
 func Get(ctx context.Context, url string) (int, string) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {

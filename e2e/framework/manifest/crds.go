@@ -16,8 +16,7 @@ import (
 
 const pollEvery = 50 * time.Millisecond
 
-// ApplyCRDs applies CustomResourceDefinitions and returns when the API server serves their
-// resources.
+// ApplyCRDs applies CustomResourceDefinitions and waits until the API server serves their resources.
 func ApplyCRDs(ctx context.Context, config *rest.Config, crds ...*unstructured.Unstructured) error {
 	if err := Apply(ctx, config, crds...); err != nil {
 		return err

@@ -1,8 +1,8 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package manifest reads Kubernetes manifests and applies them the way a careful
-// administrator would: by server-side apply, with unknown fields refused.
+// Package manifest reads Kubernetes manifests and applies them with server-side apply and strict
+// field validation.
 package manifest
 
 import (
@@ -19,11 +19,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// fieldOwner is who the API server records as the owner of the applied fields: the same as
-// of `kubectl apply --server-side`, so that a person can go on from there.
+// fieldOwner is the field manager of `kubectl apply --server-side`, so that a person can continue
+// with it.
 const fieldOwner = "kubectl"
 
-// Decode reads a stream of YAML or JSON documents; empty ones are left out.
+// Decode reads a stream of YAML or JSON documents, without the empty ones.
 func Decode(stream []byte) ([]*unstructured.Unstructured, error) {
 	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(stream), 4096)
 	var objects []*unstructured.Unstructured
@@ -42,15 +42,14 @@ func Decode(stream []byte) ([]*unstructured.Unstructured, error) {
 	}
 }
 
-// Apply applies the objects in the given order. It takes fields over from other owners, so
-// that a second run repairs whatever was changed in between.
+// Apply applies the objects in order. It forces conflicts, so that a second call reverts changes.
 func Apply(ctx context.Context, config *rest.Config, objects ...*unstructured.Unstructured) error {
 	c, err := strictClient(config)
 	if err != nil {
 		return err
 	}
 	for _, object := range objects {
-		// Apply writes the server's answer into its argument.
+		// Apply writes the response into its argument.
 		wanted := client.ApplyConfigurationFromUnstructured(object.DeepCopy())
 		if err := c.Apply(ctx, wanted, client.FieldOwner(fieldOwner), client.ForceOwnership); err != nil {
 			return fmt.Errorf("cannot apply %s %s: %w", object.GetKind(), client.ObjectKeyFromObject(object), err)
@@ -59,7 +58,7 @@ func Apply(ctx context.Context, config *rest.Config, objects ...*unstructured.Un
 	return nil
 }
 
-// DryRun asks the API server whether it would take the objects, and changes nothing.
+// DryRun applies the objects without storing them.
 func DryRun(ctx context.Context, config *rest.Config, objects ...*unstructured.Unstructured) error {
 	c, err := strictClient(config)
 	if err != nil {
@@ -68,7 +67,7 @@ func DryRun(ctx context.Context, config *rest.Config, objects ...*unstructured.U
 	for _, object := range objects {
 		wanted := client.ApplyConfigurationFromUnstructured(object.DeepCopy())
 		if err := c.Apply(ctx, wanted, client.FieldOwner(fieldOwner), client.ForceOwnership, client.DryRunAll); err != nil {
-			return fmt.Errorf("would not take %s %s: %w", object.GetKind(), client.ObjectKeyFromObject(object), err)
+			return fmt.Errorf("the API server rejects %s %s: %w", object.GetKind(), client.ObjectKeyFromObject(object), err)
 		}
 	}
 	return nil
@@ -76,7 +75,7 @@ func DryRun(ctx context.Context, config *rest.Config, objects ...*unstructured.U
 
 func strictClient(config *rest.Config) (client.Client, error) {
 	config = rest.CopyConfig(config)
-	config.QPS = -1 // dozens of objects at once must not wait for client-go's default of 5 a second
+	config.QPS = -1 // dozens of objects would wait for client-go's default of 5 a second
 	c, err := client.New(config, client.Options{})
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a client: %w", err)

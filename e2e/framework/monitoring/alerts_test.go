@@ -21,7 +21,7 @@ const unitTests = "testdata/alerts.yaml"
 func TestAlerts(t *testing.T) {
 	promtool, err := exec.LookPath("promtool")
 	if err != nil {
-		t.Skipf("the alerts cannot be tested without promtool, which Debian has in its package prometheus: %v", err)
+		t.Skipf("the alerts cannot be tested without promtool (Debian: package prometheus): %v", err)
 	}
 	dir := t.TempDir()
 	if err := writeRules(dir); err != nil {
@@ -42,7 +42,7 @@ func TestAlerts(t *testing.T) {
 	}
 }
 
-// TestEveryAlertIsTested: one case in which it fires, and one in which it does not.
+// TestEveryAlertIsTested expects for each alert a case in which it fires, and one in which it does not.
 func TestEveryAlertIsTested(t *testing.T) {
 	tests, err := os.ReadFile(unitTests)
 	if err != nil {
@@ -55,12 +55,12 @@ func TestEveryAlertIsTested(t *testing.T) {
 		}
 		silent := regexp.MustCompile(`alertname: ` + alert.Alert + `, eval_time: \d+m, exp_alerts: \[\]`)
 		if !silent.Match(tests) {
-			t.Errorf("%s has no case in which %s is silent", unitTests, alert.Alert)
+			t.Errorf("%s has no case in which %s does not fire", unitTests, alert.Alert)
 		}
 	}
 }
 
-// TestRunbook: each alert leads to an entry of its own, and each entry is an alert's.
+// TestRunbook expects one runbook entry per alert.
 func TestRunbook(t *testing.T) {
 	root, err := build.Root()
 	if err != nil {
@@ -81,7 +81,7 @@ func TestRunbook(t *testing.T) {
 			t.Errorf("%s has the runbook %s", alert.Alert, alert.Annotations["runbook_url"])
 		}
 		if alert.Annotations["summary"] == "" || alert.Annotations["description"] == "" {
-			t.Errorf("%s says nothing", alert.Alert)
+			t.Errorf("%s has no description", alert.Alert)
 		}
 	}
 	if !slices.Equal(got, want) {

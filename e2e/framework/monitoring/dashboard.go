@@ -15,10 +15,10 @@ type Query struct {
 	Panel, Expr string
 }
 
-// rateInterval stands for what Grafana makes of $__rate_interval: some scrapes.
+// rateInterval replaces Grafana's $__rate_interval.
 const rateInterval = "10s"
 
-// Queries returns those of the dashboard, as Grafana would send them.
+// Queries returns the queries of the dashboard, as Grafana sends them.
 func Queries() ([]Query, error) {
 	config, err := rendered("ConfigMap", "selfsigned-issuer-dashboard")
 	if err != nil {

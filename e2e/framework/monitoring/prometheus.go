@@ -33,8 +33,8 @@ scrape_configs:
   static_configs: [{targets: [%q]}]
 `
 
-// Start runs program, a Prometheus, with the component's alerts. It scrapes one replica and
-// keeps everything in dir.
+// Start runs the Prometheus program with the component's alerts. It scrapes one replica and stores
+// its data in dir.
 func Start(program, dir string, replica *issuer.Replica) (*Prometheus, error) {
 	if err := writeRules(dir); err != nil {
 		return nil, err
@@ -58,7 +58,7 @@ func Start(program, dir string, replica *issuer.Replica) (*Prometheus, error) {
 	return &Prometheus{server, "http://" + address}, err
 }
 
-// get decodes the data that the API answers.
+// get decodes the data of an API response.
 func (p *Prometheus) get(ctx context.Context, path string, data any) error {
 	status, body := issuer.Get(ctx, p.url+"/api/v1/"+path)
 	if status != http.StatusOK {
@@ -67,7 +67,7 @@ func (p *Prometheus) get(ctx context.Context, path string, data any) error {
 	return json.Unmarshal([]byte(body), &struct{ Data any }{data})
 }
 
-// Query returns the values that an expression has now.
+// Query returns the current values of an expression.
 func (p *Prometheus) Query(ctx context.Context, expr string) ([]float64, error) {
 	var data struct {
 		Result []struct{ Value [2]any }
@@ -86,7 +86,7 @@ func (p *Prometheus) Query(ctx context.Context, expr string) ([]float64, error) 
 	return values, nil
 }
 
-// RuleHealth returns for each alert whether it could be evaluated: "ok", or what is wrong.
+// RuleHealth returns "ok" or the error of the evaluation of each alert.
 func (p *Prometheus) RuleHealth(ctx context.Context) (map[string]string, error) {
 	var data struct {
 		Groups []struct {

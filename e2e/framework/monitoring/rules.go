@@ -1,8 +1,8 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package monitoring puts what deploy/components/monitoring installs into a real
-// Prometheus: its alerts and the queries of its dashboard.
+// Package monitoring tests deploy/components/monitoring, its alerts and the queries of its
+// dashboard, with Prometheus.
 package monitoring
 
 import (
@@ -61,7 +61,7 @@ func Alerts() ([]Alert, error) {
 	return alerts, nil
 }
 
-// rules returns the content of a rule file. A PrometheusRule's spec is one, and JSON is YAML.
+// rules returns the content of a rule file, which is the spec of a PrometheusRule as JSON.
 func rules() ([]byte, error) {
 	rule, err := rendered("PrometheusRule", "selfsigned-issuer")
 	if err != nil {

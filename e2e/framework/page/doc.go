@@ -1,11 +1,10 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package page keeps the documentation true: every command and every manifest in a
-// Markdown file of this repository is run or applied, page by page, from top to bottom, as a
-// reader would.
+// Package page tests the documentation: it runs the commands and applies the manifests in a
+// Markdown file, from top to bottom.
 //
-// What a block is follows from the line that opens it:
+// The first line of a block determines its type:
 //
 //	```sh                           run by bash
 //	```text output, ```json output  what the block before prints; … stands for any text

@@ -23,19 +23,19 @@ type Page struct {
 	Path   string // below the repository's root
 	Blocks []Block
 	Links  []string
-	// Anchors are what a link may name after '#'.
+	// Anchors are the targets of links to headings.
 	Anchors map[string]bool
 }
 
-// Block is a block of code.
+// Block is a code block.
 type Block struct {
-	Line     int // where its code begins
+	Line     int // of its first line of code
 	Language string
-	// NotRun is why it is only shown.
+	// NotRun is the reason why it is not run.
 	NotRun string
-	// File is where it is saved.
+	// File is the path under which it is saved.
 	File string
-	// Output tells that it is what the block before it prints.
+	// Output means that it is the output of the previous block.
 	Output bool
 	Code   string
 }
@@ -72,7 +72,7 @@ func (p *Page) add(node ast.Node, source []byte) error {
 	case *ast.Image:
 		p.Links = append(p.Links, string(node.Destination))
 	case *ast.CodeBlock:
-		return fmt.Errorf("%d: an indented block does not say what it is: fence it", lineOf(node, source))
+		return fmt.Errorf("%d: an indented block has no type: use a fenced block", lineOf(node, source))
 	case *ast.FencedCodeBlock:
 		info := ""
 		if node.Info != nil {
@@ -100,7 +100,7 @@ var infoPattern = regexp.MustCompile(`^(sh|yaml|text|json|mermaid)( output)?(?: 
 func parseInfo(info string) (Block, error) {
 	found := infoPattern.FindStringSubmatch(strings.TrimSpace(info))
 	if found == nil {
-		return Block{}, fmt.Errorf("a block opened by %q is none of those that package page knows", info)
+		return Block{}, fmt.Errorf("a block opened by %q has no type that package page supports", info)
 	}
 	block := Block{Language: found[1], Output: found[2] != ""}
 	switch found[3] {
@@ -110,12 +110,12 @@ func parseInfo(info string) (Block, error) {
 		block.NotRun = found[4]
 	}
 	if (block.Language == "text" || block.Language == "json") && !block.Output && block.NotRun == "" {
-		return Block{}, fmt.Errorf("%q: it is either \"output\" or has a not-run reason", info)
+		return Block{}, fmt.Errorf("%q: it needs \"output\" or a not-run reason", info)
 	}
 	return block, nil
 }
 
-// Runnable reports whether something of the page can be run.
+// Runnable reports whether the page has blocks to run.
 func (p *Page) Runnable() bool {
 	for _, block := range p.Blocks {
 		if block.NotRun == "" && (block.Language == "sh" || block.Language == "yaml") {

@@ -20,14 +20,14 @@ func readText(t *testing.T, text string) (*Page, error) {
 	return Read(root, "page.md")
 }
 
-func TestBlocksThatAreRefused(t *testing.T) {
+func TestInvalidBlocks(t *testing.T) {
 	for text, want := range map[string]string{
-		"# A\n\n    echo indented\n":                         "page.md:3: an indented block does not say what it is: fence it",
-		"'''\necho\n'''\n":                                   `page.md:2: a block opened by "" is none of those that package page knows`,
-		"'''bash\necho\n'''\n":                               `page.md:2: a block opened by "bash" is none of those that package page knows`,
-		"'''sh not-run=\"\"\necho\n'''\n":                    `page.md:2: a block opened by "sh not-run=\"\"" is none of those that package page knows`,
-		"'''text\nwords\n'''\n":                              `page.md:2: "text": it is either "output" or has a not-run reason`,
-		"'''sh\ntrue\n'''\n\n- a list\n\n  '''sh x\n  '''\n": `page.md:0: a block opened by "sh x" is none of those that package page knows`,
+		"# A\n\n    echo indented\n":                         "page.md:3: an indented block has no type: use a fenced block",
+		"'''\necho\n'''\n":                                   `page.md:2: a block opened by "" has no type that package page supports`,
+		"'''bash\necho\n'''\n":                               `page.md:2: a block opened by "bash" has no type that package page supports`,
+		"'''sh not-run=\"\"\necho\n'''\n":                    `page.md:2: a block opened by "sh not-run=\"\"" has no type that package page supports`,
+		"'''text\nwords\n'''\n":                              `page.md:2: "text": it needs "output" or a not-run reason`,
+		"'''sh\ntrue\n'''\n\n- a list\n\n  '''sh x\n  '''\n": `page.md:0: a block opened by "sh x" has no type that package page supports`,
 	} {
 		if _, err := readText(t, text); err == nil || err.Error() != want {
 			t.Errorf("%q\n got %v\nwant %s", text, err, want)
@@ -35,20 +35,20 @@ func TestBlocksThatAreRefused(t *testing.T) {
 	}
 }
 
-// A page is one program: variables last, files are saved, and what is printed is compared.
-func TestPageIsFollowed(t *testing.T) {
+// A page is one program: variables persist, files are saved, and output is compared.
+func TestPageRuns(t *testing.T) {
 	const text = `
 '''sh
 name=world
 '''
-'''yaml file="folder/file.yaml"
+'''yaml file="directory/file.yaml"
 key: value
 '''
 '''sh not-run="it would fail"
 false
 '''
 '''sh
-echo "hello   $name at $RANDOM"; cat folder/file.yaml
+echo "hello   $name at $RANDOM"; cat directory/file.yaml
 '''
 '''text output
 hello world at …
@@ -66,15 +66,15 @@ key: value
 	if err != nil {
 		t.Fatal(err)
 	}
-	if difference := page.Compare(outputs); !strings.HasPrefix(difference, "page.md:12 does not print what follows it, but:\nhello   world at ") {
-		t.Errorf("another output is taken for the same: %q", difference)
+	if difference := page.Compare(outputs); !strings.HasPrefix(difference, "page.md:12 does not print the output on the page, but:\nhello   world at ") {
+		t.Errorf("a different output is accepted: %q", difference)
 	}
 }
 
 func TestPageStopsAtTheFirstFailure(t *testing.T) {
 	page, outputs, err := follows(t, "'''sh\necho before\nfalse | true\n'''\n\n'''sh\necho after\n'''\n")
 	if err == nil {
-		t.Fatal("a failed command went unnoticed")
+		t.Fatal("a failed command is not reported")
 	}
 	if got, want := page.StoppedAt(outputs), "in the block at page.md:2, which printed:\nbefore\n"; got != want {
 		t.Errorf("\n got %q\nwant %q", got, want)

@@ -11,10 +11,9 @@ import (
 	"strings"
 )
 
-// Script turns a page into one program for bash: a reader's variables and working directory
-// last from one block to the next. What the block at line N prints goes to N.out in folder;
-// the last such file tells how far it came.
-func (p *Page) Script(folder string) string {
+// Script returns the page as one program for bash, so that variables and the working directory
+// persist between blocks. The output of the block at line N is written to N.out in directory.
+func (p *Page) Script(directory string) string {
 	var script strings.Builder
 	script.WriteString("set -euo pipefail\n")
 	for _, block := range p.Blocks {
@@ -32,28 +31,28 @@ func (p *Page) Script(folder string) string {
 		default:
 			continue
 		}
-		fmt.Fprintf(&script, "{\n%s} >%s 2>&1\n", code, outputFile(folder, block.Line))
+		fmt.Fprintf(&script, "{\n%s} >%s 2>&1\n", code, outputFile(directory, block.Line))
 	}
 	return script.String()
 }
 
-func outputFile(folder string, line int) string {
-	return filepath.Join(folder, fmt.Sprintf("%d.out", line))
+func outputFile(directory string, line int) string {
+	return filepath.Join(directory, fmt.Sprintf("%d.out", line))
 }
 
-// Compare returns how the blocks' output differs from what the page says; empty if it does
-// not. White space is one, and … stands for any text.
-func (p *Page) Compare(folder string) string {
+// Compare returns the difference between the output of the blocks and the page, or an empty string.
+// White space does not matter, and … matches any text.
+func (p *Page) Compare(directory string) string {
 	line := 0
 	for _, block := range p.Blocks {
 		switch {
 		case block.Output && block.NotRun == "":
-			got, err := os.ReadFile(outputFile(folder, line))
+			got, err := os.ReadFile(outputFile(directory, line))
 			if err != nil {
 				return err.Error()
 			}
 			if !matches(block.Code, string(got)) {
-				return fmt.Sprintf("%s:%d does not print what follows it, but:\n%s", p.Path, line, got)
+				return fmt.Sprintf("%s:%d does not print the output on the page, but:\n%s", p.Path, line, got)
 			}
 		case block.Language == "sh":
 			line = block.Line
@@ -69,13 +68,13 @@ func matches(want, got string) bool {
 
 func squeeze(text string) string { return strings.Join(strings.Fields(text), " ") }
 
-// StoppedAt describes the last block that was begun.
+// StoppedAt describes the last block that was started.
 func (p *Page) StoppedAt(outputs string) string {
-	said := "before its first block"
+	position := "before its first block"
 	for _, block := range p.Blocks {
 		if output, err := os.ReadFile(outputFile(outputs, block.Line)); err == nil {
-			said = fmt.Sprintf("in the block at %s:%d, which printed:\n%s", p.Path, block.Line, output)
+			position = fmt.Sprintf("in the block at %s:%d, which printed:\n%s", p.Path, block.Line, output)
 		}
 	}
-	return said
+	return position
 }

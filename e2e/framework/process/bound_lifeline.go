@@ -13,14 +13,13 @@ import (
 	"syscall"
 )
 
-// startBound starts cmd so that it dies with this process, in a process group of its own:
-// a terminal's Ctrl-C reaches only this process, which then stops its children in order.
-// The returned function is called after cmd has ended.
+// startBound starts cmd so that it ends with this process. It has its own process group, so that
+// Ctrl-C in a terminal signals only this process, which then stops its children in order. release
+// must be called after cmd has ended.
 //
-// The lifeline is a pipe whose writing end only this process holds. A shell reads from it
-// and kills the child when the pipe closes. It is best effort: between the start of the
-// child and that of its shell, and after the shell was killed, nothing watches. The build
-// tag lifeline selects this way on Linux too, so that it can be tested there.
+// A shell reads from a pipe, of which only this process has the write end, and kills the child when
+// it is closed. This does not work before the shell is started or after it is killed. The build tag
+// lifeline selects this implementation on Linux, for tests.
 func startBound(cmd *exec.Cmd) (release func(), err error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
@@ -46,8 +45,7 @@ func watch(pid int) (release func(), err error) {
 		return nil, errors.Join(err, writer.Close())
 	}
 	return func() {
-		// First the shell, then the pipe: the other way round it would signal a process
-		// id that is free again.
+		// The shell first: after the pipe is closed, it would kill a process ID that may be reused.
 		_ = shell.Process.Kill()
 		_ = shell.Wait()
 		_ = writer.Close()

@@ -10,9 +10,9 @@ import (
 	"syscall"
 )
 
-// startBound starts cmd so that it dies with this process, in a process group of its own:
-// a terminal's Ctrl-C reaches only this process, which then stops its children in order.
-// The returned function is called after cmd has ended.
+// startBound starts cmd so that it ends with this process. It has its own process group, so that
+// Ctrl-C in a terminal signals only this process, which then stops its children in order. release
+// must be called after cmd has ended.
 func startBound(cmd *exec.Cmd) (release func(), err error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	return func() {}, startOnForker(cmd)

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// signEnv makes the test binary play a parent: it starts a child that gives a life sign
-// through the named pipe, and ends in the way that endEnv says.
+// signEnv makes the test binary a parent process: it starts a child that writes to the named pipe,
+// and ends as endEnv says.
 const (
 	signEnv = "PROCESS_TEST_SIGN"
 	endEnv  = "PROCESS_TEST_END"
@@ -41,7 +41,7 @@ func playParent(sign, end string) {
 	}
 	switch end {
 	case "panic":
-		panic("a test panics")
+		panic("parent panics")
 	case "exit":
 		os.Exit(0)
 	}
@@ -60,7 +60,7 @@ func TestChildDiesWithItsParent(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			sign := newLifeSign(t)
+			sign := newReadyPipe(t)
 			parent := exec.Command(os.Args[0])
 			parent.Env = append(os.Environ(), signEnv+"="+sign.path, endEnv+"="+test.end)
 			stdin, err := parent.StdinPipe()
@@ -79,7 +79,7 @@ func TestChildDiesWithItsParent(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			_ = parent.Wait() // how it ended is the test's own doing
+			_ = parent.Wait() // the test has ended it
 			sign.awaitGone()
 		})
 	}

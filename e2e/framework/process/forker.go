@@ -9,10 +9,8 @@ import (
 	"sync"
 )
 
-// forker runs every fork of this package on one OS thread that lives as long as the
-// process does. PR_SET_PDEATHSIG fires when the forking thread ends, not the process, and
-// the Go runtime ends threads as it likes: a child forked from an ordinary goroutine
-// could be killed at any time.
+// forker runs every fork of this package on one OS thread that never ends, because PR_SET_PDEATHSIG
+// kills a child when the forking thread ends, and the Go runtime may end other threads at any time.
 var forker = sync.OnceValue(func() chan<- func() {
 	work := make(chan func())
 	go func() {

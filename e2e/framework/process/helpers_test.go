@@ -19,26 +19,26 @@ import (
 // timeout is how long a process may take to do what a test asks for.
 const timeout = time.Minute
 
-// lifeSign is a named pipe that a child opens for writing. Reading from it tells, without
-// waiting for any length of time, that the child has come so far, and that it is gone.
-type lifeSign struct {
+// readyPipe is a named pipe that a child opens for writing. Reading from it shows that the child is
+// ready, and that it has ended.
+type readyPipe struct {
 	t    *testing.T
 	path string
 	file *os.File
 	scan *bufio.Scanner
 }
 
-func newLifeSign(t *testing.T) *lifeSign {
+func newReadyPipe(t *testing.T) *readyPipe {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "sign")
 	if err := syscall.Mkfifo(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return &lifeSign{t: t, path: path}
+	return &readyPipe{t: t, path: path}
 }
 
-// awaitReady blocks until the child has said that it is ready.
-func (s *lifeSign) awaitReady() {
+// awaitReady waits until the child is ready.
+func (s *readyPipe) awaitReady() {
 	s.t.Helper()
 	var err error
 	if s.file, err = os.Open(s.path); err != nil {
@@ -51,31 +51,31 @@ func (s *lifeSign) awaitReady() {
 	}
 }
 
-// awaitLine blocks until the child has written that line; its end is an error.
-func (s *lifeSign) awaitLine(want string) error {
+// awaitLine waits for a line of the child. It fails if the child ends.
+func (s *readyPipe) awaitLine(want string) error {
 	for s.scan.Scan() {
 		if s.scan.Text() == want {
 			return nil
 		}
 	}
-	return fmt.Errorf("the child is gone and did not say %q (%w)", want, cmp.Or(s.scan.Err(), io.EOF))
+	return fmt.Errorf("the child has ended without writing %q (%w)", want, cmp.Or(s.scan.Err(), io.EOF))
 }
 
-// awaitGone blocks until the child has ended, however it did.
-func (s *lifeSign) awaitGone() {
+// awaitGone waits until the child has ended.
+func (s *readyPipe) awaitGone() {
 	s.t.Helper()
 	if err := s.file.SetReadDeadline(time.Now().Add(timeout)); err != nil {
 		s.t.Fatal(err)
 	}
 	if _, err := io.Copy(io.Discard, s.file); err != nil {
-		s.t.Fatalf("the child is still there: %v", err)
+		s.t.Fatalf("the child is still running: %v", err)
 	}
 }
 
-// shell starts a shell that runs script once it is ready, which is when shell returns.
+// shell starts a shell and waits until it is ready. It then runs script.
 func shell(t *testing.T, script string) *Process {
 	t.Helper()
-	sign := newLifeSign(t)
+	sign := newReadyPipe(t)
 	p := startShell(t, "exec 9>"+sign.path+"; "+strings.Replace(script, "READY", "echo ready >&9", 1), nil)
 	sign.awaitReady()
 	return p

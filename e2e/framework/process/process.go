@@ -14,29 +14,28 @@ import (
 	"time"
 )
 
-// tailLines is how much of its log an unexpectedly ended process is reported with.
+// tailLines is how many log lines the error of an unexpected end has.
 const tailLines = 15
 
 // Options describes a child process.
 type Options struct {
-	// Name is what messages call the process. Defaults to the base name of Path.
+	// Name is the name in messages. It defaults to the base name of Path.
 	Name string
-	// Path is the program's file and Args its arguments, without the program's name.
+	// Path is the path of the program and Args are its arguments, without the name.
 	Path string
 	Args []string
-	// Env is the whole environment; nil means the parent's.
+	// Env is the environment; nil: that of the parent.
 	Env []string
-	// Dir is the working directory; empty means the parent's.
+	// Dir is the working directory; empty: that of the parent.
 	Dir string
-	// LogFile receives stdout and stderr. It is appended to, so that the log of a
-	// restarted program continues; its directory must exist.
+	// LogFile receives stdout and stderr, which are appended. Its directory must exist.
 	LogFile string
-	// OnUnexpectedExit, when set, is called once, from another goroutine, if the process
-	// ends though neither Stop nor Kill was called. The error carries the last log lines.
+	// OnUnexpectedExit, if set, is called once, from another goroutine, if the process ends before
+	// Stop or Kill is called. The error has the last log lines.
 	OnUnexpectedExit func(error)
 }
 
-// Process is a child process. Its methods may be called from any goroutine.
+// Process is a child process. Its methods are safe for concurrent use.
 type Process struct {
 	opts Options
 	cmd  *exec.Cmd
@@ -45,17 +44,16 @@ type Process struct {
 	started time.Time
 
 	mu      sync.Mutex
-	wanted  bool  // the end of the process was asked for
+	wanted  bool  // the process was asked to end
 	waitErr error // what Wait returned; valid once done is closed
 }
 
-// Start starts a child process and returns without waiting for it to do anything.
+// Start starts a child process.
 func Start(opts Options) (*Process, error) {
 	if opts.Name == "" {
 		opts.Name = filepath.Base(opts.Path)
 	}
-	// The child writes to the file itself: nothing is lost when this process dies, and
-	// no goroutine of ours sits between a busy child and its log.
+	// The child writes to the file itself, so that its log is complete if this process ends.
 	log, err := os.OpenFile(opts.LogFile, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the log of %s: %w", opts.Name, err)
@@ -90,16 +88,16 @@ func (p *Process) wait(release func()) {
 	}
 }
 
-// Name returns what messages call the process.
+// Name returns the name in messages.
 func (p *Process) Name() string { return p.opts.Name }
 
-// PID returns the process id. It may belong to another process once Done is closed.
+// PID returns the process ID, which may be reused after Done is closed.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
 // Started returns when the process was started.
 func (p *Process) Started() time.Time { return p.started }
 
-// Done returns a channel that is closed when the process has ended and was reaped.
+// Done returns a channel that is closed when the process has ended and has been reaped.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
 // Running reports whether the process has not ended yet; a paused process is running.
@@ -112,17 +110,17 @@ func (p *Process) Running() bool {
 	}
 }
 
-// ExitError returns what os/exec says about the end of the process, whoever caused it:
-// nil for exit status 0, an *exec.ExitError otherwise. It is nil while the process runs.
+// ExitError returns the error of os/exec: nil for exit status 0, otherwise an *exec.ExitError. It
+// is nil while the process runs.
 func (p *Process) ExitError() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.waitErr
 }
 
-// Err returns why the process ended unexpectedly, with its last log lines. It is nil
-// while the process runs and after Stop or Kill. Ending with exit status 0 is an error
-// as well: the programs run here are meant to stay.
+// Err returns why the process ended unexpectedly, with its last log lines. It is nil while the
+// process runs and after Stop or Kill. Exit status 0 is also an error, because these programs do
+// not end.
 func (p *Process) Err() error {
 	if p.Running() {
 		return nil
@@ -140,14 +138,14 @@ func (p *Process) Err() error {
 		p.opts.Name, reason, p.opts.LogFile, p.Tail(tailLines))
 }
 
-// Stop asks the process to end (SIGTERM) and kills it when it has not ended after the
-// grace period. It returns once the process is gone, and does nothing when it already is.
+// Stop sends SIGTERM, kills the process if it has not ended after the grace period, and returns
+// when it has ended.
 func (p *Process) Stop(grace time.Duration) error {
 	p.expectEnd()
 	if err := p.signal(syscall.SIGTERM); err != nil {
 		return err
 	}
-	// SIGTERM stays pending in a paused process.
+	// A paused process does not handle SIGTERM.
 	if err := p.signal(syscall.SIGCONT); err != nil {
 		return err
 	}
@@ -161,8 +159,7 @@ func (p *Process) Stop(grace time.Duration) error {
 	}
 }
 
-// Kill ends the process with SIGKILL and returns once it is gone. A paused process ends
-// too; one that has already ended is left alone.
+// Kill sends SIGKILL, and returns when the process has ended. It also ends a paused process.
 func (p *Process) Kill() error {
 	p.expectEnd()
 	if err := p.signal(syscall.SIGKILL); err != nil {
@@ -172,23 +169,22 @@ func (p *Process) Kill() error {
 	return nil
 }
 
-// Interrupt sends SIGINT, as Ctrl-C does, and does not wait. The end that follows counts
-// as asked for.
+// Interrupt sends SIGINT, as Ctrl-C does, and does not wait. The process is expected to end.
 func (p *Process) Interrupt() error {
 	p.expectEnd()
 	return p.signal(syscall.SIGINT)
 }
 
-// Pause freezes the process (SIGSTOP) until Resume. It is an error if it has ended.
+// Pause stops the process (SIGSTOP) until Resume. It fails if the process has ended.
 func (p *Process) Pause() error { return p.signalRunning(syscall.SIGSTOP) }
 
-// Resume continues a paused process (SIGCONT). It is an error if it has ended.
+// Resume continues a paused process (SIGCONT). It fails if the process has ended.
 func (p *Process) Resume() error { return p.signalRunning(syscall.SIGCONT) }
 
 func (p *Process) expectEnd() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	// An end that already happened unasked stays unexpected.
+	// If the process has already ended, this was unexpected.
 	if p.Running() {
 		p.wanted = true
 	}
@@ -201,8 +197,7 @@ func (p *Process) signalRunning(sig syscall.Signal) error {
 	return p.signal(sig)
 }
 
-// signal goes through os.Process, which never signals a process id that was reaped and
-// may have been given to somebody else.
+// signal uses os.Process, which does not signal a reaped process ID that may be reused.
 func (p *Process) signal(sig syscall.Signal) error {
 	err := p.cmd.Process.Signal(sig)
 	if err != nil && !errors.Is(err, os.ErrProcessDone) {

@@ -18,7 +18,7 @@ import (
 
 // The parent of PR_SET_PDEATHSIG is the thread that forked.
 func TestChildSurvivesTheThreadThatStartedIt(t *testing.T) {
-	sign := newLifeSign(t)
+	sign := newReadyPipe(t)
 	script := "exec 9>" + sign.path + "; trap 'echo alive >&9' USR1; echo ready >&9; while :; do sleep 0.01; done"
 	var p *Process
 	thread, end := make(chan int), make(chan struct{})
@@ -30,21 +30,20 @@ func TestChildSurvivesTheThreadThatStartedIt(t *testing.T) {
 	task := fmt.Sprintf("/proc/self/task/%d", <-thread)
 	sign.awaitReady()
 	close(end)
-	eventually(t, "the thread is gone", func() bool {
+	eventually(t, "the end of the thread", func() bool {
 		_, err := os.Stat(task)
 		return os.IsNotExist(err)
 	})
-	// A SIGKILL that is under way arrives before the signal that is to be answered.
+	// A pending SIGKILL arrives before this signal.
 	if err := p.signal(syscall.SIGUSR1); err != nil {
 		t.Fatal(err)
 	}
 	if err := sign.awaitLine("alive"); err != nil {
-		t.Errorf("the child died with the thread: %v", err)
+		t.Errorf("the child ended with the thread: %v", err)
 	}
 }
 
-// onEndingThread calls f on a thread that ends with f, as it does with a goroutine that is
-// locked to it, if it is not the main thread.
+// onEndingThread calls f on a thread that ends after f. It is not the main thread, which never ends.
 func onEndingThread(f func()) {
 	runtime.LockOSThread()
 	if syscall.Gettid() != os.Getpid() {
@@ -65,14 +64,14 @@ func TestPauseAndResume(t *testing.T) {
 	if err := p.Pause(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it is stopped", func() bool { return state(t, p) == "T" })
+	eventually(t, "the stop", func() bool { return state(t, p) == "T" })
 	if !p.Running() {
 		t.Error("a paused process counts as ended")
 	}
 	if err := p.Resume(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it goes on", func() bool { return state(t, p) == "S" })
+	eventually(t, "the continuation", func() bool { return state(t, p) == "S" })
 }
 
 func TestUsage(t *testing.T) {

@@ -22,7 +22,7 @@ func TestStopLetsTheProcessEndByItself(t *testing.T) {
 		t.Errorf("last log line %q", got)
 	}
 	if err := p.Err(); err != nil {
-		t.Errorf("the end was asked for, but Err says: %v", err)
+		t.Errorf("Err of a stopped process: %v", err)
 	}
 	if err := p.ExitError(); err == nil || err.Error() != "exit status 3" {
 		t.Errorf("ExitError: %v", err)
@@ -81,14 +81,14 @@ func TestUnexpectedEndIsReported(t *testing.T) {
 			message := (<-reported).Error()
 			for _, part := range []string{"child ended unexpectedly", test.reason, p.LogPath(), "first\nthe reason"} {
 				if !strings.Contains(message, part) {
-					t.Errorf("%q does not say %q", message, part)
+					t.Errorf("%q does not contain %q", message, part)
 				}
 			}
 			if err := p.Kill(); err != nil {
 				t.Errorf("killed after its end: %v", err)
 			}
 			if p.Err() == nil {
-				t.Error("the end counts as asked for, only because Kill was called later")
+				t.Error("Err is nil because Kill was called after the end")
 			}
 		})
 	}

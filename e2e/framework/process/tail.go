@@ -9,14 +9,13 @@ import (
 	"os"
 )
 
-// maxTailBytes bounds what Tail reads: a log can have grown to gigabytes.
+// maxTailBytes limits what Tail reads, because logs can be large.
 const maxTailBytes = 64 << 10
 
 // LogPath returns the file that receives the stdout and stderr of the process.
 func (p *Process) LogPath() string { return p.opts.LogFile }
 
-// Tail returns the last n lines of the log, of at most 64 KiB together, or a note in
-// parentheses when there is nothing to show.
+// Tail returns the last n lines of the log, at most 64 KiB, or a note in parentheses if there are none.
 func (p *Process) Tail(n int) string { return Tail(p.opts.LogFile, n) }
 
 // Tail returns the last n lines of a file like [Process.Tail].

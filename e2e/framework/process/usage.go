@@ -5,22 +5,19 @@ package process
 
 import "time"
 
-// Usage is what a process has consumed since it was started.
+// Usage is the resource usage of a process since its start.
 type Usage struct {
-	// CPU is user and system time together: in steps of 10 ms while the process runs,
-	// exact once it has ended.
+	// CPU is the sum of user and system time, in steps of 10 ms until the process ends.
 	CPU time.Duration
-	// RSS and PeakRSS are the resident memory now and at its highest, in bytes; both are
-	// 0 once the process has ended. (The maximum that wait(2) reports is of no use: it
-	// starts from the memory of the parent.)
+	// RSS and PeakRSS are the current and the highest resident memory in bytes, and 0 after the
+	// process has ended. (The maximum of wait(2) includes the memory of the parent.)
 	RSS, PeakRSS int64
-	// Read is how many bytes the process has read from connections and files, with read(2);
-	// 0 once it has ended.
+	// Read is the number of bytes read with read(2), and 0 after the process has ended.
 	Read int64
 }
 
-// Usage returns what the process has consumed so far. While the process runs it needs
-// Linux's /proc; elsewhere the error is errors.ErrUnsupported.
+// Usage returns the resource usage of the process. While it runs, this needs Linux; on other
+// systems, the error is errors.ErrUnsupported.
 func (p *Process) Usage() (Usage, error) {
 	if p.Running() {
 		usage, err := readUsage(p.PID())

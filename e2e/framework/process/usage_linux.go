@@ -45,8 +45,8 @@ func readUsage(pid int) (Usage, error) {
 
 // parseStat returns utime + stime, fields 14 and 15 of /proc/<pid>/stat (proc_pid_stat(5)).
 func parseStat(stat string) (time.Duration, error) {
-	// Field 2 is the program's name in parentheses and may itself hold spaces and
-	// parentheses: the fields are counted from behind the last one.
+	// Field 2, the program's name in parentheses, can contain spaces and parentheses: fields are
+	// counted after the last one.
 	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
 	const utime, stime = 14 - 3, 15 - 3
 	if len(fields) <= stime {
@@ -76,6 +76,6 @@ func parseStatus(status, key string) (int64, error) {
 			return size, err
 		}
 	}
-	// A zombie has no memory and no such lines.
+	// A zombie process has no such lines.
 	return 0, nil
 }

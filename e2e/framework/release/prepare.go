@@ -1,7 +1,7 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package release writes a version and its publisher into the files that name them.
+// Package release writes a version and its registry into the files that contain them.
 package release
 
 import (
@@ -43,7 +43,7 @@ var (
 // chart is the version without the leading v, as charts and the changelog have it.
 func (r Release) chart() string { return strings.TrimPrefix(r.Version, "v") }
 
-// Committed returns the release that the manifests in root name.
+// Committed returns the release in the manifests below root.
 func Committed(root string) (Release, error) {
 	content, err := os.ReadFile(filepath.Join(root, deployment))
 	if err != nil {
@@ -56,8 +56,7 @@ func Committed(root string) (Release, error) {
 	return Release{Version: string(found[2]), Registry: string(found[1])}, nil
 }
 
-// Prepare writes the release into the manifests, the chart, the pages and the changelog, all of
-// which are below root.
+// Prepare writes the release into the manifests, the chart, the pages and the changelog below root.
 func (r Release) Prepare(root string, date time.Time) error {
 	if !versionPattern.MatchString(r.Version) {
 		return fmt.Errorf("%q is not a version such as v0.1.0", r.Version)
@@ -83,7 +82,7 @@ func (r Release) Prepare(root string, date time.Time) error {
 	return nil
 }
 
-// replaceBelow edits the files of a directory, and of those below it unless it is the root.
+// replaceBelow edits the files in a directory, and in its subdirectories unless it is the root.
 func (r Release) replaceBelow(files fs.FS, root, directory string, before Release) error {
 	return fs.WalkDir(files, directory, func(path string, entry fs.DirEntry, err error) error {
 		switch {
@@ -113,8 +112,8 @@ func edit(path string, change func(string) (string, error)) error {
 	return os.WriteFile(path, []byte(after), 0o600)
 }
 
-// replace writes r where a page names before: as an image, a chart, a base of kustomize, or an
-// address of the release. Prose about a version stays as it is.
+// replace replaces before with r in images, charts, bases of kustomize and addresses of the
+// release, but not in text about a version.
 func (r Release) replace(page string, before Release) string {
 	version := regexp.MustCompile(`(?m)(` + name + `:|\?ref=|refs/tags/|releases/(?:download|tag)/|raw\.githubusercontent\.com/[^/]+/` + name + `/|^appVersion: )` +
 		regexp.QuoteMeta(before.Version) + `($|[^0-9A-Za-z.-])`)
@@ -137,16 +136,16 @@ func (r Release) replace(page string, before Release) string {
 
 var unreleasedLink = regexp.MustCompile(`(?m)^\[Unreleased\]: (.*/` + name + `)/(?:commits/main|compare/(v\S+)\.\.\.main)$`)
 
-// log begins a new section of the changelog for what has been unreleased.
+// log starts a new section of the changelog for the unreleased changes.
 func (r Release) log(page string, date time.Time) (string, error) {
 	version := r.chart()
 	if strings.Contains(page, "\n## ["+version+"]") {
-		return "", fmt.Errorf("it has a section for %s already", r.Version)
+		return "", fmt.Errorf("the changelog has a section for %s already", r.Version)
 	}
 	const heading = "\n## [Unreleased]\n"
 	link := unreleasedLink.FindStringSubmatch(page)
 	if strings.Count(page, heading) != 1 || link == nil {
-		return "", errors.New("it has no section [Unreleased] with a link")
+		return "", errors.New("the changelog has no section [Unreleased] with a link")
 	}
 	page = strings.Replace(page, heading, fmt.Sprintf("%s\n## [%s] - %s\n", heading, version, date.Format(time.DateOnly)), 1)
 	changes := link[1] + "/releases/tag/" + r.Version
@@ -162,7 +161,7 @@ var (
 	releasesRow = regexp.MustCompile(`(?m)^\| Release \|.*\n\| --- \|.*\n`)
 )
 
-// addCompatibility adds a row about the release: the versions that are tested now.
+// addCompatibility adds a row for the release, with the tested versions.
 func (r Release) addCompatibility(page string) (string, error) {
 	tested, product := map[string][]string{}, ""
 	for _, row := range testedRow.FindAllStringSubmatch(page, -1) {
@@ -173,7 +172,7 @@ func (r Release) addCompatibility(page string) (string, error) {
 	}
 	header := releasesRow.FindString(page)
 	if header == "" || tested["cert-manager"] == nil || tested["Kubernetes"] == nil {
-		return "", errors.New("it lacks the table of releases or the tested versions")
+		return "", errors.New("the page has no table of releases or no tested versions")
 	}
 	row := fmt.Sprintf("| %s | %s | %s |\n", r.Version, strings.Join(tested["cert-manager"], ", "), strings.Join(tested["Kubernetes"], ", "))
 	return strings.Replace(page, header, header+row, 1), nil

@@ -24,7 +24,7 @@ const logBefore = `# Changelog
 
 var date = time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)
 
-// newRepository returns a directory with a file of each sort that names a release.
+// newRepository returns a directory with one file of each kind that contains a release.
 func newRepository(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()
@@ -124,7 +124,7 @@ func TestPrepareRefuses(t *testing.T) {
 		{Release{"0.2.0", "ghcr.io/cert-manager"}, `"0.2.0" is not a version such as v0.1.0`},
 		{Release{"v2.0.0", "ghcr.io/cert-manager"}, `"v2.0.0" is not a version such as v0.1.0`},
 		{Release{"v0.2.0", "ghcr.io"}, `"ghcr.io" is not a registry and an organization, such as ghcr.io/cert-manager`},
-		{Release{"v0.1.0", "ghcr.io/cert-manager"}, "it has a section for v0.1.0 already"},
+		{Release{"v0.1.0", "ghcr.io/cert-manager"}, "the changelog has a section for v0.1.0 already"},
 	} {
 		if err := test.release.Prepare(root, date); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%v: error %v, want %s", test.release, err, test.want)

@@ -1,8 +1,7 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package secretscan looks for private keys where none may be: in logs, events, conditions,
-// metrics and profiles.
+// Package secretscan searches for private keys in logs, events, conditions, metrics and profiles.
 package secretscan
 
 import (
@@ -14,26 +13,25 @@ import (
 	"sync"
 )
 
-// window is how many bytes of a written-out key give it away. It is short enough to fit into
-// a line of a hex dump, and long enough not to occur by chance.
+// window is the length in bytes of a match: short enough for a line of a hex dump, and long enough
+// not to occur by chance.
 const window = 16
 
-// Finder knows private keys and finds them in any text. Its methods may be called from any
-// goroutine.
+// Finder finds private keys in text. Its methods are safe for concurrent use.
 type Finder struct {
 	mu    sync.Mutex
-	known map[string]bool            // secrets, so that none is added twice
-	parts map[[window]byte]*fragment // every window of every way to write a secret
+	known map[string]bool            // the secrets
+	parts map[[window]byte]*fragment // each window of each format of a secret
 }
 
 type fragment struct{ origin, form string }
 
-// NewFinder returns a Finder that knows no key.
+// NewFinder returns a Finder without keys.
 func NewFinder() *Finder {
 	return &Finder{known: map[string]bool{}, parts: map[[window]byte]*fragment{}}
 }
 
-// Add makes a secret known. origin is what a finding calls it.
+// Add adds a secret. origin is its name in a finding.
 func (f *Finder) Add(origin string, secret []byte) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -52,21 +50,21 @@ func (f *Finder) Add(origin string, secret []byte) {
 	}
 }
 
-// Len is how many secrets are known.
+// Len is the number of secrets.
 func (f *Finder) Len() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return len(f.known)
 }
 
-// Find returns a sentence for each secret, and way to write it, that text holds a piece of.
+// Find returns a sentence for each secret and format of which text contains a part.
 func (f *Finder) Find(name string, text []byte) []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	found := map[string]bool{}
 	for i := 0; i+window <= len(text); i++ {
 		if part := f.parts[[window]byte(text[i:])]; part != nil {
-			found[fmt.Sprintf("%s holds %s, as %s, at byte %d of its line %d", name, part.origin, part.form,
+			found[fmt.Sprintf("%s contains %s, as %s, at byte %d of line %d", name, part.origin, part.form,
 				i-bytes.LastIndexByte(text[:i], '\n'), 1+bytes.Count(text[:i], []byte("\n")))] = true
 			i += window
 		}
@@ -74,7 +72,7 @@ func (f *Finder) Find(name string, text []byte) []string {
 	return slices.Sorted(maps.Keys(found))
 }
 
-// FindIn is Find for a stream, which it reads to its end.
+// FindIn is Find for a stream.
 func (f *Finder) FindIn(name string, stream io.Reader) ([]string, error) {
 	text, err := io.ReadAll(stream)
 	if err != nil {

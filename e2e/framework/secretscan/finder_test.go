@@ -35,7 +35,7 @@ func keys(t *testing.T) map[string]crypto.Signer {
 	return map[string]crypto.Signer{"ECDSA": ec, "Ed25519": ed, "RSA": r}
 }
 
-// TestFindsWhatIsPlanted writes each kind of key in every form that a log could have it in.
+// TestFindsWhatIsPlanted writes each kind of key in each format that a log could have.
 func TestFindsWhatIsPlanted(t *testing.T) {
 	t.Parallel()
 	for name, key := range keys(t) {
@@ -72,7 +72,7 @@ func TestFindsWhatIsPlanted(t *testing.T) {
 		}
 		for _, text := range []string{string(public), base64.StdEncoding.EncodeToString(public), hex.Dump(public)} {
 			if found := f.Find("log", []byte(text)); len(found) > 0 {
-				t.Errorf("%s: the public key was taken for the private one: %s", name, found)
+				t.Errorf("%s: the public key is reported as a private one: %s", name, found)
 			}
 		}
 	}
@@ -83,7 +83,7 @@ func TestNothingToFind(t *testing.T) {
 	f := NewFinder()
 	for _, data := range []string{"", "no key", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"} {
 		if secrets := Secrets([]byte(data)); len(secrets) > 0 {
-			t.Errorf("%q holds %d secrets", data, len(secrets))
+			t.Errorf("%q has %d secrets", data, len(secrets))
 		}
 	}
 	if found := f.Find("log", []byte("a line of text that is longer than the window")); len(found) > 0 {

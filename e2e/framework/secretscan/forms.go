@@ -17,7 +17,7 @@ import (
 	"strings"
 )
 
-// Secrets returns the private numbers of each PEM-encoded key in data: what is left is public.
+// Secrets returns the private numbers of each PEM-encoded key in data.
 func Secrets(data []byte) [][]byte {
 	var secrets [][]byte
 	for {
@@ -56,11 +56,11 @@ func numbers(key any) [][]byte {
 	return nil
 }
 
-// writtenOut returns how a secret looks in all the ways in which programs write bytes.
+// writtenOut returns a secret in all formats in which programs print bytes.
 func writtenOut(secret []byte) map[string][]string {
 	hexadecimal := hex.EncodeToString(secret)
 	once := inBase64(string(secret))
-	var twice []string // as a Secret's JSON holds PEM
+	var twice []string // as PEM in the JSON of a Secret
 	for _, text := range once {
 		twice = append(twice, inBase64(text)...)
 	}
@@ -83,8 +83,8 @@ func colons(format string, secret []byte) string {
 	return strings.ReplaceAll(fmt.Sprintf(format, secret), " ", ":")
 }
 
-// inBase64 has no ends, which depend on what stands beside the text, and begins at each of
-// the three places where it can be within a group of three bytes.
+// inBase64 returns the encodings at each of the three offsets in a group of three bytes, without
+// the ends, which depend on adjacent bytes.
 func inBase64(text string) []string {
 	var all []string
 	for skip := range min(3, len(text)) {

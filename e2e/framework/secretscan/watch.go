@@ -14,8 +14,8 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
-// Watch makes f know every private key that is in a Secret of the cluster, also for a moment,
-// until ctx ends. It returns when it has seen the present ones.
+// Watch adds all private keys in Secrets of the cluster, until ctx ends. It returns when it has
+// added the existing ones.
 func (f *Finder) Watch(ctx context.Context, config *rest.Config) error {
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {

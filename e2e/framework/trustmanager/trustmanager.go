@@ -1,9 +1,8 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package trustmanager installs the real trust-manager into a test cluster and runs it there:
-// the program of e2e/versions/trustmanager, with the kinds, rights, webhook and arguments of
-// trust-manager's Helm chart.
+// Package trustmanager installs and runs trust-manager in a test cluster: the program of
+// e2e/versions/trustmanager, with the CRDs, permissions, webhook and arguments of its Helm chart.
 package trustmanager
 
 import (
@@ -30,14 +29,14 @@ import (
 
 const (
 	name = "trust-manager"
-	// namespace is where it runs and where its sources are, as its documentation does it.
+	// namespace is that of trust-manager and of its sources, as in its documentation.
 	namespace = "cert-manager"
 	host      = "127.0.0.1"
 
-	// startTimeout bounds how long it may take to get ready, once it is built.
+	// startTimeout is how long trust-manager may take to get ready, without its build.
 	startTimeout = 2 * time.Minute
 	pollEvery    = 50 * time.Millisecond
-	stopGrace    = 10 * time.Second
+	stopTimeout  = 10 * time.Second
 )
 
 // TrustManager is a running trust-manager.
@@ -49,7 +48,7 @@ type TrustManager struct {
 	webhookPort, healthPort int
 }
 
-// Install installs and starts it, and returns when it is ready. The caller stops it.
+// Install installs and starts trust-manager, and waits until it is ready. The caller stops it.
 func Install(ctx context.Context, c *controlplane.ControlPlane, report build.Reporter) (*TrustManager, error) {
 	binary, err := build.Build(ctx, build.TrustManager(), report)
 	if err != nil {
@@ -94,9 +93,9 @@ func (m *TrustManager) render(ctx context.Context) error {
 	return err
 }
 
-func (m *TrustManager) folder() string { return filepath.Join(m.cluster.Dir(), name) }
+func (m *TrustManager) directory() string { return filepath.Join(m.cluster.Dir(), name) }
 
-// apply applies what of the chart's objects a program needs that is no Pod.
+// apply applies the objects of the chart that a process needs.
 func (m *TrustManager) apply(ctx context.Context) error {
 	config := m.cluster.AdminConfig()
 	if err := manifest.ApplyCRDs(ctx, config, chart.OfKind(m.objects, "CustomResourceDefinition")...); err != nil {
@@ -105,11 +104,11 @@ func (m *TrustManager) apply(ctx context.Context) error {
 	if err := manifest.Apply(ctx, config, chart.RBAC(namespace, m.objects)...); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(m.folder(), 0o700); err != nil {
+	if err := os.MkdirAll(m.directory(), 0o700); err != nil {
 		return err
 	}
 	address := net.JoinHostPort(host, strconv.Itoa(m.webhookPort))
-	serving := chart.ServingFiles{Cert: filepath.Join(m.folder(), "tls.crt"), Key: filepath.Join(m.folder(), "tls.key")}
+	serving := chart.ServingFiles{Cert: filepath.Join(m.directory(), "tls.crt"), Key: filepath.Join(m.directory(), "tls.key")}
 	caBundle, err := serving.Write(address)
 	if err != nil {
 		return err
@@ -123,7 +122,7 @@ func (m *TrustManager) apply(ctx context.Context) error {
 	return manifest.Apply(ctx, config, configurations...)
 }
 
-// start runs the program with the arguments of the chart's Deployment.
+// start runs the program with the arguments of the Deployment in the chart.
 func (m *TrustManager) start(ctx context.Context, binary string) error {
 	args, err := m.arguments()
 	if err != nil {
@@ -135,7 +134,7 @@ func (m *TrustManager) start(ctx context.Context, binary string) error {
 	}
 	m.process, err = process.Start(process.Options{
 		Name: name, Path: binary,
-		Args:    append(args, "--kubeconfig="+kubeconfig, "--webhook-certificate-dir="+m.folder()),
+		Args:    append(args, "--kubeconfig="+kubeconfig, "--webhook-certificate-dir="+m.directory()),
 		LogFile: filepath.Join(m.cluster.LogDir(), name+".log"),
 	})
 	return err
@@ -174,4 +173,4 @@ func (m *TrustManager) awaitReady(ctx context.Context) error {
 }
 
 // Stop ends the process and leaves the installed objects in the cluster.
-func (m *TrustManager) Stop() error { return m.process.Stop(stopGrace) }
+func (m *TrustManager) Stop() error { return m.process.Stop(stopTimeout) }

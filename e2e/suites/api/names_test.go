@@ -42,8 +42,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestIssuerTypeIdentifiers: what signer names start with is what the resources
-// are called.
+// TestIssuerTypeIdentifiers expects that signer names start with the names of the resources.
 func TestIssuerTypeIdentifiers(t *testing.T) {
 	for got, want := range map[string]string{
 		(&selfsigned.SelfSignedIssuer{}).GetIssuerTypeIdentifier():        "selfsignedissuers.selfsigned.cert-manager.io",
@@ -55,8 +54,7 @@ func TestIssuerTypeIdentifiers(t *testing.T) {
 	}
 }
 
-// TestColumns asks for what kubectl get prints; columns of priority 1 are only in
-// its -o wide.
+// TestColumns requests the columns of kubectl get; those of priority 1 are only in -o wide.
 func TestColumns(t *testing.T) {
 	type column struct {
 		name     string

@@ -59,7 +59,7 @@ func TestAccepted(t *testing.T) {
 				}
 			}
 			if errs := decode(t, spec).Validate(); len(errs) != 0 {
-				t.Errorf("the API server accepts it, Validate does not: %v", errs)
+				t.Errorf("the API server accepts it, but Validate does not: %v", errs)
 			}
 		})
 	}
@@ -124,15 +124,13 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// onlyInSchema is what the issuer cannot tell from a valid spec once it has
-// decoded it, and why.
+// onlyInSchema are invalid specs that look valid after decoding, and why.
 var onlyInSchema = map[string]string{
 	"crlDistributionPoint: []": "unknown fields are dropped",
 	"backdate: 1.5h":           "it is a duration in the allowed range",
 }
 
-// checkValidateRefuses holds Validate against the schema, as far as an object
-// gets there: what cannot be decoded, no version of the schema has let pass.
+// checkValidateRefuses expects that Validate rejects a spec, if it can be decoded.
 func checkValidateRefuses(t *testing.T, spec map[string]any, field string) {
 	t.Helper()
 	data, err := json.Marshal(spec)
@@ -147,12 +145,12 @@ func checkValidateRefuses(t *testing.T, spec map[string]any, field string) {
 		return
 	}
 	if errs := typed.Validate(); !strings.Contains(fmt.Sprint(errs), "spec."+field) {
-		t.Errorf("the API server refuses it, Validate says: %v", errs)
+		t.Errorf("the API server rejects it, but Validate returns: %v", errs)
 	}
 }
 
-// TestNothingIsRequired: the shortest issuer is the in-tree one's, and no default
-// is written into it.
+// TestNothingIsRequired expects that an empty spec is valid, as in-tree, and that no default is
+// written into it.
 func TestNothingIsRequired(t *testing.T) {
 	for kind := range kinds {
 		for _, spec := range []map[string]any{nil, {}} {
@@ -161,7 +159,7 @@ func TestNothingIsRequired(t *testing.T) {
 				t.Errorf("%s with spec %v: %v", kind, spec, err)
 			}
 			if got, _, _ := unstructured.NestedMap(object.Object, "spec"); len(got) != 0 {
-				t.Errorf("%s: got spec %v, want nothing in it", kind, got)
+				t.Errorf("%s: got spec %v, want an empty one", kind, got)
 			}
 		}
 	}
@@ -176,7 +174,7 @@ func with(field string, value any) map[string]any {
 func distributionPoints(count int) []any {
 	var uris []any
 	for i := range count {
-		// As long as they may be, so that the rules are as costly as they can be.
+		// Of the maximum length, so that the rules have the maximum cost.
 		uri := fmt.Sprintf("http://crl.example.com/%02d/", i)
 		uris = append(uris, uri+strings.Repeat("x", 2048-len(uri)))
 	}
@@ -208,7 +206,7 @@ func decode(t *testing.T, spec map[string]any) *selfsigned.SelfSignedIssuerSpec 
 	}
 	var typed selfsigned.SelfSignedIssuerSpec
 	if err := json.Unmarshal(data, &typed); err != nil {
-		t.Fatalf("the API server accepts what the issuer cannot read: %v", err)
+		t.Fatalf("the API server accepts a spec that cannot be decoded: %v", err)
 	}
 	return &typed
 }

@@ -1,8 +1,8 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package api holds the CRDs in deploy/crds against a real API server: every
-// rule of the schema, and what kubectl shows.
+// Package api tests the CRDs in deploy/crds with an API server: every rule of the schema, and the
+// columns of kubectl.
 package api
 
 import (
@@ -18,7 +18,7 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/controlplane"
 )
 
-// The API server that all tests share; none of them changes anything in it.
+// The API server of all tests, which do not change its objects.
 var (
 	config *rest.Config
 	admin  client.Client

@@ -27,14 +27,14 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/testenv"
 )
 
-// life is a release of the chart in an environment.
+// life is a release of the chart.
 type life struct {
 	*testenv.Environment
 	helm    *helm.Client
 	objects []*unstructured.Unstructured
 }
 
-// TestLife goes through the life of a release, from an installation by kustomize to removal.
+// TestLife adopts an installation by kustomize, and upgrades and removes the release.
 func TestLife(t *testing.T) {
 	l := &life{Environment: testenv.Start(t, environment.Options{WithoutIssuer: true, Race: true})}
 	l.CreateNamespace(t, testenv.Namespace)
@@ -48,7 +48,7 @@ func TestLife(t *testing.T) {
 	}{
 		{"adopt an installation by kustomize", l.adopt},
 		{"uninstall and keep the issuers", l.uninstallAndKeep},
-		{"install the chart before", l.installBefore},
+		{"install the previous chart", l.installBefore},
 		{"upgrade", l.upgrade},
 		{"uninstall with the issuers", l.uninstallAll},
 	} {
@@ -68,7 +68,7 @@ func (l *life) adopt(t *testing.T) {
 	l.End(t)
 	before := l.deployment(t)
 	if l.objects, err = l.helm.Install(t.Context(), current(t), nil, false); err == nil || !strings.Contains(err.Error(), "cannot be imported into the current release") {
-		t.Fatalf("without adopting: error %v", err)
+		t.Fatalf("without adopt: error %v", err)
 	}
 	if l.objects, err = l.helm.Install(t.Context(), current(t), nil, true); err != nil {
 		t.Fatal(err)
@@ -78,7 +78,7 @@ func (l *life) adopt(t *testing.T) {
 		t.Errorf("the Deployment was not adopted: %v, then %v", before.ObjectMeta, after.ObjectMeta)
 	}
 	l.sign(t)
-	// Nothing of the installation by kustomize is left outside of the release.
+	// All objects of the installation by kustomize are in the release.
 	released := index(t, l.objects)
 	for id := range index(t, kustomized(t, issuer.DefaultOverlay)) {
 		if released[id] == nil {
@@ -87,7 +87,7 @@ func (l *life) adopt(t *testing.T) {
 	}
 }
 
-// sign runs the program of the release and has a new certificate signed.
+// sign runs the program of the release and issues a certificate.
 func (l *life) sign(t *testing.T) {
 	t.Helper()
 	installed, err := issuer.Installed(l.ControlPlane, l.objects)
@@ -107,7 +107,7 @@ func (l *life) uninstallAndKeep(t *testing.T) {
 		err := l.Client.Get(t.Context(), client.ObjectKeyFromObject(object), object.DeepCopy())
 		if object.GetKind() == "CustomResourceDefinition" {
 			if err != nil {
-				t.Errorf("%s should have stayed: %v", object.GetName(), err)
+				t.Errorf("%s was removed: %v", object.GetName(), err)
 			}
 		} else if !apierrors.IsNotFound(err) {
 			t.Errorf("%s %s is still there: %v", object.GetKind(), object.GetName(), err)
@@ -119,7 +119,7 @@ func (l *life) uninstallAndKeep(t *testing.T) {
 func (l *life) installBefore(t *testing.T) {
 	chart := before(t)
 	var err error
-	// The CRDs that are still there have fields that kubectl applied.
+	// The existing CRDs have fields that kubectl applied.
 	if l.objects, err = l.helm.Install(t.Context(), chart, map[string]any{"replicaCount": 2}, true); err != nil {
 		t.Fatal(err)
 	}
@@ -133,18 +133,18 @@ func (l *life) upgrade(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := *l.deployment(t).Spec.Replicas; got != 2 {
-		t.Errorf("%d replicas, want the 2 of the former values", got)
+		t.Errorf("%d replicas, want 2, as in the previous values", got)
 	}
 	l.ExpectIssuer(t)
 	l.sign(t)
 }
 
-// uninstallAll removes the issuers too, as the release does not keep the CRDs.
+// uninstallAll also removes the CRDs, and with them the issuers.
 func (l *life) uninstallAll(t *testing.T) {
 	if err := l.helm.Uninstall(); err != nil {
 		t.Fatal(err)
 	}
-	l.Eventually(t, "the end of the CRDs", func(context.Context) error {
+	l.Eventually(t, "removal of the CRDs", func(context.Context) error {
 		for _, object := range l.objects {
 			if err := l.Client.Get(t.Context(), client.ObjectKeyFromObject(object), object.DeepCopy()); !apierrors.IsNotFound(err) {
 				return fmt.Errorf("%s %s is still there: %v", object.GetKind(), object.GetName(), err)
@@ -173,7 +173,7 @@ func current(t *testing.T) *v2.Chart {
 	return chart
 }
 
-// before returns the chart as it was before the last change of what it installs.
+// before returns the chart before the last change of its templates.
 func before(t *testing.T) *v2.Chart {
 	t.Helper()
 	installed := []string{"--", directory, ":(exclude)" + directory + "/README.*"}

@@ -1,7 +1,7 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package chart compares the Helm chart with the kustomize overlays, and installs it.
+// Package chart compares the Helm chart with the kustomize overlays and installs it.
 package chart
 
 import (
@@ -26,7 +26,7 @@ const (
 	directory = "deploy/charts/selfsigned-issuer"
 )
 
-// overlays are the kustomizations that each values file of the chart stands for.
+// overlays are the kustomizations for each values file of the chart.
 var overlays = map[string]string{
 	"default":         issuer.DefaultOverlay,
 	"production":      issuer.ProductionOverlay,
@@ -35,7 +35,7 @@ var overlays = map[string]string{
 	"metrics-tls":     "e2e/suites/testdata/metrics-tls",
 }
 
-// TestParity compares object by object: the chart adds Helm's own labels and nothing else.
+// TestParity compares all objects: the chart adds only Helm's labels.
 func TestParity(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(root(t), directory, "values", "*.yaml"))
 	if err != nil || len(files) != 4 {
@@ -59,7 +59,7 @@ func TestParity(t *testing.T) {
 	}
 }
 
-// valuesOf returns a values file of the chart, or what a user would write for metrics-tls.
+// valuesOf returns a values file of the chart, or the values for metrics-tls.
 func valuesOf(t *testing.T, name string) map[string]any {
 	t.Helper()
 	if name == "metrics-tls" {
@@ -81,8 +81,8 @@ func readYAML(t *testing.T, path string) map[string]any {
 	return values
 }
 
-// kustomized returns the objects of all steps of an overlay but the namespace, which a release
-// of Helm does not contain either.
+// kustomized returns the objects of all steps of an overlay, without the namespace, which is not in
+// a release either.
 func kustomized(t *testing.T, overlay string) []*unstructured.Unstructured {
 	t.Helper()
 	steps, err := issuer.Steps(overlay)
@@ -103,7 +103,7 @@ func kustomized(t *testing.T, overlay string) []*unstructured.Unstructured {
 	return objects
 }
 
-// render returns what a release of the chart contains.
+// render returns the objects of a release.
 func render(t *testing.T, values map[string]any) []*unstructured.Unstructured {
 	t.Helper()
 	objects, err := tryRender(t, values)
@@ -131,7 +131,7 @@ func index(t *testing.T, objects []*unstructured.Unstructured) map[string]*unstr
 	return byID
 }
 
-// removeHelm removes what only Helm's objects have.
+// removeHelm removes Helm's labels and annotations.
 func removeHelm(t *testing.T, object *unstructured.Unstructured) {
 	t.Helper()
 	labels := object.GetLabels()
@@ -153,9 +153,9 @@ func removeHelm(t *testing.T, object *unstructured.Unstructured) {
 
 func root(t *testing.T) string {
 	t.Helper()
-	folder, err := build.Root()
+	directory, err := build.Root()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return folder
+	return directory
 }

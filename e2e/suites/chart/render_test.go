@@ -34,7 +34,7 @@ func TestImage(t *testing.T) {
 	}
 }
 
-// TestPod sets every value that is for the Pods.
+// TestPod sets every value for Pods.
 func TestPod(t *testing.T) {
 	pods := deployment(t, render(t, parse(t, `
 replicaCount: 3
@@ -85,7 +85,7 @@ extraEnv: [{name: GOMEMLIMIT, value: 800MiB}, {name: HTTPS_PROXY, value: 'http:/
 	}
 }
 
-// TestNames renames everything that is not known by its name to others, and moves it.
+// TestNames sets the name and the namespace of all objects that can have others.
 func TestNames(t *testing.T) {
 	objects := render(t, parse(t, "{namespace: pki, fullnameOverride: roots, nameOverride: issuer, app: {namespaces: [a, b]}}"))
 	var got []string
@@ -115,11 +115,11 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestWithoutAdministrator: what is left belongs to namespaces.
+// TestWithoutAdministrator expects that all objects are in namespaces.
 func TestWithoutAdministrator(t *testing.T) {
 	for _, object := range render(t, parse(t, "{crds: {enabled: false}, approverRole: {enabled: false}, rbac: {aggregateClusterRoles: false}, app: {namespaces: [a]}}")) {
 		if object.GetNamespace() == "" {
-			t.Errorf("%s %s belongs to the cluster", object.GetKind(), object.GetName())
+			t.Errorf("%s %s is cluster-scoped", object.GetKind(), object.GetName())
 		}
 	}
 }

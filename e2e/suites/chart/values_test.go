@@ -24,7 +24,7 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/release"
 )
 
-// TestLint does what `helm lint --strict` does.
+// TestLint runs `helm lint --strict`.
 func TestLint(t *testing.T) {
 	lint := action.NewLint()
 	lint.Strict, lint.Namespace = true, namespace
@@ -43,11 +43,11 @@ func TestVersion(t *testing.T) {
 	}
 	metadata := readYAML(t, directory+"/Chart.yaml")
 	if metadata["version"] != strings.TrimPrefix(committed.Version, "v") || metadata["appVersion"] != committed.Version {
-		t.Errorf("the chart has the versions %v and %v, the overlays %s", metadata["version"], metadata["appVersion"], committed.Version)
+		t.Errorf("the chart has the versions %v and %v, but the overlays %s", metadata["version"], metadata["appVersion"], committed.Version)
 	}
 }
 
-// TestSchema refuses what is no value, wherever it is, and takes what a parent chart sets.
+// TestSchema rejects unknown and invalid values, and accepts the values of a parent chart.
 func TestSchema(t *testing.T) {
 	for _, test := range []struct{ values, want string }{
 		{`{"global": {"anything": {"at": "all"}}, "enabled": true}`, ""},
@@ -74,7 +74,7 @@ func TestSchema(t *testing.T) {
 	}
 }
 
-// TestSchemaIsComplete: each value is in the schema, and the schema has no other.
+// TestSchemaIsComplete expects exactly the values in the schema.
 func TestSchemaIsComplete(t *testing.T) {
 	content, err := os.ReadFile(filepath.Join(root(t), directory, "values.schema.json"))
 	if err != nil {
@@ -93,7 +93,7 @@ func TestSchemaIsComplete(t *testing.T) {
 	}
 }
 
-// properties returns the paths of all properties that a schema names.
+// properties returns the paths of all properties in a schema.
 func properties(schema map[string]any, path string) []string {
 	var paths []string
 	named, _ := schema["properties"].(map[string]any)
@@ -107,7 +107,7 @@ func properties(schema map[string]any, path string) []string {
 	return paths
 }
 
-// keys returns the paths of all values, as deep as the schema names them.
+// keys returns the paths of all values that the schema has.
 func keys(values, schema map[string]any, path string) []string {
 	var paths []string
 	named, _ := schema["properties"].(map[string]any)
@@ -124,13 +124,13 @@ func keys(values, schema map[string]any, path string) []string {
 
 var flagRow = regexp.MustCompile("(?m)^\\| `--([a-z-]+)` \\| (\\S+) \\| (?:`([^`]*)`|empty) \\|")
 
-// notInApp are the flags that other values set, or that a Deployment has no use for.
+// notInApp are the flags that other values set, or that a Deployment does not use.
 var notInApp = []string{
 	"enable-certificate-signing-requests", "health-probe-bind-address", "help", "kubeconfig", "leader-elect", "leader-election-namespace",
 	"metrics-bind-address", "metrics-cert-dir", "metrics-client-ca-file", "metrics-secure", "namespaces", "version",
 }
 
-// TestFlags sets each flag of the program by its value, whose default is that of the flag.
+// TestFlags sets each flag by its value, which has the default of the flag.
 func TestFlags(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join(root(t), "docs/flags.md"))
 	if err != nil {
@@ -155,11 +155,11 @@ func TestFlags(t *testing.T) {
 		}
 	}
 	if len(defaults) > 0 {
-		t.Errorf("these values are no flags: %q", slices.Sorted(maps.Keys(defaults)))
+		t.Errorf("these values have no flags: %q", slices.Sorted(maps.Keys(defaults)))
 	}
 }
 
-// another returns a value that is not the default, and how a flag has it.
+// another returns a value that is not the default, and its text in a flag.
 func another(t *testing.T, kind, value string) (set any, text string) {
 	t.Helper()
 	switch {

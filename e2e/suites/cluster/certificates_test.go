@@ -22,7 +22,7 @@ import (
 
 const issuerName = "clustertest"
 
-// testCertificates issues a Certificate from each kind of issuer that the overlay serves.
+// testCertificates issues a Certificate from each kind of issuer that the overlay supports.
 func (i *installation) testCertificates(t *testing.T) {
 	env.Create(t, &selfsigned.SelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{Namespace: i.namespace, Name: issuerName}})
 	i.issue(t, "SelfSignedIssuer", "root")
@@ -61,6 +61,6 @@ func (i *installation) issue(t *testing.T, kind, name string) {
 		t.Fatal(err)
 	}
 	if err := parsed.CheckSignature(parsed.SignatureAlgorithm, parsed.RawTBSCertificate, parsed.Signature); err != nil {
-		t.Errorf("the certificate is not signed by itself: %v", err)
+		t.Errorf("the certificate is not self-signed: %v", err)
 	}
 }

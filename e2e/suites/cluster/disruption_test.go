@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// testKilled takes all Pods away at once, without waiting for them to end.
+// testKilled deletes all Pods at once, without waiting for their end.
 func (i *installation) testKilled(t *testing.T) {
 	victims := i.pods(t)
 	args := []string{"delete", "pods", "-n", i.deployment.Namespace, "--grace-period=0", "--force"}
@@ -37,7 +37,7 @@ func (i *installation) testKilled(t *testing.T) {
 	i.testAvailable(t)
 }
 
-// testRollingUpdate replaces all Pods while requests keep coming.
+// testRollingUpdate replaces all Pods while requests are created.
 func (i *installation) testRollingUpdate(t *testing.T) {
 	r := newRequests(t, i.namespace)
 	load, stop := context.WithCancel(t.Context())
@@ -51,10 +51,10 @@ func (i *installation) testRollingUpdate(t *testing.T) {
 	run(t, "rollout", "status", "-n", i.deployment.Namespace, deployment, "--timeout="+timeout.String())
 	rolled := time.Since(start)
 
-	// Until the old Pods are gone the new ones need not have taken over.
+	// The new Pods take over at the latest when the old ones have ended.
 	env.Eventually(t, "Pods", func(context.Context) error {
 		if n := len(i.pods(t)); n != i.replicas {
-			return fmt.Errorf("%d are there, want %d", n, i.replicas)
+			return fmt.Errorf("%d Pods, want %d", n, i.replicas)
 		}
 		return nil
 	})

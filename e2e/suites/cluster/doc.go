@@ -1,8 +1,7 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package cluster installs the built image from deploy/ into a cluster with real nodes,
-// uses it, updates it and removes it: what the other suites cannot do, which run the program
-// as a process. `make test-cluster` runs it, against the cluster that KUBECONFIG names; its
-// files have the build tag clustertest, so that `go test ./...` leaves it out.
+// Package cluster installs, uses, updates and removes the image in a cluster with nodes, while
+// other suites run processes. `make test-cluster` runs it on the cluster of KUBECONFIG. Its files
+// have the build tag clustertest, so that `go test ./...` does not run it.
 package cluster

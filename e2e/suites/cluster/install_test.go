@@ -27,17 +27,17 @@ import (
 // installation is an overlay in the cluster.
 type installation struct {
 	overlay
-	// folder of a kustomization that is the overlay with the image under test
-	folder string
-	// whether testRemoval has come to its end
+	// directory of a kustomization for the overlay with the tested image
+	directory string
+	// whether testRemoval has finished
 	removed    bool
 	deployment appsv1.Deployment
 	// a namespace whose requests it serves
 	namespace string
 }
 
-// install does what the overlay's own comment says, with the image under test. Whatever is
-// left of it when the test ends is removed.
+// install follows the overlay's comment, with the tested image. Remaining objects are removed when
+// the test ends.
 func install(t *testing.T, o overlay) *installation {
 	t.Helper()
 	path := "deploy/overlays/" + o.name
@@ -55,9 +55,9 @@ func install(t *testing.T, o overlay) *installation {
 		}
 	}
 	if o.apart {
-		i.namespace = "sandbox" // which the overlay serves
+		i.namespace = "sandbox" // which the overlay selects
 	}
-	i.folder = withImage(t, path, i.deployment.Spec.Template.Spec.Containers[0].Image)
+	i.directory = withImage(t, path, i.deployment.Spec.Template.Spec.Containers[0].Image)
 	t.Cleanup(func() { i.cleanUp(t) })
 	env.Create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: i.namespace}})
 	for _, step := range i.steps() {
@@ -69,40 +69,40 @@ func install(t *testing.T, o overlay) *installation {
 // steps returns the kustomizations of the installation, in the order of deploy/README.md.
 func (i *installation) steps() []string {
 	if !i.apart {
-		return []string{issuer.NamespaceStep, i.folder}
+		return []string{issuer.NamespaceStep, i.directory}
 	}
-	return []string{issuer.NamespaceStep, issuer.AdminStep, i.folder, i.served()}
+	return []string{issuer.NamespaceStep, issuer.AdminStep, i.directory, i.served()}
 }
 
-// served is the step for the namespace that is served.
+// served is the step for the selected namespace.
 func (i *installation) served() string {
 	return "deploy/overlays/" + i.name + "/namespaces/" + i.namespace
 }
 
-// withImage writes a kustomization that replaces the overlay's image.
+// withImage writes a kustomization with another image.
 func withImage(t *testing.T, path, old string) string {
 	t.Helper()
 	root, err := build.Root()
 	if err != nil {
 		t.Fatal(err)
 	}
-	folder := t.TempDir()
-	base, err := filepath.Rel(folder, filepath.Join(root, path))
+	directory := t.TempDir()
+	base, err := filepath.Rel(directory, filepath.Join(root, path))
 	if err != nil {
 		t.Fatal(err)
 	}
 	oldName, _ := nameAndTag(old)
 	name, tag := nameAndTag(image)
 	content := fmt.Sprintf("resources: [%q]\nimages:\n- {name: %q, newName: %q, newTag: %q}\n", base, oldName, name, tag)
-	if err := os.WriteFile(filepath.Join(folder, "kustomization.yaml"), []byte(content), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(directory, "kustomization.yaml"), []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return folder
+	return directory
 }
 
 func nameAndTag(image string) (name, tag string) {
 	colon := strings.LastIndex(image, ":")
-	if colon < strings.LastIndex(image, "/") || colon < 0 { // that of a registry's port
+	if colon < strings.LastIndex(image, "/") || colon < 0 { // the colon of a registry's port
 		return image, "latest"
 	}
 	return image[:colon], image[colon+1:]
@@ -122,7 +122,7 @@ func (i *installation) cleanUp(t *testing.T) {
 	}
 }
 
-// testAvailable expects all replicas, under the strictest Pod security profile.
+// testAvailable expects all replicas, with the Pod Security Standard "restricted".
 func (i *installation) testAvailable(t *testing.T) {
 	env.Eventually(t, "Deployment", func(context.Context) error {
 		env.Get(t, &i.deployment)
@@ -144,7 +144,7 @@ func (i *installation) testAvailable(t *testing.T) {
 	}
 }
 
-// pods returns the Pods of the Deployment, those that are about to end included.
+// pods returns the Pods of the Deployment, including terminating ones.
 func (i *installation) pods(t *testing.T) []corev1.Pod {
 	t.Helper()
 	var list corev1.PodList

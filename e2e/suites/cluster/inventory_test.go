@@ -18,14 +18,13 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// inventory lists all objects of the cluster that have to do with the plugin: those of any
-// kind whose name, namespace, kind, label or annotation says so. Events are left out, which
-// Kubernetes removes by itself.
+// inventory lists all objects whose name, namespace, kind, label or annotation refers to
+// selfsigned-issuer, except for events.
 func inventory(t *testing.T) []string {
 	t.Helper()
 	config := rest.CopyConfig(env.ControlPlane.AdminConfig())
 	config.QPS = -1
-	config.WarningHandler = rest.NoWarnings{} // of kinds that are deprecated
+	config.WarningHandler = rest.NoWarnings{} // about deprecated kinds
 	kinds, err := discovery.NewDiscoveryClientForConfigOrDie(config).ServerPreferredResources()
 	if err != nil {
 		t.Fatal(err)

@@ -25,7 +25,7 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/process"
 )
 
-// metrics is how an overlay serves them.
+// metrics is how an overlay exposes metrics.
 type metrics int
 
 const (
@@ -34,7 +34,7 @@ const (
 	authenticated
 )
 
-// aMetric is one that every replica has.
+// aMetric is a metric of every replica.
 const aMetric = "\nselfsigned_issuer_build_info{"
 
 func (i *installation) testMetrics(t *testing.T) {
@@ -77,8 +77,7 @@ func (i *installation) metricsService(t *testing.T) *corev1.Service {
 	return nil
 }
 
-// forward opens a way to a Pod behind the Service, from wherever the tests run, and returns
-// the address on this machine.
+// forward forwards a port to a Pod of the Service, and returns the local address.
 func forward(t *testing.T, service *corev1.Service) string {
 	t.Helper()
 	p, err := process.Start(process.Options{
@@ -109,7 +108,7 @@ func forward(t *testing.T, service *corev1.Service) string {
 	return found[1]
 }
 
-// expectMetrics waits for the metrics, which a client may read with a certificate, or without.
+// expectMetrics waits for the metrics, with an optional client certificate.
 func expectMetrics(t *testing.T, url string, certificate *tls.Certificate) {
 	t.Helper()
 	env.Eventually(t, "metrics of "+url, func(context.Context) error {
@@ -126,7 +125,7 @@ func expectMetrics(t *testing.T, url string, certificate *tls.Certificate) {
 
 func ask(t *testing.T, url string, certificate *tls.Certificate) (string, error) {
 	t.Helper()
-	// Who serves is not the question here: the forwarded port has another name.
+	// The name in the certificate is not that of the forwarded port.
 	config := &tls.Config{InsecureSkipVerify: true}
 	if certificate != nil {
 		config.Certificates = []tls.Certificate{*certificate}
@@ -148,7 +147,7 @@ func ask(t *testing.T, url string, certificate *tls.Certificate) (string, error)
 	return string(body), err
 }
 
-// clientCertificate returns what the overlay has for Prometheus.
+// clientCertificate returns the certificate for Prometheus.
 func (i *installation) clientCertificate(t *testing.T) tls.Certificate {
 	t.Helper()
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: i.deployment.Namespace, Name: "selfsigned-issuer-metrics-client"}}

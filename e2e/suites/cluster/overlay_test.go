@@ -9,12 +9,12 @@ import (
 	"testing"
 )
 
-// overlay is one of deploy/overlays, and what is expected of it.
+// overlay is one of deploy/overlays, with its expected properties.
 type overlay struct {
 	name string
-	// an administrator applies deploy/admin before
+	// an administrator applies deploy/admin first
 	apart bool
-	// serves ClusterSelfSignedIssuers
+	// supports ClusterSelfSignedIssuers
 	clusterKind bool
 	replicas    int
 	metrics     metrics
@@ -26,7 +26,7 @@ var overlays = []overlay{
 	{name: "namespaced", apart: true, replicas: 1, metrics: none},
 }
 
-// TestOverlay goes with each overlay through its life in a cluster.
+// TestOverlay installs, uses and removes each overlay.
 func TestOverlay(t *testing.T) {
 	for _, o := range overlays {
 		t.Run(o.name, func(t *testing.T) {
@@ -34,7 +34,7 @@ func TestOverlay(t *testing.T) {
 			i := install(t, o)
 			t.Run("available", i.testAvailable)
 			if t.Failed() {
-				return // nothing else can work
+				return // the other tests would fail too
 			}
 			t.Run("certificates", i.testCertificates)
 			t.Run("metrics", i.testMetrics)

@@ -14,31 +14,30 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 )
 
-// keepIssuers is what docs/upgrade.md adds to the removal, so that the issuers stay.
+// keepIssuers is the selector in docs/upgrade.md that keeps the issuers.
 const keepIssuers = "!selfsigned.cert-manager.io/crds"
 
-// crds keep the issuers.
+// crds are kept with the issuers.
 var crds = []string{
-	// Kubernetes makes it for their group.
+	// Kubernetes creates it for their group.
 	"apiservices.apiregistration.k8s.io /v1alpha1.selfsigned.cert-manager.io",
 	"customresourcedefinitions.apiextensions.k8s.io /clusterselfsignedissuers.selfsigned.cert-manager.io",
 	"customresourcedefinitions.apiextensions.k8s.io /selfsignedissuers.selfsigned.cert-manager.io",
 }
 
-// testRemoval removes the overlay as docs/upgrade.md says: at first without the issuers,
-// which is where most people stop, then with them.
+// testRemoval removes the overlay as docs/upgrade.md says, first without the issuers, then with them.
 func (i *installation) testRemoval(t *testing.T, before []string) {
-	// Secrets with certificates are their owners', and remember their issuer.
+	// Secrets with certificates are kept, and have the name of their issuer.
 	secrets := []string{"secrets " + i.namespace + "/root"}
 	issuers := []string{"selfsignedissuers.selfsigned.cert-manager.io " + i.namespace + "/" + issuerName}
 	if i.clusterKind {
 		secrets = append(secrets, "secrets "+i.namespace+"/cluster-root")
 		issuers = append(issuers, "clusterselfsignedissuers.selfsigned.cert-manager.io /"+issuerName)
 	}
-	remaining := i.folder
+	remaining := i.directory
 	if i.apart {
 		run(t, "delete", "-k", i.served())
-		run(t, "delete", "-k", i.folder)
+		run(t, "delete", "-k", i.directory)
 		awaitInventory(t, "after the overlay", before, secrets, issuers, i.ofNamespace(), i.administrators(t))
 		remaining = issuer.AdminStep
 	}
@@ -51,7 +50,7 @@ func (i *installation) testRemoval(t *testing.T, before []string) {
 	i.removed = true
 }
 
-// ofNamespace lists the namespace and what others than the overlay have created in it.
+// ofNamespace lists the namespace and the objects in it that are not in the overlay.
 func (i *installation) ofNamespace() []string {
 	namespace := i.deployment.Namespace
 	left := []string{
@@ -68,7 +67,7 @@ func (i *installation) ofNamespace() []string {
 	return left
 }
 
-// administrators lists what deploy/admin installs.
+// administrators lists the objects of deploy/admin.
 func (i *installation) administrators(t *testing.T) []string {
 	t.Helper()
 	left := []string{crds[0]}
@@ -86,8 +85,7 @@ func (i *installation) administrators(t *testing.T) []string {
 	return left
 }
 
-// awaitInventory waits until the objects that are wanted, and those that were there before,
-// are all that is there.
+// awaitInventory waits until the inventory has exactly the wanted objects and those from before.
 func awaitInventory(t *testing.T, when string, before []string, wanted ...[]string) {
 	t.Helper()
 	want := slices.Concat(append(wanted, before)...)

@@ -26,8 +26,7 @@ import (
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
 )
 
-// requests are CertificateRequests that differ in nothing but their names, with a key Secret
-// that is there already.
+// requests are CertificateRequests that differ only in their names, with an existing key Secret.
 type requests struct {
 	template cmapi.CertificateRequest
 	made     int
@@ -55,7 +54,7 @@ func newRequests(t *testing.T, namespace string) *requests {
 	return &requests{template: cmapi.CertificateRequest{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: namespace, GenerateName: "request-",
-			// The Secret's name is unique: it tells these requests from all others.
+			// The Secret's unique name identifies these requests.
 			Labels:      map[string]string{"key": secret.Name},
 			Annotations: map[string]string{cmapi.CertificateRequestPrivateKeyAnnotationKey: secret.Name},
 		},
@@ -71,7 +70,7 @@ func (r *requests) create(ctx context.Context) error {
 	return env.Client.Create(ctx, r.template.DeepCopy())
 }
 
-// createUntil makes a request every 50 ms until the context ends.
+// createUntil creates a request every 50 ms until the context ends.
 func (r *requests) createUntil(ctx context.Context) error {
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
@@ -80,7 +79,7 @@ func (r *requests) createUntil(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
-			// Not with this context: one that is begun is finished.
+			// Not with this context: a started request is completed.
 			if err := r.create(context.WithoutCancel(ctx)); err != nil {
 				return fmt.Errorf("creating request %d: %w", r.made, err)
 			}
@@ -88,8 +87,8 @@ func (r *requests) createUntil(ctx context.Context) error {
 	}
 }
 
-// awaitSigned waits until every request has a certificate, fails when one failed, and
-// returns how long the slowest took, in seconds that are as coarse as timestamps are.
+// awaitSigned waits until every request has a certificate, and returns the longest duration, in
+// whole seconds. A failed request fails the test.
 func (r *requests) awaitSigned(t *testing.T) (slowest time.Duration) {
 	t.Helper()
 	env.Eventually(t, "requests", func(context.Context) error {

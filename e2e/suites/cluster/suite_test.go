@@ -25,17 +25,17 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/testenv"
 )
 
-// env is the cluster, image the one that its nodes can run.
+// env is the cluster. Its nodes can run image.
 var (
 	env     = &testenv.Environment{Environment: &environment.Environment{}}
 	kubectl environment.Kubectl
 	image   = os.Getenv("IMAGE")
 
-	// monitoring is what stands for the Prometheus operator, if it had to be installed.
+	// monitoring are the CRDs of the Prometheus operator, if they were missing.
 	monitoring []*unstructured.Unstructured
 )
 
-// startTimeout leaves room for building cert-manager.
+// startTimeout includes building cert-manager.
 const startTimeout = 10 * time.Minute
 
 func TestMain(m *testing.M) { os.Exit(runSuite(m)) }
@@ -44,10 +44,10 @@ func runSuite(m *testing.M) (code int) {
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	start := time.Now()
-	say := func(format string, args ...any) {
+	report := func(format string, args ...any) {
 		fmt.Printf("[%5.1fs] %s\n", time.Since(start).Seconds(), fmt.Sprintf(format, args...))
 	}
-	err := attach(ctx, say)
+	err := attach(ctx, report)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "the suite cannot run:", err)
 		code = 1
@@ -64,18 +64,18 @@ func runSuite(m *testing.M) (code int) {
 	return code
 }
 
-// attach connects to the cluster, and installs what it lacks.
-func attach(ctx context.Context, say func(string, ...any)) (err error) {
+// attach connects to the cluster, and installs missing parts.
+func attach(ctx context.Context, report func(string, ...any)) (err error) {
 	if image == "" {
-		return fmt.Errorf("IMAGE must name the image to test, which the cluster's nodes can run")
+		return fmt.Errorf("IMAGE is not set: it is the image to test")
 	}
-	if env.ControlPlane, err = controlplane.Attach(say); err != nil {
+	if env.ControlPlane, err = controlplane.Attach(report); err != nil {
 		return err
 	}
 	if env.Client, err = environment.Client(env.ControlPlane.AdminConfig()); err != nil {
 		return err
 	}
-	if kubectl, err = env.Kubectl(ctx, say); err != nil {
+	if kubectl, err = env.Kubectl(ctx, report); err != nil {
 		return err
 	}
 	installed, err := exists(ctx, "selfsignedissuers.selfsigned.cert-manager.io")
@@ -83,32 +83,32 @@ func attach(ctx context.Context, say func(string, ...any)) (err error) {
 		return err
 	}
 	if installed {
-		return fmt.Errorf("there is a selfsigned-issuer in this cluster, which the suite would remove: use another cluster")
+		return fmt.Errorf("the cluster has selfsigned-issuer, which the suite would remove: use another cluster")
 	}
-	if err := installMonitoring(ctx, say); err != nil {
+	if err := installMonitoring(ctx, report); err != nil {
 		return err
 	}
-	return installCertManager(ctx, say)
+	return installCertManager(ctx, report)
 }
 
-// installCertManager starts cert-manager in a cluster that has none.
-func installCertManager(ctx context.Context, say func(string, ...any)) error {
+// installCertManager starts cert-manager if the cluster has none.
+func installCertManager(ctx context.Context, report func(string, ...any)) error {
 	installed, err := exists(ctx, "certificaterequests.cert-manager.io")
 	if installed || err != nil {
 		return err
 	}
-	say("the cluster has no cert-manager: starting it as processes on this machine, which the API server has to reach at 127.0.0.1")
-	env.CertManager, err = certmanager.Install(ctx, env.ControlPlane, certmanager.Options{Report: say})
+	report("the cluster has no cert-manager: starting it as processes on this machine, which the API server must reach at 127.0.0.1")
+	env.CertManager, err = certmanager.Install(ctx, env.ControlPlane, certmanager.Options{Report: report})
 	return err
 }
 
-// installMonitoring installs what stands for the Prometheus operator in a cluster that has none.
-func installMonitoring(ctx context.Context, say func(string, ...any)) error {
+// installMonitoring installs the CRDs of the Prometheus operator if the cluster has none.
+func installMonitoring(ctx context.Context, report func(string, ...any)) error {
 	installed, err := exists(ctx, "servicemonitors.monitoring.coreos.com")
 	if installed || err != nil {
 		return err
 	}
-	say("the cluster has no Prometheus operator: installing its kinds alone")
+	report("the cluster has no Prometheus operator: installing its CRDs")
 	content, err := os.ReadFile("testdata/prometheus-operator.yaml")
 	if err != nil {
 		return err
@@ -119,7 +119,7 @@ func installMonitoring(ctx context.Context, say func(string, ...any)) error {
 	return manifest.ApplyCRDs(ctx, env.ControlPlane.AdminConfig(), monitoring...)
 }
 
-// exists tells whether there is a CustomResourceDefinition.
+// exists reports whether a CustomResourceDefinition exists.
 func exists(ctx context.Context, name string) (bool, error) {
 	crd := &apiextensions.CustomResourceDefinition{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	err := env.Client.Get(ctx, client.ObjectKeyFromObject(crd), crd)
@@ -129,7 +129,7 @@ func exists(ctx context.Context, name string) (bool, error) {
 	return err == nil, err
 }
 
-// detach leaves the cluster as it was found.
+// detach removes what attach has installed.
 func detach() error {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()

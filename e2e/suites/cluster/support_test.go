@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// timeout is how long a test waits for what has to come.
+// timeout is how long a test waits.
 const timeout = 3 * time.Minute
 
-// run runs kubectl, which has to succeed.
+// run runs kubectl, which must succeed.
 func run(t *testing.T, args ...string) {
 	t.Helper()
 	if _, err := kubectl.Run(t.Context(), args...); err != nil {
@@ -22,7 +22,7 @@ func run(t *testing.T, args ...string) {
 	}
 }
 
-// show runs kubectl once the test is over, and prints what it says if that failed.
+// show runs kubectl and logs its output if the test has failed.
 func show(t *testing.T, args ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)

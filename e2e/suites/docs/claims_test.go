@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// TestNamedTestsExist: what a page calls its proof has to be there.
+// TestNamedTestsExist finds names of tests on pages that do not exist.
 func TestNamedTestsExist(t *testing.T) {
 	t.Parallel()
 	root := repository(t)
@@ -46,7 +46,7 @@ func TestNamedTestsExist(t *testing.T) {
 	}
 }
 
-// TestLicensesPage finds what is shipped and not on the page of licenses in that version.
+// TestLicensesPage finds shipped modules that are not on the page of licenses.
 func TestLicensesPage(t *testing.T) {
 	t.Parallel()
 	root := repository(t)
@@ -66,7 +66,7 @@ func TestLicensesPage(t *testing.T) {
 			continue
 		}
 		if !regexp.MustCompile(`(?m)^\| ` + regexp.QuoteMeta(path) + `(/\S*)? \| ` + regexp.QuoteMeta(version) + ` \|`).Match(page) {
-			t.Errorf("docs/licenses.md lacks %s %s: run `make licenses`", path, version)
+			t.Errorf("docs/licenses.md does not have %s %s: run `make licenses`", path, version)
 		}
 	}
 }

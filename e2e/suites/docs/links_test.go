@@ -13,7 +13,7 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/page"
 )
 
-// TestLinks finds links to files and headings that are not there.
+// TestLinks finds links to missing files and headings.
 func TestLinks(t *testing.T) {
 	root := repository(t)
 	byPath := map[string]*page.Page{}

@@ -22,11 +22,10 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/testenv"
 )
 
-// pageTimeout bounds a page; each wait in it has a shorter bound of its own.
+// pageTimeout is for a whole page; its commands have shorter timeouts.
 const pageTimeout = 5 * time.Minute
 
-// TestPages follows every page, in one environment for all: a page works in a namespace of
-// its own, or only adds to what others have made.
+// TestPages runs every page in one environment. A page uses its own namespace, or only adds objects.
 func TestPages(t *testing.T) {
 	root := repository(t)
 	shared := sync.OnceValue(func() *testenv.Environment { return start(t) })
@@ -44,8 +43,8 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// start starts cert-manager with what watches Ingresses and Gateways, and the plugin with
-// everything turned on that is off by default.
+// start starts cert-manager with the controllers of Ingresses and Gateways, and selfsigned-issuer
+// with all optional features.
 func start(t *testing.T) *testenv.Environment {
 	return testenv.Start(t, environment.Options{
 		Overlay: "e2e/suites/testdata/kubernetes-csrs",
@@ -55,16 +54,16 @@ func start(t *testing.T) *testenv.Environment {
 	})
 }
 
-// follow runs a page in a directory that has what the commands name of the repository.
+// follow runs a page in a directory with the files of the repository that the commands use.
 func follow(t *testing.T, root string, p *page.Page, env *testenv.Environment) {
 	t.Helper()
-	folder, outputs := t.TempDir(), t.TempDir()
-	if err := os.CopyFS(filepath.Join(folder, "deploy"), os.DirFS(filepath.Join(root, "deploy"))); err != nil {
+	directory, outputs := t.TempDir(), t.TempDir()
+	if err := os.CopyFS(filepath.Join(directory, "deploy"), os.DirFS(filepath.Join(root, "deploy"))); err != nil {
 		t.Fatal(err)
 	}
 	script := p.Script(outputs)
 	if _, err := exec.LookPath("openssl"); err != nil && strings.Contains(script, "openssl") {
-		t.Skipf("the commands of this page look at certificates with openssl, which this machine lacks: %v", err)
+		t.Skipf("the commands of this page need openssl: %v", err)
 	}
 	kubectl, err := env.Kubectl(t.Context(), t.Logf)
 	if err != nil {
@@ -73,16 +72,16 @@ func follow(t *testing.T, root string, p *page.Page, env *testenv.Environment) {
 	ctx, cancel := context.WithTimeout(t.Context(), pageTimeout)
 	defer cancel()
 	bash := exec.CommandContext(ctx, "bash", "-c", script)
-	bash.Dir = folder
+	bash.Dir = directory
 	bash.Env = append(os.Environ(),
 		"KUBECONFIG="+env.ControlPlane.AdminKubeconfig(),
-		"KUBECACHEDIR="+filepath.Join(folder, ".kube-cache"),
+		"KUBECACHEDIR="+filepath.Join(directory, ".kube-cache"),
 		"PATH="+filepath.Dir(kubectl.Path)+string(filepath.ListSeparator)+os.Getenv("PATH"))
 	stop := watch(t, p.Path, env)
 	output, err := bash.CombinedOutput()
 	stop()
 	if err != nil {
-		t.Fatalf("%v %s\n%s\nplugin's log:\n%s", err, output, p.StoppedAt(outputs), env.Issuer.Tail(5))
+		t.Fatalf("%v %s\n%s\nlog of selfsigned-issuer:\n%s", err, output, p.StoppedAt(outputs), env.Issuer.Tail(5))
 	}
 	if difference := p.Compare(outputs); difference != "" {
 		t.Error(difference)

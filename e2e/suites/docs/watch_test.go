@@ -17,8 +17,7 @@ import (
 
 const rotationPage = "docs/guides/rotate-root.md"
 
-// watch is a client that connects all the time while a page is followed, where the page
-// promises that clients do not notice.
+// watch runs a client that connects continuously, for a page that promises no interruption.
 func watch(t *testing.T, path string, env *testenv.Environment) (stop func()) {
 	t.Helper()
 	if path != rotationPage {
@@ -31,7 +30,7 @@ func watch(t *testing.T, path string, env *testenv.Environment) (stop func()) {
 		for ctx.Err() == nil {
 			issuer, problem := handshake(ctx, env.Client)
 			if problem != nil && ctx.Err() == nil {
-				t.Errorf("a client of the service fails while the root is rotated: %v", problem)
+				t.Errorf("a client fails during the rotation: %v", problem)
 				return
 			}
 			served[issuer]++
@@ -40,15 +39,15 @@ func watch(t *testing.T, path string, env *testenv.Environment) (stop func()) {
 	return func() {
 		cancel()
 		<-done
-		t.Logf("handshakes by issuer of the certificate: %v", served)
+		t.Logf("handshakes by issuer: %v", served)
 		if served["Example Root 1"] == 0 || served["Example Root 2"] == 0 {
-			t.Errorf("the service did not go from the old root to the new one: %v", served)
+			t.Errorf("the service has not used both roots: %v", served)
 		}
 	}
 }
 
-// handshake verifies what the service presents with what its clients trust, and returns who
-// issued it; nothing while one of the two is not there yet.
+// handshake verifies the certificate of the service with the roots of its clients, and returns its
+// issuer, or an empty string if one of them does not exist yet.
 func handshake(ctx context.Context, reader client.Reader) (issuer string, err error) {
 	leaf, trust := &corev1.Secret{}, &corev1.ConfigMap{}
 	if err := reader.Get(ctx, client.ObjectKey{Namespace: "rotation", Name: "service-tls"}, leaf); err != nil {

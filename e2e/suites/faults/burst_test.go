@@ -32,33 +32,33 @@ const (
 	namespacedSigner = "selfsignedissuers.selfsigned.cert-manager.io/"
 	burstLabel       = "faulttest/burst"
 
-	// timeout is how long a test waits for what has to come; a slow machine makes it slow.
+	// timeout is how long a test waits, also on a slow machine.
 	timeout = 5 * time.Minute
 
-	// creators is how many requests are made at the same time.
+	// creators is how many requests are created at the same time.
 	creators = 8
 )
 
-// burst is many requests of several kinds, in a namespace of their own.
+// burst is a set of requests of several kinds, in one namespace.
 type burst struct {
 	namespace string
 	issuer    string
 	tracked   []*tracked
-	offsets   []time.Duration // by how much the plugin's clock may be wrong, besides not at all
+	offsets   []time.Duration // possible offsets of the clock of selfsigned-issuer, in addition to 0
 }
 
-// tracked is one request with its own key, and what must become of it.
+// tracked is a request with its own key and its expected outcome.
 type tracked struct {
 	name   string
 	index  int
 	key    crypto.Signer
 	object client.Object
-	secret *corev1.Secret // nil: there is none
-	late   bool           // the Secret comes when the fault is over
+	secret *corev1.Secret // nil: none
+	late   bool           // the Secret is created after the fault
 	want   outcome
 }
 
-// newBurst prepares count requests, and creates their namespace and issuer.
+// newBurst returns count requests, and creates their namespace and issuer.
 func newBurst(t *testing.T, count int) *burst {
 	t.Helper()
 	b := newNamespace(t)
@@ -68,7 +68,7 @@ func newBurst(t *testing.T, count int) *burst {
 	return b
 }
 
-// newNamespace returns a burst without requests, in a namespace with these labels.
+// newNamespace returns a burst without requests, and creates its namespace with these labels.
 func newNamespace(t *testing.T, labels ...string) *burst {
 	t.Helper()
 	b := &burst{namespace: expect.NewNamespace(t, env.Client, labels...), issuer: "issuer"}
@@ -81,7 +81,7 @@ func (b *burst) newIssuer() *selfsigned.SelfSignedIssuer {
 	return &selfsigned.SelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{Namespace: b.namespace, Name: b.issuer}}
 }
 
-// remove deletes everything, so that the memory of the next test is its own.
+// remove deletes everything, so that the next test starts without these objects.
 func (b *burst) remove(t *testing.T) {
 	ctx := context.Background()
 	err := eventually(ctx, func() error {
@@ -95,7 +95,7 @@ func (b *burst) remove(t *testing.T) {
 	}
 }
 
-// newTracked returns the request of that number. Half of them have all they need.
+// newTracked returns the request with number i. Half of the requests are complete.
 func (b *burst) newTracked(t *testing.T, i int) *tracked {
 	t.Helper()
 	r := b.newSigned(t, i)
@@ -121,12 +121,12 @@ func (b *burst) newTracked(t *testing.T, i int) *tracked {
 	return r
 }
 
-// watched returns the label of Secrets whose changes are noticed at once.
+// watched returns the label of Secrets that selfsigned-issuer watches.
 func watched() map[string]string {
 	return map[string]string{cmapi.PartOfCertManagerControllerLabelKey: "true"}
 }
 
-// newSigned returns a request that lacks nothing.
+// newSigned returns a complete request.
 func (b *burst) newSigned(t *testing.T, i int) *tracked {
 	t.Helper()
 	r := &tracked{name: fmt.Sprintf("request-%04d", i), index: i, key: pooledKey(t, i), want: issued}
@@ -153,7 +153,7 @@ func (b *burst) certificateRequest(t *testing.T, r *tracked) *cmapi.CertificateR
 	}
 }
 
-// signingRequest is a Kubernetes CSR; its name has to be unique in the cluster.
+// signingRequest returns a Kubernetes CSR with a unique name.
 func (b *burst) signingRequest(t *testing.T, r *tracked) *certificatesv1.CertificateSigningRequest {
 	t.Helper()
 	return &certificatesv1.CertificateSigningRequest{
@@ -170,8 +170,8 @@ func (b *burst) signingRequest(t *testing.T, r *tracked) *certificatesv1.Certifi
 	}
 }
 
-// create creates everything but what comes late, evenly over a time. While the API server is
-// away it insists.
+// create creates everything except for late Secrets, evenly over a time. It retries while the API
+// server is unavailable.
 func (b *burst) create(ctx context.Context, spread time.Duration) error {
 	errs := make([]error, len(b.tracked))
 	begin := time.Now()
@@ -202,8 +202,8 @@ func (r *tracked) create(ctx context.Context) error {
 	return nil // cert-manager approves
 }
 
-// mend creates what comes late.
-func (b *burst) mend(ctx context.Context) error {
+// createLate creates the late Secrets.
+func (b *burst) createLate(ctx context.Context) error {
 	for _, r := range b.tracked {
 		if r.late {
 			if err := createOnce(ctx, r.secret); err != nil {
@@ -229,7 +229,7 @@ func approve(ctx context.Context, csr *certificatesv1.CertificateSigningRequest)
 	})
 }
 
-// createOnce creates a copy of an object. An answer that was lost may have been a success.
+// createOnce creates a copy of an object. After a lost response, it may already exist.
 func createOnce(ctx context.Context, object client.Object) error {
 	return eventually(ctx, func() error {
 		err := env.Client.Create(ctx, object.DeepCopyObject().(client.Object))
@@ -247,7 +247,7 @@ func sleepUntil(ctx context.Context, moment time.Time) {
 	}
 }
 
-// eventually retries what may fail because of the fault.
+// eventually retries check, which may fail because of the fault.
 func eventually(ctx context.Context, check func() error) error {
 	return expect.Poll(ctx, timeout, func(context.Context) error { return check() })
 }

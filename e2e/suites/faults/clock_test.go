@@ -26,14 +26,14 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/controllers"
 )
 
-// shortGrace is how long a wrong key is waited for where the clock jumps.
-const shortGrace = 3 * time.Second
+// gracePeriod is the grace period for a wrong key.
+const gracePeriod = 3 * time.Second
 
-// TestClockJumps sets the clock an hour forward and back while requests are in flight. What is
-// signed is valid by the clock of the moment; waits are neither cut nor drawn out.
+// TestClockJumps sets the clock an hour forward and back while requests are in flight. notBefore
+// follows the clock, and waiting times do not change.
 func TestClockJumps(t *testing.T) {
 	eachRound(t, func(t *testing.T) {
-		jumping := &jumpingClock{told: map[time.Time]time.Time{}}
+		jumping := &jumpingClock{shown: map[time.Time]time.Time{}}
 		runInProcess(t, jumping)
 		for _, offset := range []time.Duration{time.Hour, 0, -time.Hour} {
 			b := newBurst(t, *requests)
@@ -43,7 +43,7 @@ func TestClockJumps(t *testing.T) {
 			if err := wrong.create(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			awaitReason(t, wrong, "Pending", shortGrace.String())
+			awaitReason(t, wrong, "Pending", gracePeriod.String())
 			begin := time.Now()
 			b.storm(t, time.Second, func() {
 				pause(t, time.Second/2)
@@ -53,15 +53,15 @@ func TestClockJumps(t *testing.T) {
 			awaitReason(t, wrong, "Failed", "Secret "+b.namespace+"/"+wrong.name)
 			waited := time.Since(begin)
 			t.Logf("%s: settled after %s, a wrong key failed after %s", offset, took, waited)
-			if waited < shortGrace-time.Second {
-				t.Errorf("a wrong key was waited for %s, want %s", waited, shortGrace)
+			if waited < gracePeriod-time.Second {
+				t.Errorf("a wrong key failed after %s, want %s", waited, gracePeriod)
 			}
 		}
 		checkProfiles(t)
 	})
 }
 
-// checkProfiles looks for keys in what a profiler would show of the process that signed.
+// checkProfiles searches the profiles of the signing process for keys.
 func checkProfiles(t *testing.T) {
 	t.Helper()
 	for _, profile := range pprof.Profiles() {
@@ -77,7 +77,7 @@ func checkProfiles(t *testing.T) {
 	}
 }
 
-// runInProcess runs the controllers in this process, under the ServiceAccount's rights.
+// runInProcess runs the controllers in this process, with the ServiceAccount's permissions.
 func runInProcess(t *testing.T, clock *jumpingClock) {
 	t.Helper()
 	deployment := env.Installation.Deployment
@@ -99,13 +99,13 @@ func runInProcess(t *testing.T, clock *jumpingClock) {
 		Scheme:     controllers.Scheme(),
 		Logger:     logr.FromSlogHandler(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.Level(-7)})),
 		Metrics:    server.Options{BindAddress: "0"},
-		Controller: config.Controller{SkipNameValidation: &skip}, // one manager in each round
+		Controller: config.Controller{SkipNameValidation: &skip}, // one manager per round
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	added, err := controllers.Add(mgr, controllers.Options{
-		ClusterResourceNamespace: "cert-manager", Concurrency: 20, KubernetesCSRs: true, KeyMismatchGrace: shortGrace, Clock: clock,
+		ClusterResourceNamespace: "cert-manager", Concurrency: 20, KubernetesCSRs: true, KeyMismatchGrace: gracePeriod, Clock: clock,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -123,11 +123,11 @@ func runInProcess(t *testing.T, clock *jumpingClock) {
 	})
 }
 
-// jumpingClock is as the system's clock is: what it tells jumps, and durations do not.
+// jumpingClock is like a system clock: its time jumps, but durations do not.
 type jumpingClock struct {
 	mu     sync.Mutex
 	offset time.Duration
-	told   map[time.Time]time.Time // when that really was
+	shown  map[time.Time]time.Time // the real time
 }
 
 func (c *jumpingClock) set(offset time.Duration) {
@@ -140,18 +140,18 @@ func (c *jumpingClock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
-	told := now.Add(c.offset).Round(0)
-	c.told[told] = now
-	return told
+	shown := now.Add(c.offset).Round(0)
+	c.shown[shown] = now
+	return shown
 }
 
-func (c *jumpingClock) Since(told time.Time) time.Duration {
+func (c *jumpingClock) Since(shown time.Time) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if then, known := c.told[told]; known {
+	if then, known := c.shown[shown]; known {
 		return time.Since(then)
 	}
-	return time.Now().Add(c.offset).Sub(told)
+	return time.Now().Add(c.offset).Sub(shown)
 }
 
 // awaitReason waits for the Ready condition of a CertificateRequest.

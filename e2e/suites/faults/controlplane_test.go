@@ -17,7 +17,7 @@ func TestAPIServerRestarted(t *testing.T) {
 	})
 }
 
-// TestEtcdPaused freezes etcd: the API server is there, and answers nothing.
+// TestEtcdPaused pauses etcd: the API server is running, but does not respond.
 func TestEtcdPaused(t *testing.T) {
 	frozen := 5 * time.Second
 	if full() {
@@ -40,7 +40,7 @@ func pauseEtcd(t *testing.T, frozen time.Duration) {
 	}
 }
 
-// TestEtcdRestarted kills etcd and starts it again on its data.
+// TestEtcdRestarted kills etcd and starts it again with its data.
 func TestEtcdRestarted(t *testing.T) {
 	underFault(t, 2*time.Second, func(t *testing.T) {
 		if err := env.ControlPlane.RestartEtcd(t.Context()); err != nil {
@@ -49,8 +49,8 @@ func TestEtcdRestarted(t *testing.T) {
 	})
 }
 
-// underFault runs a replica, lets requests come in over a time while the fault happens, and
-// checks what became of them and of the replica, which has to survive.
+// underFault runs a replica, creates requests over a time during the fault, and checks their
+// outcomes, and that the replica still runs.
 func underFault(t *testing.T, spread time.Duration, fault func(t *testing.T)) {
 	t.Helper()
 	p := startReady(t, env.Installation)

@@ -38,8 +38,8 @@ func TestLeaderKilled(t *testing.T) {
 	})
 }
 
-// TestLeaderPaused pauses a leader whose writes are on their way, until another replica has
-// signed: what arrives late from the old one is refused and changes nothing.
+// TestLeaderPaused pauses a leader with writes in flight until another replica has signed. The late
+// writes of the old leader are rejected.
 func TestLeaderPaused(t *testing.T) {
 	eachRound(t, func(t *testing.T) {
 		proxy, proxied := startProxy(t)
@@ -47,7 +47,7 @@ func TestLeaderPaused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { _ = paused.Kill() }) // it has ended by itself, hopefully
+		t.Cleanup(func() { _ = paused.Kill() }) // if it has not ended
 		awaitReady(t, paused)
 		measure(t, paused)
 		standby := startReady(t, env.Installation)
@@ -55,15 +55,15 @@ func TestLeaderPaused(t *testing.T) {
 		held, later, gate := &answers{}, &answers{}, faultproxy.NewGate()
 		t.Cleanup(gate.Open)
 		b := newBurst(t, *requests)
-		b.awaitIssuer(t) // its status is no result, and carries no version
-		// Of this burst alone: one of an earlier test may still be on its way out.
+		b.awaitIssuer(t) // it can be written without a conflict
+		// Only of this burst: that of an earlier test may still be terminating.
 		results := faultproxy.On("PATCH", ".*/("+b.namespace+"/certificaterequests/|certificatesigningrequests/"+b.namespace+"-).*/status")
 		writes := proxy.Inject(results, held.record)
 		hold := proxy.Inject(results, gate.Hold)
 		b.storm(t, 0, func() {
 			err := eventually(t.Context(), func() error {
 				if stand := hold.Hits(); stand < severalWrites {
-					return fmt.Errorf("%d writes stand at the gate", stand)
+					return fmt.Errorf("the gate holds %d writes", stand)
 				}
 				return nil
 			})
@@ -87,10 +87,10 @@ func TestLeaderPaused(t *testing.T) {
 		select {
 		case <-paused.Done():
 		case <-time.After(timeout):
-			t.Fatal("the replica that has lost its Lease goes on")
+			t.Fatal("the replica that has lost its Lease is still running")
 		}
 		checkRefused(t, held.count(), paused)
-		t.Logf("answers to what it decided anew, until it noticed that it had lost its Lease: %v", later.count())
+		t.Logf("responses to its writes until it noticed the loss of its Lease: %v", later.count())
 		b.settle(t)
 		if !standby.Running() {
 			t.Error("the new leader has ended")
@@ -98,19 +98,19 @@ func TestLeaderPaused(t *testing.T) {
 	})
 }
 
-// noticesWithin is how long two replicas may both believe to lead, by docs/reliability.md: the
-// leader notices within 10 s, and finishes for 5 s what it has begun.
-const noticesWithin = 15 * time.Second
+// leaderExitTimeout is how long two replicas may act as leader (docs/reliability.md): the old
+// leader notices within 10 s, and finishes its work within 5 s.
+const leaderExitTimeout = 15 * time.Second
 
-// TestLeaderThrottled answers the leader's renewals with 429 until another replica has the
-// Lease: the leader ends, and leaves the Lease to its new holder.
+// TestLeaderThrottled rejects the leader's renewals with 429 until another replica has the Lease:
+// the leader exits and does not change the Lease.
 func TestLeaderThrottled(t *testing.T) {
 	proxy, proxied := startProxy(t)
 	throttled, err := proxied.Start(t.Context(), env.Binary, "selfsigned-issuer", "--log-level=7")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = throttled.Kill() }) // it has ended by itself, hopefully
+	t.Cleanup(func() { _ = throttled.Kill() }) // if it has not ended
 	awaitReady(t, throttled)
 	measure(t, throttled)
 	standby := startReady(t, env.Installation)
@@ -126,11 +126,11 @@ func TestLeaderThrottled(t *testing.T) {
 	select {
 	case <-throttled.Done():
 		t.Logf("the old leader ended %s after another replica had acquired the Lease", time.Since(acquired))
-	case <-time.After(time.Until(acquired.Add(noticesWithin))):
-		t.Errorf("the old leader goes on for more than %s:\n%s", noticesWithin, throttled.Tail(10))
+	case <-time.After(time.Until(acquired.Add(leaderExitTimeout))):
+		t.Errorf("the old leader is still running after %s:\n%s", leaderExitTimeout, throttled.Tail(10))
 	}
 	if log := throttled.Tail(20); !strings.Contains(log, "leader election lost: the holder of the lease is") {
-		t.Errorf("the old leader does not say why it ended:\n%s", log)
+		t.Errorf("the old leader does not log why it ended:\n%s", log)
 	}
 	if again := awaitHolder(t, *old.Spec.HolderIdentity); !again.Equal(acquired) {
 		t.Errorf("the Lease was acquired at %s, and again at %s", acquired, again)
@@ -141,8 +141,7 @@ func TestLeaderThrottled(t *testing.T) {
 	}
 }
 
-// awaitHolder waits until another replica than the old leader holds the Lease, and returns
-// when that one acquired it.
+// awaitHolder waits until another replica than old holds the Lease, and returns when it acquired it.
 func awaitHolder(t *testing.T, old string) (acquired time.Time) {
 	t.Helper()
 	err := eventually(t.Context(), func() error {
@@ -162,7 +161,7 @@ func awaitHolder(t *testing.T, old string) (acquired time.Time) {
 	return acquired
 }
 
-// severalWrites is fewer than the workers of a replica, so that they can all be on their way.
+// severalWrites is less than the workers of a replica, so that all can be in flight.
 const severalWrites = 10
 
 // awaitIssuer waits until the issuer is Ready.
@@ -183,20 +182,20 @@ func (b *burst) awaitIssuer(t *testing.T) {
 	}
 }
 
-// checkRefused: each write that was on its way met an object that has changed since.
+// checkRefused expects a conflict for each write in flight, whose object has been changed.
 func checkRefused(t *testing.T, held map[int]int, old *issuer.Replica) {
 	t.Helper()
-	t.Logf("answers to the writes of the old leader: %v", held)
+	t.Logf("responses to the writes of the old leader: %v", held)
 	if held[http.StatusConflict] == 0 || len(held) != 1 {
-		t.Errorf("the writes of the old leader were answered with %v, want 409 alone", held)
+		t.Errorf("the responses to the writes of the old leader are %v, want only 409", held)
 	}
 	if log := old.Tail(20); !strings.Contains(log, "leader election lost") {
-		t.Errorf("the old leader does not say why it ended:\n%s", log)
+		t.Errorf("the old leader does not log why it ended:\n%s", log)
 	}
 }
 
-// loseLease lets the Lease expire in the full test. In `make test` it saves these 15 seconds
-// by releasing the Lease.
+// loseLease waits until the Lease has expired. In `make test`, it releases the Lease, to save these
+// 15 seconds.
 func loseLease(t *testing.T) {
 	t.Helper()
 	if !full() {
@@ -204,7 +203,7 @@ func loseLease(t *testing.T) {
 	}
 }
 
-// releaseLease releases the Lease in the place of a replica that cannot.
+// releaseLease releases the Lease of a replica that cannot do so.
 func releaseLease(t *testing.T) {
 	t.Helper()
 	err := eventually(t.Context(), func() error {
@@ -231,7 +230,7 @@ func readLease(t *testing.T) (*coordinationv1.Lease, error) {
 	return lease, err
 }
 
-// startProxy returns a proxy, and an installation whose replicas go through it.
+// startProxy returns a proxy, and an installation whose replicas use it.
 func startProxy(t *testing.T) (*faultproxy.Proxy, *issuer.Installation) {
 	t.Helper()
 	proxy, err := faultproxy.Start(env.ControlPlane.AdminConfig())
@@ -244,7 +243,7 @@ func startProxy(t *testing.T) (*faultproxy.Proxy, *issuer.Installation) {
 	return proxy, &proxied
 }
 
-// answers notes how the API server answered.
+// answers counts the responses of the API server by status.
 type answers struct {
 	mu       sync.Mutex
 	statuses []int

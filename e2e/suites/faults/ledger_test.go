@@ -21,15 +21,15 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/environment"
 )
 
-// ledger remembers the first certificate that it has seen of each request.
+// ledger stores the first certificate of each request.
 type ledger struct {
 	mu       sync.Mutex
 	first    map[types.UID][]byte
 	replaced []string
 }
 
-// watchCertificates returns a ledger that watches all requests until ctx ends, through
-// restarts of the API server as well.
+// watchCertificates returns a ledger that watches all requests until ctx ends, also after restarts
+// of the API server.
 func watchCertificates(ctx context.Context, config *rest.Config) (*ledger, error) {
 	l := &ledger{first: map[types.UID][]byte{}}
 	objects, err := cache.New(config, cache.Options{Scheme: environment.Scheme()})
@@ -65,7 +65,7 @@ func (l *ledger) see(seen any) {
 	}
 }
 
-// problems returns every certificate that was replaced so far, and says so once.
+// problems returns the replaced certificates since the last call.
 func (l *ledger) problems() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -74,7 +74,7 @@ func (l *ledger) problems() []string {
 	return replaced
 }
 
-// differs reports whether a request has another certificate than the first one that was seen.
+// differs reports whether a request has another certificate than its first one.
 func (l *ledger) differs(object client.Object) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -25,12 +25,11 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 )
 
-// The container's limit is 256 Mi. What stays below maxResident leaves room for what the
-// kernel counts besides.
+// The container's limit of 256 Mi also includes memory of the kernel.
 const maxResident = 200 << 20
 
-// maxNeighborDelay is how long a neighbor's request may take while a tenant misbehaves. With
-// the race detector and other tests beside it, everybody waits for the processor.
+// maxNeighborDelay is how long a request of a neighbor may take while a tenant misbehaves. The race
+// detector and parallel tests need CPU time.
 func maxNeighborDelay() time.Duration {
 	if raceDetector() {
 		return time.Minute
@@ -38,7 +37,7 @@ func maxNeighborDelay() time.Duration {
 	return 2 * time.Second
 }
 
-// sized returns the size of an experiment: whole in `make test-faults`, small in `make test`.
+// sized returns the size of an experiment: whole for `make test-faults`, small for `make test`.
 func sized(whole, small int) int {
 	if full() {
 		return whole
@@ -46,7 +45,7 @@ func sized(whole, small int) int {
 	return small
 }
 
-// checkBounded fails when the process has ended or has ever taken too much memory.
+// checkBounded fails if the process has ended or has used too much memory.
 func checkBounded(t *testing.T, p *issuer.Replica) {
 	t.Helper()
 	if err := p.Err(); err != nil {
@@ -59,11 +58,10 @@ func checkBounded(t *testing.T, p *issuer.Replica) {
 	}
 }
 
-// meanwhile runs what a tenant does, and fails when a neighbor's request takes too long
-// beside it or after it.
+// meanwhile runs misbehave, and fails if a request of a neighbor takes too long during it or after it.
 func meanwhile(t *testing.T, misbehave func(ctx context.Context) error) {
 	t.Helper()
-	neighbor := watchNeighbour(t)
+	neighbor := watchNeighbor(t)
 	done := make(chan error, 1)
 	go func() { done <- misbehave(t.Context()) }()
 	var delays []time.Duration
@@ -90,12 +88,11 @@ func meanwhile(t *testing.T, misbehave func(ctx context.Context) error) {
 	}
 }
 
-// TestHugeRequests fills the cache with requests of 1.4 MB each: some that nobody approves, and
-// some that are approved and wait for their Secret.
+// TestHugeRequests fills the cache with requests of 1.4 MB: some that are not approved, and some
+// that wait for their Secret.
 func TestHugeRequests(t *testing.T) {
 	t.Run("unapproved", func(t *testing.T) { hugeRequests(t, sized(300, 8)) })
-	// The webhook checks the permission to approve. Approved requests keep a bounded part in the
-	// cache, so a smaller number shows the bound.
+	// Fewer are needed, because the cache keeps a limited part of approved requests.
 	t.Run("approved", func(t *testing.T) { hugeRequests(t, sized(60, 8), certmanager.DisableValidationLabel) })
 }
 
@@ -105,12 +102,12 @@ func hugeRequests(t *testing.T, count int, labels ...string) {
 	keepClusterIssuersUnapproved(t)
 	b := newNamespace(t, labels...)
 	meanwhile(t, func(ctx context.Context) error {
-		for i := range count { // one after the other: the API server's work is not the subject
+		for i := range count { // in sequence, to limit the load of the API server
 			r := b.newSigned(t, i)
 			r.secret = nil
 			request := r.object.(*cmapi.CertificateRequest)
 			request.Spec.IssuerRef = cmmeta.IssuerReference{Group: selfsigned.GroupName, Kind: "ClusterSelfSignedIssuer", Name: clusterIssuer}
-			swell(request)
+			fillMetadata(request)
 			if err := r.create(ctx); err != nil {
 				return err
 			}
@@ -119,7 +116,7 @@ func hugeRequests(t *testing.T, count int, labels ...string) {
 	})
 	checkBounded(t, p)
 
-	// The next start lists them all.
+	// At the next start, all are listed.
 	kill(t, p)
 	loseLease(t)
 	p = startReady(t, env.Installation)
@@ -127,17 +124,17 @@ func hugeRequests(t *testing.T, count int, labels ...string) {
 	checkBounded(t, p)
 }
 
-// swell makes an object as large as etcd takes it, in the fields that anybody can fill.
-func swell(object client.Object) {
+// fillMetadata makes an object as large as etcd allows, with labels and annotations.
+func fillMetadata(object client.Object) {
 	object.GetAnnotations()["example.com/padding"] = strings.Repeat("a", 250<<10)
 	labels := map[string]string{}
-	for i := range 3_000 { // as long as labels may be: the API server's work grows with their number
+	for i := range 3_000 { // of the maximum length, because many labels are slow for the API server
 		labels[fmt.Sprintf("%sexample.com/%063d", strings.Repeat("padding.", 30), i)] = strings.Repeat("b", 63)
 	}
 	object.SetLabels(labels)
 }
 
-// keepClusterIssuersUnapproved takes from cert-manager the permission to approve requests for
+// keepClusterIssuersUnapproved removes cert-manager's permission to approve requests for
 // ClusterSelfSignedIssuers until the test ends.
 func keepClusterIssuersUnapproved(t *testing.T) {
 	t.Helper()
@@ -163,8 +160,8 @@ func keepClusterIssuersUnapproved(t *testing.T) {
 	})
 }
 
-// TestLargeSecretWakesMany lets many requests wait for one Secret of 1 MiB that holds another
-// key, and wakes them all at once again and again.
+// TestLargeSecretWakesMany has many requests wait for one Secret of 1 MiB with another key, and
+// repeatedly triggers all of them at once.
 func TestLargeSecretWakesMany(t *testing.T) {
 	p := startReady(t, env.Installation)
 	b := newNamespace(t)
@@ -208,7 +205,7 @@ func TestFlappingSecret(t *testing.T) {
 	})
 	checkBounded(t, p)
 
-	// No wake is lost: the right key signs all of them.
+	// No change is missed: the correct key signs all of them.
 	secret.Data["tls.key"] = encodeKey(t, pooledKey(t, 0))
 	if err := env.Client.Update(t.Context(), secret.DeepCopy()); err != nil {
 		t.Fatal(err)
@@ -216,10 +213,10 @@ func TestFlappingSecret(t *testing.T) {
 	for _, r := range b.tracked {
 		r.want = issued
 	}
-	t.Logf("all signed %s after the right key", b.settle(t))
+	t.Logf("all are signed %s after the correct key", b.settle(t))
 }
 
-// shareSecret adds requests that all wait for one Secret, which has no usable key yet.
+// shareSecret adds requests that all wait for one Secret without a usable key.
 func (b *burst) shareSecret(t *testing.T, count int) *corev1.Secret {
 	t.Helper()
 	key := pooledKey(t, 0)
@@ -241,11 +238,11 @@ func (b *burst) shareSecret(t *testing.T, count int) *corev1.Secret {
 	return secret
 }
 
-// TestStandbyBesideChurn makes and deletes requests while a replica stands by.
+// TestStandbyBesideChurn creates and deletes requests while a replica is a standby.
 func TestStandbyBesideChurn(t *testing.T) {
 	startReady(t, env.Installation)
 	standby := startReady(t, env.Installation)
-	b := newNamespace(t, certmanager.DisableValidationLabel) // the API server's work is not the subject
+	b := newNamespace(t, certmanager.DisableValidationLabel) // to limit the load of the API server
 	template := b.newSigned(t, 0)
 	before := consumed(t, standby)
 	count := sized(100_000, 300)

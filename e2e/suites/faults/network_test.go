@@ -12,16 +12,16 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/faultproxy"
 )
 
-// shares are how much of the traffic is disturbed.
+// shares of the requests have a fault.
 var shares = []float64{0.1, 0.5}
 
-// disturbances are what can go wrong with one request to the API server.
+// disturbances are faults of one request to the API server.
 var disturbances = []struct {
 	name  string
 	fault faultproxy.Fault
 }{
 	{"429 with Retry-After", faultproxy.WithHeader("Retry-After", "1", faultproxy.Status(http.StatusTooManyRequests, "TooManyRequests", "slow down"))},
-	{"500", faultproxy.Status(http.StatusInternalServerError, "InternalError", "etcd is away")},
+	{"500", faultproxy.Status(http.StatusInternalServerError, "InternalError", "etcd is unavailable")},
 	{"503", faultproxy.Status(http.StatusServiceUnavailable, "ServiceUnavailable", "not now")},
 	{"409", faultproxy.Status(http.StatusConflict, "Conflict", "changed")},
 	{"504", faultproxy.Status(http.StatusGatewayTimeout, "Timeout", "too slow")},
@@ -31,12 +31,11 @@ var disturbances = []struct {
 	{"slow body", faultproxy.Slow(time.Second)},
 }
 
-// TestFaultyAPIServer lets each disturbance happen to the requests about one namespace, to a
-// tenth and to half of them, all at the same time: while one kind of trouble is retried, the
-// others have to get their turn.
+// TestFaultyAPIServer injects each fault into a tenth and a half of the requests for one namespace,
+// all at the same time: retries in one namespace must not block the others.
 func TestFaultyAPIServer(t *testing.T) {
 	proxy, proxied := startProxy(t)
-	// A request without an answer occupies a worker: that few are left is not what is tested.
+	// A request without a response occupies a worker, so many are needed.
 	p := startReady(t, proxied, "--max-concurrent-reconciles=100")
 	before := measure(t, p)
 	eachRound(t, func(t *testing.T) {
@@ -59,7 +58,7 @@ func TestFaultyAPIServer(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		pause(t, chaos()/4)
+		pause(t, replaceDuration()/4)
 		for _, rule := range rules {
 			rule.Remove()
 			if rule.Hits() == 0 {
@@ -67,7 +66,7 @@ func TestFaultyAPIServer(t *testing.T) {
 			}
 		}
 		for name, b := range bursts {
-			if err := b.mend(t.Context()); err != nil {
+			if err := b.createLate(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			t.Logf("%s: settled after %s", name, b.settle(t))
@@ -76,8 +75,8 @@ func TestFaultyAPIServer(t *testing.T) {
 	checkSteady(t, p, before)
 }
 
-// TestWatchesCut cuts connections all the time, and answers watches with their end or with
-// 410 Gone: what happened in between is found when everything is listed again.
+// TestWatchesCut closes connections continuously, and ends watches or rejects them with 410 Gone:
+// missed changes are found by the next list.
 func TestWatchesCut(t *testing.T) {
 	gone := faultproxy.Status(http.StatusGone, "Expired", "too old resource version")
 	watches := func(r *http.Request) bool { return r.URL.Query().Get("watch") != "" }
@@ -88,8 +87,8 @@ func TestWatchesCut(t *testing.T) {
 		eachRound(t, func(t *testing.T) {
 			rule := proxy.Inject(watches, faultproxy.Sometimes(share, faultproxy.OneOf(faultproxy.CutAfter(time.Second), gone)))
 			b := newBurst(t, *requests)
-			b.storm(t, chaos()/2, func() {
-				for end := time.Now().Add(chaos() / 2); time.Now().Before(end); pause(t, chaos()/16) {
+			b.storm(t, replaceDuration()/2, func() {
+				for end := time.Now().Add(replaceDuration() / 2); time.Now().Before(end); pause(t, replaceDuration()/16) {
 					proxy.CutConnections()
 				}
 			})

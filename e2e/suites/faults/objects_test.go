@@ -24,16 +24,16 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/certtext"
 )
 
-// chaos is how long objects are deleted and replaced at random.
-func chaos() time.Duration {
+// replaceDuration is how long objects are replaced at random.
+func replaceDuration() time.Duration {
 	if full() {
 		return 20 * time.Second
 	}
 	return 4 * time.Second
 }
 
-// TestObjectsReplaced deletes, replaces and re-creates Secrets, the issuer and requests under
-// the same names. When that ends, each request that is there gets what it asks for.
+// TestObjectsReplaced deletes, replaces and re-creates Secrets, the issuer and requests with the
+// same names. Afterwards, each existing request gets its outcome.
 func TestObjectsReplaced(t *testing.T) {
 	underFault(t, 0, func(t *testing.T) {
 		b := newNamespace(t)
@@ -44,7 +44,7 @@ func TestObjectsReplaced(t *testing.T) {
 			t.Fatal(err)
 		}
 		changes := 0
-		for end := time.Now().Add(chaos()); time.Now().Before(end); changes++ {
+		for end := time.Now().Add(replaceDuration()); time.Now().Before(end); changes++ {
 			if err := b.replaceSomething(t, b.tracked[rand.IntN(len(b.tracked))]); err != nil {
 				t.Fatal(err)
 			}
@@ -65,7 +65,7 @@ func (b *burst) replaceSomething(t *testing.T, r *tracked) error {
 		return client.IgnoreNotFound(env.Client.Delete(ctx, r.secret.DeepCopy()))
 	case 1:
 		return ensureSecret(ctx, r.secret)
-	case 2: // another key, as cert-manager writes one when it rotates
+	case 2: // another key, as after a rotation by cert-manager
 		other := r.secret.DeepCopy()
 		other.Data["tls.key"] = encodeKey(t, pooledKey(t, r.index+1))
 		return ensureSecret(ctx, other)
@@ -73,7 +73,7 @@ func (b *burst) replaceSomething(t *testing.T, r *tracked) error {
 		return client.IgnoreNotFound(env.Client.Delete(ctx, b.newIssuer()))
 	case 4:
 		return createOnce(ctx, b.newIssuer())
-	default: // a successor of the same name, with a key of its own
+	default: // another request with the same name and another key
 		if err := client.IgnoreNotFound(env.Client.Delete(ctx, r.object)); err != nil {
 			return err
 		}
@@ -84,7 +84,7 @@ func (b *burst) replaceSomething(t *testing.T, r *tracked) error {
 	}
 }
 
-// restore puts back what the requests that are there need.
+// restore restores the dependencies of the existing requests.
 func (b *burst) restore(ctx context.Context) error {
 	for _, r := range b.tracked {
 		if err := ensureSecret(ctx, r.secret); err != nil {
@@ -105,8 +105,8 @@ func ensureSecret(ctx context.Context, secret *corev1.Secret) error {
 	return err
 }
 
-// TestClusterIssuerFlapping changes the spec of a cluster issuer all the time: each
-// certificate follows one version of it as a whole.
+// TestClusterIssuerFlapping changes the spec of a cluster issuer continuously: each certificate
+// follows one version of it.
 func TestClusterIssuerFlapping(t *testing.T) {
 	underFault(t, 0, func(t *testing.T) {
 		issuer := &selfsigned.ClusterSelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{GenerateName: "flapping-"}}
@@ -120,8 +120,8 @@ func TestClusterIssuerFlapping(t *testing.T) {
 			b.tracked = append(b.tracked, r)
 		}
 		changes := 0
-		b.storm(t, chaos(), func() {
-			for end := time.Now().Add(chaos()); time.Now().Before(end); changes++ {
+		b.storm(t, replaceDuration(), func() {
+			for end := time.Now().Add(replaceDuration()); time.Now().Before(end); changes++ {
 				flap(t, issuer, changes)
 			}
 		})
@@ -154,13 +154,13 @@ func flap(t *testing.T, issuer *selfsigned.ClusterSelfSignedIssuer, change int) 
 	}
 }
 
-// TestNamespaceDeleted deletes a namespace with its requests in flight; those of another one
-// do not notice.
+// TestNamespaceDeleted deletes a namespace with its requests in flight; those of another one are
+// not affected.
 func TestNamespaceDeleted(t *testing.T) {
 	underFault(t, time.Second, func(t *testing.T) {
 		doomed := newBurst(t, *requests)
 		ctx, cancel := context.WithCancel(t.Context())
-		go func() { _ = doomed.create(ctx, 0) }() // fails once the namespace is on its way out
+		go func() { _ = doomed.create(ctx, 0) }() // fails when the namespace is terminating
 		pause(t, time.Second/4)
 		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: doomed.namespace}}
 		if err := env.Client.Delete(t.Context(), namespace); err != nil {
@@ -179,12 +179,12 @@ func TestNamespaceDeleted(t *testing.T) {
 	})
 }
 
-// TestRightsRemoved takes all rights away from the running plugin, and gives them back.
-func TestRightsRemoved(t *testing.T) {
-	underFault(t, time.Second, func(t *testing.T) { removeRights(t, chaos()/2) })
+// TestPermissionsRemoved removes and restores all permissions of the running process.
+func TestPermissionsRemoved(t *testing.T) {
+	underFault(t, time.Second, func(t *testing.T) { removePermissions(t, replaceDuration()/2) })
 }
 
-func removeRights(t *testing.T, d time.Duration) {
+func removePermissions(t *testing.T, d time.Duration) {
 	t.Helper()
 	bindings := clusterRoleBindings(t)
 	for _, binding := range bindings {
@@ -200,7 +200,7 @@ func removeRights(t *testing.T, d time.Duration) {
 	}
 }
 
-// clusterRoleBindings returns those that the plugin's ServiceAccount is in.
+// clusterRoleBindings returns the ClusterRoleBindings of selfsigned-issuer's ServiceAccount.
 func clusterRoleBindings(t *testing.T) []*rbacv1.ClusterRoleBinding {
 	t.Helper()
 	var bindings []*rbacv1.ClusterRoleBinding
@@ -219,7 +219,7 @@ func clusterRoleBindings(t *testing.T) []*rbacv1.ClusterRoleBinding {
 		}
 	}
 	if len(bindings) == 0 {
-		t.Fatal("the overlay binds no ClusterRole to the plugin's ServiceAccount")
+		t.Fatal("the overlay binds no ClusterRole to selfsigned-issuer's ServiceAccount")
 	}
 	return bindings
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 )
 
-// TestIssuerKilled kills the plugin ten times at random moments, some before it is ready.
+// TestIssuerKilled kills selfsigned-issuer ten times at random, also before it is ready.
 func TestIssuerKilled(t *testing.T) {
 	eachRound(t, func(t *testing.T) {
 		p := startReady(t, env.Installation)
@@ -28,7 +28,7 @@ func TestIssuerKilled(t *testing.T) {
 				p := startReplica(t, env.Installation)
 				pause(t, time.Duration(rand.Int64N(int64(time.Second))))
 				kill(t, p)
-				releaseLease(t) // or none of them would become the leader
+				releaseLease(t) // so that each can become the leader
 			}
 			last = startReplica(t, env.Installation)
 		})
@@ -37,7 +37,7 @@ func TestIssuerKilled(t *testing.T) {
 	})
 }
 
-// TestStartsWithManyPending starts the plugin when there is a crowd that waits for it.
+// TestStartsWithManyPending starts selfsigned-issuer when there are many pending requests.
 func TestStartsWithManyPending(t *testing.T) {
 	count := 2 * *requests
 	if full() {
@@ -61,7 +61,7 @@ func kill(t *testing.T, p *issuer.Replica) {
 	}
 }
 
-// pause lets a fault last. Nothing is awaited thereby.
+// pause is the duration of a fault, not a wait for a condition.
 func pause(t *testing.T, d time.Duration) {
 	t.Helper()
 	select {
@@ -70,14 +70,14 @@ func pause(t *testing.T, d time.Duration) {
 	}
 }
 
-// TestCrashShowsNoKey makes the plugin print the stacks of all goroutines while it signs, as
-// a panic does, and looks for keys in there and in everything else that was written so far.
+// TestCrashShowsNoKey makes selfsigned-issuer print the stacks of all goroutines while it signs, as
+// a panic does, and searches its output for keys.
 func TestCrashShowsNoKey(t *testing.T) {
 	p, err := env.Installation.Start(t.Context(), env.Binary, "selfsigned-issuer", "--log-level=7")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = p.Kill() }) // it has ended by itself, hopefully
+	t.Cleanup(func() { _ = p.Kill() }) // if it has not ended
 	awaitReady(t, p)
 	b := newBurst(t, *requests)
 	b.storm(t, time.Second, func() {

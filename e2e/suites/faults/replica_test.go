@@ -20,8 +20,8 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 )
 
-// startReplica starts one that logs all it can, and stops it when the test ends. Ending by
-// itself, by a panic or a failed race detection for instance, fails the test.
+// startReplica starts a replica with the maximum log level until the test ends. The test fails if
+// it exits unexpectedly, for example after a panic or a data race.
 func startReplica(t *testing.T, installation *issuer.Installation, args ...string) *issuer.Replica {
 	t.Helper()
 	p, err := installation.Start(t.Context(), env.Binary, "selfsigned-issuer", append([]string{"--log-level=7"}, args...)...)
@@ -55,14 +55,14 @@ func awaitReady(t *testing.T, p *issuer.Replica) {
 	}
 }
 
-// usage is what a replica needs while it has nothing to do.
+// usage is the resource usage of an idle replica.
 type usage struct {
 	goroutines int
 	memory     float64 // in MiB
 }
 
-// memoryMetric is what the process has taken from the system. The race detector takes several
-// times what the program uses, and gives nothing back: with it only the heap tells.
+// memoryMetric is the memory of the process, or only the heap with the race detector, which does
+// not return memory.
 func memoryMetric() string {
 	if raceDetector() {
 		return "go_memstats_heap_inuse_bytes"
@@ -92,8 +92,8 @@ func usageOf(ctx context.Context, p *issuer.Replica) (usage, error) {
 	return u, nil
 }
 
-// measure signs a few requests, so that everything is set up that stays, and returns what
-// the replica needs from then on.
+// measure signs a few requests, so that caches and connections exist, and returns the usage of the
+// idle replica.
 func measure(t *testing.T, p *issuer.Replica) usage {
 	t.Helper()
 	b := newBurst(t, 10)
@@ -106,18 +106,18 @@ func measure(t *testing.T, p *issuer.Replica) usage {
 	return u
 }
 
-// idleConnections is how many goroutines the connections may keep that are idle after a
-// fault and closed later: client-go keeps 25, with two goroutines each.
+// idleConnections is how many goroutines idle connections may have after a fault: client-go keeps
+// 25, with two goroutines each.
 const idleConnections = 50
 
 // memorySlack, in MiB, is what the garbage collector may keep after a burst.
 func memorySlack() float64 { return 48 + float64(*requests)/10 }
 
-// checkSteady waits until a replica needs no more than before, save for what stays by design.
+// checkSteady waits until a replica uses no more than before, apart from the allowed slack.
 func checkSteady(t *testing.T, p *issuer.Replica, before usage) {
 	t.Helper()
 	if t.Failed() {
-		return // what hangs is still there
+		return // the requests are still in flight
 	}
 	var after usage
 	err := eventually(t.Context(), func() (err error) {
@@ -135,7 +135,7 @@ func checkSteady(t *testing.T, p *issuer.Replica, before usage) {
 	t.Logf("goroutines %d → %d, memory %.0f → %.0f MiB", before.goroutines, after.goroutines, before.memory, after.memory)
 }
 
-// storm creates the requests, over a time, while the fault happens, and then what comes late.
+// storm creates the requests over a time during the fault, and then the late Secrets.
 func (b *burst) storm(t *testing.T, spread time.Duration, fault func()) {
 	t.Helper()
 	created := make(chan error, 1)
@@ -144,19 +144,19 @@ func (b *burst) storm(t *testing.T, spread time.Duration, fault func()) {
 	if err := <-created; err != nil {
 		t.Fatal(err)
 	}
-	if err := b.mend(t.Context()); err != nil {
+	if err := b.createLate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// eachRound runs a test once a round.
+// eachRound runs a test once per round.
 func eachRound(t *testing.T, test func(t *testing.T)) {
 	for round := range *rounds {
 		t.Run(fmt.Sprintf("round %d", round+1), test)
 	}
 }
 
-// The keys of a burst are made once and used by all.
+// The keys of a burst are created once.
 var pool = struct {
 	sync.Mutex
 	keys []crypto.Signer

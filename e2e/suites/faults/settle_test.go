@@ -21,8 +21,8 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/certtext"
 )
 
-// outcome is what must have become of a request when all is quiet again: the reason of its
-// Ready condition, and what tells its message from others with the same reason.
+// outcome is the expected outcome of a request: the reason of its Ready condition, and a part of
+// the message.
 type outcome struct{ reason, mention string }
 
 var (
@@ -33,15 +33,15 @@ var (
 	failsWithoutAnnotation = outcome{"Failed", "private-key-secret-name"}
 )
 
-// settle waits until every request is in its right outcome, and returns how long that took.
-// Every certificate is the request's own, valid, and the only one that it ever had.
+// settle waits until every request has its expected outcome, and returns the duration. It checks
+// that every certificate is the request's own, valid, and was never replaced.
 func (b *burst) settle(t *testing.T) time.Duration {
 	t.Helper()
 	begin := time.Now()
 	err := eventually(t.Context(), func() error { return b.settled(t.Context()) })
 	took := time.Since(begin)
 	if err != nil {
-		t.Fatalf("not in their right outcome: %v", err)
+		t.Fatalf("requests without the expected outcome: %v", err)
 	}
 	for _, r := range b.tracked {
 		if r.want == issued {
@@ -55,7 +55,7 @@ func (b *burst) settle(t *testing.T) time.Duration {
 	return took
 }
 
-// settled returns an error about the requests that are not in their right outcome.
+// settled returns an error if a request does not have its expected outcome.
 func (b *burst) settled(ctx context.Context) error {
 	var list cmapi.CertificateRequestList
 	if err := env.Client.List(ctx, &list, client.InNamespace(b.namespace)); err != nil {
@@ -89,7 +89,7 @@ func (b *burst) settled(ctx context.Context) error {
 	return nil
 }
 
-// problem says what is wrong with a request's outcome.
+// problem describes the difference to the expected outcome.
 func (r *tracked) problem() string {
 	request, ok := r.object.(*cmapi.CertificateRequest)
 	if !ok {
@@ -107,7 +107,7 @@ func (r *tracked) problem() string {
 	return fmt.Sprintf("%s with %+v, want %s that mentions %s", request.Name, request.Status.Conditions, r.want.reason, r.want.mention)
 }
 
-// maxRound is longer than a round takes on a slow machine, and shorter than the clock's jumps.
+// maxRound is longer than a round on a slow machine, and shorter than the jumps of the clock.
 const maxRound = 30 * time.Minute
 
 func (r *tracked) checkCertificate(t *testing.T, offsets []time.Duration) {
@@ -118,7 +118,7 @@ func (r *tracked) checkCertificate(t *testing.T, offsets []time.Duration) {
 		return
 	}
 	if err := certificate.CheckSignature(certificate.SignatureAlgorithm, certificate.RawTBSCertificate, certificate.Signature); err != nil {
-		t.Errorf("%s: the certificate is not signed by itself: %v", r.name, err)
+		t.Errorf("%s: the certificate is not self-signed: %v", r.name, err)
 	}
 	public, ok := certificate.PublicKey.(interface{ Equal(crypto.PublicKey) bool })
 	if !ok || !public.Equal(r.key.Public()) {
@@ -135,32 +135,32 @@ func (r *tracked) checkCertificate(t *testing.T, offsets []time.Duration) {
 		t.Errorf("%s: the certificate is valid from %s to %s", r.name, certificate.NotBefore, certificate.NotAfter)
 	}
 	if certificates.differs(r.object) {
-		t.Errorf("%s: it had another certificate before", r.name)
+		t.Errorf("%s: the certificate was replaced", r.name)
 	}
 	if request, ok := r.object.(*cmapi.CertificateRequest); ok && string(request.Status.CA) != string(request.Status.Certificate) {
 		t.Errorf("%s: status.ca is not the certificate", r.name)
 	}
 }
 
-// checkEvents finds requests with two events for a certificate.
+// checkEvents finds requests with several events for a certificate.
 func (b *burst) checkEvents(t *testing.T) {
 	t.Helper()
 	var list eventsv1.EventList
 	if err := eventually(t.Context(), func() error { return env.Client.List(t.Context(), &list) }); err != nil {
 		t.Fatal(err)
 	}
-	told := map[types.UID]int32{}
+	counts := map[types.UID]int32{}
 	for _, event := range list.Items {
 		if event.Reason == "CertificateIssued" {
-			told[event.Regarding.UID]++
+			counts[event.Regarding.UID]++
 			if event.Series != nil {
-				told[event.Regarding.UID] += event.Series.Count
+				counts[event.Regarding.UID] += event.Series.Count
 			}
 		}
 	}
 	for _, r := range b.tracked {
-		if count := told[r.object.GetUID()]; count > 1 {
-			t.Errorf("%s: %d events say that it was signed", r.name, count)
+		if count := counts[r.object.GetUID()]; count > 1 {
+			t.Errorf("%s: %d events for its certificate", r.name, count)
 		}
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 )
 
-// TestSoak keeps one replica under mixed traffic with one fault after the other, and looks at
-// what it needs each time when all is quiet again.
+// TestSoak injects one fault after the other into a replica with mixed requests, and measures its
+// usage after each.
 func TestSoak(t *testing.T) {
 	if *soak == 0 {
 		t.Skip("TestSoak runs with `make soak`: it takes half an hour")
@@ -22,11 +22,11 @@ func TestSoak(t *testing.T) {
 	proxy, proxied := startProxy(t)
 	p := startReady(t, proxied)
 	measure(t, p)
-	trouble := troubles(proxy)
+	all := soakFaults(proxy)
 	var samples []usage
 	signed := 0
 	for end := time.Now().Add(*soak); time.Now().Before(end) && !t.Failed(); {
-		next := trouble[rand.IntN(len(trouble))]
+		next := all[rand.IntN(len(all))]
 		t.Run(next.name, func(t *testing.T) {
 			b := newBurst(t, *requests)
 			b.storm(t, 5*time.Second, func() { next.happen(t) })
@@ -41,13 +41,13 @@ func TestSoak(t *testing.T) {
 	checkFlat(t, samples)
 }
 
-type trouble struct {
+type soakFault struct {
 	name   string
 	happen func(t *testing.T)
 }
 
-// troubles are faults that a replica has to survive.
-func troubles(proxy *faultproxy.Proxy) []trouble {
+// soakFaults are faults that a replica must tolerate.
+func soakFaults(proxy *faultproxy.Proxy) []soakFault {
 	during := func(faults ...faultproxy.Fault) func(*testing.T) {
 		return func(t *testing.T) {
 			t.Helper()
@@ -60,7 +60,7 @@ func troubles(proxy *faultproxy.Proxy) []trouble {
 	for _, disturbance := range disturbances {
 		network = append(network, disturbance.fault)
 	}
-	return []trouble{
+	return []soakFault{
 		{"nothing", func(*testing.T) {}},
 		{"network", during(network...)},
 		{"connections cut", func(t *testing.T) {
@@ -80,11 +80,11 @@ func troubles(proxy *faultproxy.Proxy) []trouble {
 			}
 		}},
 		{"etcd paused", func(t *testing.T) { pauseEtcd(t, 10*time.Second) }},
-		{"rights removed", func(t *testing.T) { removeRights(t, 5*time.Second) }},
+		{"permissions removed", func(t *testing.T) { removePermissions(t, 5*time.Second) }},
 	}
 }
 
-// quietUsage waits until a replica has as few goroutines as it will.
+// quietUsage waits until the number of goroutines does not change.
 func quietUsage(t *testing.T, p *issuer.Replica) usage {
 	t.Helper()
 	var last usage
@@ -96,7 +96,7 @@ func quietUsage(t *testing.T, p *issuer.Replica) usage {
 		before := last
 		last = u
 		if u.goroutines != before.goroutines {
-			return fmt.Errorf("%d goroutines, and %d a moment ago", u.goroutines, before.goroutines)
+			return fmt.Errorf("%d goroutines, before that %d", u.goroutines, before.goroutines)
 		}
 		return nil
 	})
@@ -106,8 +106,8 @@ func quietUsage(t *testing.T, p *issuer.Replica) usage {
 	return last
 }
 
-// checkFlat compares the last third of the samples with the middle one: the first is when
-// caches and the heap find their size.
+// checkFlat compares the last third of the samples with the middle one. In the first, caches and
+// the heap grow.
 func checkFlat(t *testing.T, samples []usage) {
 	t.Helper()
 	third := len(samples) / 3

@@ -1,9 +1,9 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package faults lets things go wrong while requests are in flight, on a real control
-// plane with the real cert-manager: nothing may be lost, done twice, or leak. What each test
-// shows is in docs/reliability.md.
+// Package faults injects faults while requests are in flight, with a control plane and
+// cert-manager: nothing may be lost, done twice, or leaked. docs/reliability.md describes each
+// test.
 package faults
 
 import (
@@ -28,34 +28,32 @@ import (
 
 // The defaults are for `make test`; `make test-faults` and `make soak` set more.
 var (
-	requests = flag.Int("requests", 50, "how many requests are in flight in each fault")
-	rounds   = flag.Int("rounds", 1, "how often each fault happens")
-	soak     = flag.Duration("soak", 0, "how long TestSoak lasts; 0: it is left out")
+	requests = flag.Int("requests", 50, "requests in flight during each fault")
+	rounds   = flag.Int("rounds", 1, "rounds of each fault")
+	soak     = flag.Duration("soak", 0, "duration of TestSoak; 0: it is skipped")
 )
 
-// full tells whether this is more than a part of `make test`: then waits have the length
-// that they would have in production.
+// full reports whether waiting times are those in production, and not shortened for `make test`.
 func full() bool { return *requests >= 500 }
 
-// raceDetector tells whether the replicas run with it. It multiplies time and memory: with
-// many requests it would be measured, and not the plugin.
+// raceDetector reports whether the replicas use the race detector. It multiplies time and memory,
+// so it is not used with many requests.
 func raceDetector() bool { return !full() && *soak == 0 }
 
-// env is the environment that all tests share. They run one after the other, each with
-// replicas of its own.
+// env is the environment of all tests, which run in sequence, each with its own replicas.
 var env *testenv.Environment
 
-// certificates has seen every certificate of the environment.
+// certificates has all certificates of the environment.
 var certificates *ledger
 
-// clusterIssuer is a ClusterSelfSignedIssuer that is always there.
+// clusterIssuer is a ClusterSelfSignedIssuer for all tests.
 const clusterIssuer = "faults"
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
 	flag.Parse()
-	ctrllog.SetLogger(logr.Discard()) // what the test's own clients suffer from is no news
+	ctrllog.SetLogger(logr.Discard()) // without the errors of the test's clients
 	klog.LogToStderr(false)
 	klog.SetOutput(io.Discard)
 	return testenv.RunSuite(m, startEnvironment)

@@ -28,15 +28,15 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 )
 
-// The tests in this file show what SECURITY.md says of each threat.
+// The tests in this file prove the table of threats in SECURITY.md.
 
 const clusterSigner = "clusterselfsignedissuers.selfsigned.cert-manager.io/"
 
-// unchanged lets a request through; its rule counts it.
+// unchanged forwards a request, so that its rule counts it.
 func unchanged(next http.Handler) http.Handler { return next }
 
-// TestRequestReachesOwnNamespaceOnly names a Secret of another namespace in every way. The
-// plugin does not even ask for it, so that neither messages nor timing tell whether it exists.
+// TestRequestReachesOwnNamespaceOnly names a Secret of another namespace in every way. It is not
+// read, so messages and timing do not show whether it exists.
 func TestRequestReachesOwnNamespaceOnly(t *testing.T) {
 	proxy, proxied := startProxy(t)
 	startReady(t, proxied)
@@ -73,12 +73,11 @@ func TestRequestReachesOwnNamespaceOnly(t *testing.T) {
 		awaitNote(t, r.object, "MissingSecret", "Secret "+own.namespace+"/"+name+" ")
 	}
 	if asked.Hits() > 0 {
-		t.Errorf("the plugin asked %d times for a Secret of another namespace", asked.Hits())
+		t.Errorf("a Secret of another namespace was read %d times", asked.Hits())
 	}
 }
 
-// TestCopiedRequest shows what SECURITY.md warns of: a PKCS #10 request does not say for which
-// Certificate it was made.
+// TestCopiedRequest shows a risk in SECURITY.md: a PKCS #10 request does not name its Certificate.
 func TestCopiedRequest(t *testing.T) {
 	startReady(t, env.Installation)
 	b := newNamespace(t)
@@ -101,9 +100,9 @@ func TestCopiedRequest(t *testing.T) {
 	}
 }
 
-// TestCSRReachesNamespaceOfRules: a CSR for a cluster issuer reaches the cluster resource
-// namespace alone, and the author of one for a namespaced issuer learns nothing without the
-// right to use that.
+// TestCSRReachesNamespaceOfRules expects that a CSR for a cluster issuer reaches only the cluster
+// resource namespace, and that a CSR for a namespaced issuer without permission shows nothing to
+// its author.
 func TestCSRReachesNamespaceOfRules(t *testing.T) {
 	proxy, proxied := startProxy(t)
 	startReady(t, proxied)
@@ -119,7 +118,7 @@ func TestCSRReachesNamespaceOfRules(t *testing.T) {
 	createApproved(t, env.Client, csr)
 	awaitNote(t, csr, "MissingSecret", "Secret cert-manager/"+theirs.secret.Name+" ")
 
-	// Mallory may not use the issuer: whether issuer and Secret are there makes no difference.
+	// Mallory may not use the issuer: whether it and the Secret exist makes no difference.
 	grantCSRs(t, "mallory")
 	mallory, err := environment.ClientAs(env.ControlPlane.AdminConfig(), "mallory")
 	if err != nil {
@@ -133,12 +132,12 @@ func TestCSRReachesNamespaceOfRules(t *testing.T) {
 		}
 	}
 	if asked.Hits() > 0 {
-		t.Errorf("the plugin asked %d times for a Secret that no author may use", asked.Hits())
+		t.Errorf("a Secret that no author may use was read %d times", asked.Hits())
 	}
 }
 
-// TestCSRChangedAfterApproval shows what the mutable annotations of a CSR allow, and until
-// when: what is signed is what they say at that moment, and no more after it.
+// TestCSRChangedAfterApproval shows that the annotations at signing time apply, and that later
+// changes have no effect.
 func TestCSRChangedAfterApproval(t *testing.T) {
 	startReady(t, env.Installation)
 	b := newNamespace(t)
@@ -163,7 +162,7 @@ func TestCSRChangedAfterApproval(t *testing.T) {
 		t.Fatal(err)
 	}
 	if duration := certificate.NotAfter.Sub(certificate.NotBefore); !certificate.IsCA || duration != 12345*time.Hour {
-		t.Errorf("signed for a CA: %t, for %s; SECURITY.md says that the annotations of the moment count", certificate.IsCA, duration)
+		t.Errorf("signed for a CA: %t, for %s; want the annotations at signing time", certificate.IsCA, duration)
 	}
 	annotate(t, csr, map[string]string{"experimental.cert-manager.io/request-is-ca": "false"})
 	passBy(t, b)
@@ -171,13 +170,13 @@ func TestCSRChangedAfterApproval(t *testing.T) {
 		t.Fatal(err)
 	}
 	if certificates.differs(csr) {
-		t.Error("a change after the signature led to another certificate")
+		t.Error("a change after signing led to another certificate")
 	}
 }
 
-// TestServingSecretAsKey names Secrets that serve something: the plugin's own namespace is out
-// of reach, and in the cluster resource namespace a key signs nothing but requests that were
-// made with it. What the author learns is that the key is another one.
+// TestServingSecretAsKey names Secrets of servers: selfsigned-issuer's namespace cannot be reached,
+// and in the cluster resource namespace a key signs only requests made with it. The author learns
+// that the key is another one.
 func TestServingSecretAsKey(t *testing.T) {
 	startReady(t, env.Installation)
 	b := newNamespace(t)
@@ -201,7 +200,7 @@ func TestServingSecretAsKey(t *testing.T) {
 	}
 }
 
-// TestNoDebugEndpoints: nothing that shows the inside of the process is served.
+// TestNoDebugEndpoints expects no profiling or debug endpoints.
 func TestNoDebugEndpoints(t *testing.T) {
 	p := startReady(t, env.Installation)
 	for _, address := range []string{p.HealthURL, p.MetricsURL} {
@@ -221,7 +220,7 @@ func newCSR(t *testing.T, b *burst, signerName, secret string, r *tracked) *cert
 	return csr
 }
 
-// createApproved creates a CSR as somebody, and approves it as administrator.
+// createApproved creates a CSR as author, and approves it as administrator.
 func createApproved(t *testing.T, author client.Client, csr *certificatesv1.CertificateSigningRequest) {
 	t.Helper()
 	if err := eventually(t.Context(), func() error { return author.Create(t.Context(), csr) }); err != nil {
@@ -232,7 +231,7 @@ func createApproved(t *testing.T, author client.Client, csr *certificatesv1.Cert
 	}
 }
 
-// awaitNote waits for an event about an object that mentions something.
+// awaitNote waits for an event about an object whose note contains a text.
 func awaitNote(t *testing.T, about client.Object, reason, mention string) {
 	t.Helper()
 	err := eventually(t.Context(), func() error {
@@ -250,7 +249,7 @@ func awaitNote(t *testing.T, about client.Object, reason, mention string) {
 			}
 			told = append(told, event.Reason+": "+event.Note)
 		}
-		return fmt.Errorf("%s was told %q, want %s that mentions %s", about.GetName(), told, reason, mention)
+		return fmt.Errorf("events of %s: %q, want %s that mentions %s", about.GetName(), told, reason, mention)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -271,7 +270,7 @@ func annotate(t *testing.T, csr *certificatesv1.CertificateSigningRequest, annot
 	}
 }
 
-// passBy returns when a request is signed that came later than everything before.
+// passBy waits until a later request is signed.
 func passBy(t *testing.T, b *burst) {
 	t.Helper()
 	later := &burst{namespace: b.namespace, issuer: b.issuer}
@@ -282,7 +281,7 @@ func passBy(t *testing.T, b *burst) {
 	later.settle(t)
 }
 
-// grantCSRs lets a user create CSRs, and nothing else.
+// grantCSRs allows a user only to create CSRs.
 func grantCSRs(t *testing.T, user string) {
 	t.Helper()
 	for _, object := range []client.Object{

@@ -24,11 +24,11 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/faultproxy"
 )
 
-// tokenLife is shorter than the time after which client-go reads a token again, a minute.
-const tokenLife = 15 * time.Second
+// tokenLifetime is shorter than a minute, after which client-go reads a token again.
+const tokenLifetime = 15 * time.Second
 
-// TestTokenReplaced lets the ServiceAccount's token expire before another one is on the disk:
-// requests wait meanwhile, and the leader keeps its Lease.
+// TestTokenReplaced replaces the ServiceAccount's token after it has expired: requests wait, and
+// the leader keeps its Lease.
 func TestTokenReplaced(t *testing.T) {
 	proxy, proxied := startProxy(t)
 	account := proxied.Deployment.Spec.Template.Spec.ServiceAccountName
@@ -41,7 +41,7 @@ func TestTokenReplaced(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, token, signToken(t, account, tokenLife))
+	write(t, token, signToken(t, account, tokenLifetime))
 	if proxied.Kubeconfig, err = proxy.Kubeconfig(kubeconfig); err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func TestTokenReplaced(t *testing.T) {
 	before := measure(t, p)
 
 	b := newBurst(t, *requests)
-	b.storm(t, 2*tokenLife, func() {
+	b.storm(t, 2*tokenLifetime, func() {
 		err := eventually(t.Context(), func() error {
 			if count := all.count(); count[http.StatusUnauthorized] == 0 {
 				return fmt.Errorf("the API server answered %v", count)
@@ -74,7 +74,7 @@ func write(t *testing.T, file string, content []byte) {
 	}
 }
 
-// signToken makes a token as the API server does, which gives none for less than ten minutes.
+// signToken creates a token like the API server, whose minimum lifetime is ten minutes.
 func signToken(t *testing.T, account string, life time.Duration) []byte {
 	t.Helper()
 	namespace := env.Installation.Deployment.Namespace
@@ -92,7 +92,7 @@ func signToken(t *testing.T, account string, life time.Duration) []byte {
 		t.Fatal(err)
 	}
 	const issuer = "https://kubernetes.default.svc.cluster.local"
-	const leeway = time.Minute // by which the API server takes a token for valid after its end
+	const leeway = time.Minute // for which the API server accepts an expired token
 	now := time.Now()
 	signed := segment(t, map[string]any{"alg": "ES256", "typ": "JWT"}) + "." + segment(t, map[string]any{
 		"iss": issuer, "aud": []string{issuer}, "sub": "system:serviceaccount:" + namespace + ":" + account,

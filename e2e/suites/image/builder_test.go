@@ -19,23 +19,23 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 )
 
-// builder is the program that makes images here: docker, podman or buildah.
+// builder is the program that builds images: docker, podman or buildah.
 type builder string
 
-// findBuilder skips the test where no program can make images.
+// findBuilder skips the test if no program can build images.
 func findBuilder(t *testing.T) builder {
 	t.Helper()
 	for _, b := range []builder{"docker", "podman", "buildah"} {
-		// A docker client without its engine is no builder.
+		// The docker client needs its engine.
 		if exec.CommandContext(t.Context(), string(b), "info").Run() == nil {
 			return b
 		}
 	}
-	t.Skip("no image can be made here: neither docker, podman nor buildah works")
+	t.Skip("images cannot be built: neither docker, podman nor buildah works")
 	return ""
 }
 
-// build makes an image and returns its name.
+// build builds an image and returns its name.
 func (b builder) build(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	image := b.newName(t, name)
@@ -43,31 +43,31 @@ func (b builder) build(t *testing.T, name string, args ...string) string {
 	return image
 }
 
-// makeImage runs `make image` in a directory and returns the image's name. The build stage's
-// own command makes the program, which takes the stage's place: no base image is needed.
-func (b builder) makeImage(t *testing.T, name, folder string, variables ...string) string {
+// makeImage runs `make image` in a directory and returns the image's name. The program is built by
+// the command of the build stage, but outside of it, so that no base image is needed.
+func (b builder) makeImage(t *testing.T, name, directory string, variables ...string) string {
 	t.Helper()
 	stage := t.TempDir()
 	binary := filepath.Join(stage, "src/bin/linux", runtime.GOARCH, program)
 	t.Setenv("GOOS", "linux")
-	run(t, "make", "--no-print-directory", "-C", folder, "build", "BIN="+filepath.Dir(binary))
-	committed := commitTime(t, folder)
+	run(t, "make", "--no-print-directory", "-C", directory, "build", "BIN="+filepath.Dir(binary))
+	committed := commitTime(t, directory)
 	if err := os.Chtimes(binary, committed, committed); err != nil {
 		t.Fatal(err)
 	}
-	return b.makeImageFrom(t, stage, name, folder, variables...)
+	return b.makeImageFrom(t, stage, name, directory, variables...)
 }
 
-// makeImageFrom does so with the directory of a build stage.
-func (b builder) makeImageFrom(t *testing.T, stage, name, folder string, variables ...string) string {
+// makeImageFrom does so with a directory as the build stage.
+func (b builder) makeImageFrom(t *testing.T, stage, name, directory string, variables ...string) string {
 	t.Helper()
 	image := b.newName(t, name)
-	run(t, "make", append([]string{"-C", folder, "image", "BUILDER=" + string(b), "IMAGE=" + image,
+	run(t, "make", append([]string{"-C", directory, "image", "BUILDER=" + string(b), "IMAGE=" + image,
 		"IMAGE_FLAGS=--build-context=build=" + stage}, variables...)...)
 	return image
 }
 
-// newName returns the name of an image, which goes away with the test.
+// newName returns the name of an image that is removed when the test ends.
 func (b builder) newName(t *testing.T, name string) string {
 	t.Helper()
 	image := fmt.Sprintf("localhost/selfsigned-issuer-test-%s:%d", name, os.Getpid())
@@ -82,21 +82,21 @@ func (b builder) remove(t *testing.T, args ...string) {
 	}
 }
 
-func commitTime(t *testing.T, folder string) time.Time {
+func commitTime(t *testing.T, directory string) time.Time {
 	t.Helper()
-	seconds, err := strconv.ParseInt(git(t, folder, "log", "-1", "--format=%ct"), 10, 64)
+	seconds, err := strconv.ParseInt(git(t, directory, "log", "-1", "--format=%ct"), 10, 64)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return time.Unix(seconds, 0)
 }
 
-func git(t *testing.T, folder string, args ...string) string {
+func git(t *testing.T, directory string, args ...string) string {
 	t.Helper()
-	return strings.TrimSpace(run(t, "git", append([]string{"-C", folder}, args...)...))
+	return strings.TrimSpace(run(t, "git", append([]string{"-C", directory}, args...)...))
 }
 
-// run starts the image's program as a container does, and returns what it prints.
+// run runs the image's program in a container, and returns its output.
 func (b builder) run(t *testing.T, image string, args ...string) string {
 	t.Helper()
 	if b != "buildah" {
@@ -104,7 +104,7 @@ func (b builder) run(t *testing.T, image string, args ...string) string {
 	}
 	container := strings.TrimSpace(run(t, "buildah", "from", image))
 	defer run(t, "buildah", "rm", container)
-	// buildah takes everything but the program's name from the image.
+	// buildah does not use the entrypoint of the image.
 	program := load(t, b.save(t, image)).Config.Entrypoint
 	command := append([]string{"run", "--isolation=chroot", container, "--"}, program...)
 	return run(t, "buildah", append(command, args...)...)
@@ -135,7 +135,7 @@ func load(t *testing.T, image v1.Image) *v1.ConfigFile {
 	return config
 }
 
-// run returns what a command prints. The test fails with it when the command fails.
+// run returns the output of a command, with which the test fails if the command fails.
 func run(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), name, args...)

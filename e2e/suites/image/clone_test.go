@@ -11,11 +11,11 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/build"
 )
 
-// buildFiles are taken as they are here, so that they can be tested before they are committed.
+// buildFiles are copied, so that changes can be tested before they are committed.
 var buildFiles = []string{".gitignore", ".dockerignore", "Dockerfile", "Makefile"}
 
-// cleanClone returns a clone of this repository with the build files committed. All of a
-// test's clones are at the same commit.
+// cleanClone returns a clone of this repository with the build files committed. All clones have the
+// same commit.
 func cleanClone(t *testing.T) string {
 	t.Helper()
 	root, err := build.Root()

@@ -1,7 +1,7 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package image builds the container image and looks at it from outside.
+// Package image tests the container image.
 package image
 
 import (
@@ -42,7 +42,7 @@ func TestImage(t *testing.T) {
 	checkConfig(t, load(t, saved))
 	checkLabels(t, load(t, saved), root)
 	if got, want := files(t, saved), []string{program}; !reflect.DeepEqual(got, want) {
-		t.Errorf("the image holds %q, want %q", got, want)
+		t.Errorf("the image contains %q, want %q", got, want)
 	}
 	if got, want := b.run(t, image, "--version"), version(t, programOf(t, saved)); got != want {
 		t.Errorf("--version prints %q, want %q", got, want)
@@ -89,11 +89,11 @@ func checkLabels(t *testing.T, image *v1.ConfigFile, repository string) {
 		}
 	}
 	if got, want := image.Created.Time, commitTime(t, repository); !got.Equal(want) {
-		t.Errorf("was made at %s, want the time of the commit: %s", got, want)
+		t.Errorf("was created at %s, want the time of the commit: %s", got, want)
 	}
 }
 
-// programOf returns a file with the image's program.
+// programOf returns the path of a copy of the image's program.
 func programOf(t *testing.T, image v1.Image) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -101,8 +101,7 @@ func programOf(t *testing.T, image v1.Image) string {
 	return filepath.Join(dir, program)
 }
 
-// version is what --version should print: what the Go toolchain recorded in the program,
-// from git.
+// version is the expected output of --version: the version from git in the program.
 func version(t *testing.T, binary string) string {
 	t.Helper()
 	info, err := buildinfo.ReadFile(binary)
@@ -115,12 +114,12 @@ func version(t *testing.T, binary string) string {
 			return fmt.Sprintf("%s %s (%s)\n", program, info.Main.Version, info.GoVersion)
 		}
 	}
-	t.Fatalf("the program does not know that it was built from commit %s: %v", commit, info)
+	t.Fatalf("the program was not built from commit %s: %v", commit, info)
 	return ""
 }
 
-// The program's version says "+dirty" when git finds a difference between the commit and
-// the files that the image is built from. .dockerignore must not make one.
+// The program's version has "+dirty" if the files of the image differ from the commit.
+// .dockerignore must not cause a difference.
 func TestBuildContextIsTheCommit(t *testing.T) {
 	b := findBuilder(t)
 	clone := cleanClone(t)
@@ -134,10 +133,10 @@ func TestBuildContextIsTheCommit(t *testing.T) {
 	seen := t.TempDir()
 	unpack(t, b.save(t, b.build(t, "context", "--file="+dockerfile, clone)), seen)
 	if changes := run(t, "git", "-C", seen, "status", "--porcelain"); changes != "" {
-		t.Errorf("in the build's context git sees changes:\n%s", changes)
+		t.Errorf("the build context has changes:\n%s", changes)
 	}
 	if _, err := os.Stat(filepath.Join(seen, "bin")); !os.IsNotExist(err) {
-		t.Errorf("the build's context holds bin: %v", err)
+		t.Errorf("the build context contains bin: %v", err)
 	}
 }
 
@@ -153,27 +152,27 @@ func TestSameCommitSameImage(t *testing.T) {
 		digests = append(digests, digest)
 	}
 	if digests[0] != digests[1] {
-		t.Errorf("the same commit made the images %s and %s", digests[0], digests[1])
+		t.Errorf("the same commit produces the images %s and %s", digests[0], digests[1])
 	}
 }
 
-var fips = flag.Bool("fips", false, "run TestFIPSImage, which compiles everything once more")
+var fips = flag.Bool("fips", false, "run TestFIPSImage, which compiles everything again")
 
-// TestFIPSImage: the variant uses the validated module of FIPS 140-3 without a setting.
+// TestFIPSImage expects that the FIPS variant uses the validated module without configuration.
 func TestFIPSImage(t *testing.T) {
 	if !*fips {
-		t.Skip("compiles everything once more, which takes minutes: `make test-fips` runs it")
+		t.Skip("compiles everything again, which takes minutes: use `make test-fips`")
 	}
 	b := findBuilder(t)
-	t.Setenv("GOFIPS140", "v1.0.0") // as the Dockerfile's stage does, whose place the test takes
+	t.Setenv("GOFIPS140", "v1.0.0") // as in the build stage of the Dockerfile
 	image := b.makeImage(t, "fips", cleanClone(t), "FIPS=1")
 	if got, want := b.run(t, image, "--version"), ", FIPS 140-3 module v1.0.0"; !strings.Contains(got, want) {
 		t.Errorf("--version prints %q, want %q", got, want)
 	}
 }
 
-// TestOtherPlatform: the image says what it is for. There is no program in this one, since
-// compiling everything for another platform takes minutes.
+// TestOtherPlatform checks the platform of the image. Its program is empty, because compiling for
+// another platform takes minutes.
 func TestOtherPlatform(t *testing.T) {
 	b := findBuilder(t)
 	other := map[string]string{"amd64": "arm64", "arm64": "amd64"}[runtime.GOARCH]
@@ -183,7 +182,7 @@ func TestOtherPlatform(t *testing.T) {
 	}
 }
 
-// platforms are those of a release, as the Makefile has them.
+// platforms returns the platforms of a release in the Makefile.
 func platforms(t *testing.T, root string) string {
 	t.Helper()
 	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
@@ -197,26 +196,25 @@ func platforms(t *testing.T, root string) string {
 	return string(found[1])
 }
 
-// emptyStage returns what takes the place of the build stage, with an empty program for each
-// platform.
+// emptyStage returns a build stage with an empty program for each platform.
 func emptyStage(t *testing.T, platforms string) string {
 	t.Helper()
 	stage := t.TempDir()
 	for platform := range strings.SplitSeq(platforms, ",") {
-		folder := filepath.Join(stage, "src/bin", platform)
-		if err := os.MkdirAll(folder, 0o750); err != nil {
+		directory := filepath.Join(stage, "src/bin", platform)
+		if err := os.MkdirAll(directory, 0o750); err != nil {
 			t.Fatal(err)
 		}
-		write(t, filepath.Join(folder, program), "")
-		if err := os.Chtimes(filepath.Join(folder, program), time.Unix(0, 0), time.Unix(0, 0)); err != nil {
+		write(t, filepath.Join(directory, program), "")
+		if err := os.Chtimes(filepath.Join(directory, program), time.Unix(0, 0), time.Unix(0, 0)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return stage
 }
 
-// TestSeveralPlatforms: one command makes an image for all platforms of a release, and the same
-// one again from the same commit. Again, there is no program in it.
+// TestSeveralPlatforms builds an image index for all platforms of a release, with empty programs.
+// The same commit produces the same index.
 func TestSeveralPlatforms(t *testing.T) {
 	b := findBuilder(t)
 	if b == "docker" {
@@ -228,13 +226,13 @@ func TestSeveralPlatforms(t *testing.T) {
 	want := platforms(t, clone)
 	stage := emptyStage(t, want)
 	var inspected []string
-	for range 2 { // the second run replaces the first: it adds nothing
+	for range 2 { // the second run replaces the first
 		run(t, "make", "-C", clone, "image", "BUILDER="+string(b), "IMAGE="+image,
 			"IMAGE_FLAGS=--build-context=build="+stage, "PLATFORM="+want)
 		inspected = append(inspected, run(t, string(b), "manifest", "inspect", image))
 	}
 	if inspected[0] != inspected[1] {
-		t.Errorf("the same commit made the index %s and then %s", inspected[0], inspected[1])
+		t.Errorf("the same commit produces the index %s and then %s", inspected[0], inspected[1])
 	}
 	var list v1.IndexManifest
 	if err := json.Unmarshal([]byte(inspected[1]), &list); err != nil {
@@ -256,7 +254,7 @@ func write(t *testing.T, path, content string) {
 	}
 }
 
-// files lists the image's files, without directories.
+// files lists the files of the image, without directories.
 func files(t *testing.T, image v1.Image) []string {
 	t.Helper()
 	var names []string

@@ -14,7 +14,7 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/build"
 )
 
-// TestSBOM compares the bill of materials with what the program says of itself.
+// TestSBOM compares the bill of materials with the build information of the program.
 func TestSBOM(t *testing.T) {
 	root, err := build.Root()
 	if err != nil {

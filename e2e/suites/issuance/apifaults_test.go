@@ -19,8 +19,8 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/faultproxy"
 )
 
-// TestSecretReadFails disturbs the reading of the key: the request waits, and is signed once
-// the API server answers.
+// TestSecretReadFails injects faults into reads of the key: the request is Pending until the API
+// server responds.
 func TestSecretReadFails(t *testing.T) {
 	for _, test := range []struct {
 		name  string
@@ -43,7 +43,7 @@ func TestSecretReadFails(t *testing.T) {
 			env.Create(t, request)
 			awaitPending(t, request, "Warning", "ErrorGettingSecret", "Secret "+namespace+"/key", test.says)
 			written := request.ResourceVersion
-			const attempts = 8 // two reads each: four reconciles
+			const attempts = 8 // two reads per reconcile
 			env.Eventually(t, "more attempts", func(context.Context) error {
 				if hits := rule.Hits(); hits < attempts {
 					return fmt.Errorf("%d reads", hits)
@@ -64,8 +64,7 @@ func TestSecretReadFails(t *testing.T) {
 	}
 }
 
-// holdChecks keeps the plugin from writing what it has found out about an issuer, until the
-// gate is opened.
+// holdChecks delays the status writes of an issuer until the gate is opened.
 func holdChecks(t *testing.T, namespace, issuer string) *faultproxy.Gate {
 	t.Helper()
 	gate := faultproxy.NewGate()
@@ -80,11 +79,11 @@ func awaitArrival(t *testing.T, gate *faultproxy.Gate) {
 	select {
 	case <-gate.Arrived():
 	case <-time.After(timeout):
-		t.Fatal("nothing arrived at the gate")
+		t.Fatal("the gate holds no request")
 	}
 }
 
-// TestIssuerNotChecked holds back what the plugin says about a new issuer.
+// TestIssuerNotChecked delays the status of a new issuer.
 func TestIssuerNotChecked(t *testing.T) {
 	t.Parallel()
 	namespace, key := newNamespace(t), newKey(t)
@@ -102,8 +101,8 @@ func TestIssuerNotChecked(t *testing.T) {
 	checkLogsNoError(t, namespace)
 }
 
-// TestIssuerNotSeen keeps the plugin from noticing new issuers. An issuer that is there is not
-// said to be missing, whatever the cache knows. It must not run beside other tests.
+// TestIssuerNotSeen delays the watch of issuers. An existing issuer is not reported as missing,
+// even if it is not in the cache. It must not run in parallel.
 func TestIssuerNotSeen(t *testing.T) {
 	namespace, key := newNamespace(t), newKey(t)
 	createKeySecret(t, namespace, key)
@@ -113,7 +112,7 @@ func TestIssuerNotSeen(t *testing.T) {
 		env.Proxy.CutConnections()
 	})
 	env.Proxy.CutConnections()
-	env.Eventually(t, "a watch without answer", func(context.Context) error {
+	env.Eventually(t, "a watch without a response", func(context.Context) error {
 		if watch.Hits() == 0 {
 			return errors.New("not yet")
 		}
@@ -128,7 +127,7 @@ func TestIssuerNotSeen(t *testing.T) {
 	env.Create(t, request)
 	awaitPending(t, request, "Warning", "ErrorGettingIssuer", "SelfSignedIssuer "+namespace+"/unseen", "etcd is down")
 	lookup.Remove()
-	// The next cut could lose this event.
+	// Closing connections could lose this event.
 	awaitOutcome(t, request, cmmeta.ConditionFalse, "Pending", "Normal", "IssuerNotChecked", "SelfSignedIssuer "+namespace+"/unseen")
 	watch.Remove()
 	env.Proxy.CutConnections()
@@ -136,8 +135,8 @@ func TestIssuerNotSeen(t *testing.T) {
 	checkEvents(t, request, "ErrorGettingIssuer", "IssuerNotChecked", "CertificateIssued")
 }
 
-// TestIssuerReadyForAnOlderGeneration holds back what the plugin says about a changed issuer:
-// nothing is signed by what the issuer said before.
+// TestIssuerReadyForAnOlderGeneration delays the status of a changed issuer: nothing is signed with
+// the old spec.
 func TestIssuerReadyForAnOlderGeneration(t *testing.T) {
 	t.Parallel()
 	namespace, key := newNamespace(t), newKey(t)
@@ -162,7 +161,7 @@ func TestIssuerReadyForAnOlderGeneration(t *testing.T) {
 	checkLogsNoError(t, namespace)
 }
 
-// awaitChecked waits until the plugin has seen the present spec of a namespace's issuer.
+// awaitChecked waits until the current spec of a namespace's issuer has been checked.
 func awaitChecked(t *testing.T, namespace string) {
 	t.Helper()
 	env.Eventually(t, "the check of the issuer", func(context.Context) error {

@@ -21,12 +21,12 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/certmanager"
 )
 
-// TestApprovalIsNeeded takes the approver's right away that the default overlay ships. It
-// must not run beside other tests.
+// TestApprovalIsNeeded removes the approver's permission in the default overlay. It must not run in
+// parallel.
 func TestApprovalIsNeeded(t *testing.T) {
 	namespace, key := newNamespace(t), newKey(t)
 	createKeySecret(t, namespace, key)
-	restore := withoutApproverRight(t)
+	restore := withoutApproverPermission(t)
 	awaitApproverRefused(t, key)
 
 	waits, denied := newRequest(t, namespace, key), newRequest(t, namespace, key)
@@ -39,7 +39,7 @@ func TestApprovalIsNeeded(t *testing.T) {
 	for _, request := range []*cmapi.CertificateRequest{waits, denied} {
 		env.Get(t, request)
 		if len(request.Status.Conditions) > 0 || len(request.Status.Certificate) > 0 {
-			t.Errorf("the request that nobody approved has the status %+v", request.Status)
+			t.Errorf("the request without approval has the status %+v", request.Status)
 		}
 	}
 
@@ -53,8 +53,8 @@ func TestApprovalIsNeeded(t *testing.T) {
 	checkEvents(t, waits, "WaitingForApproval", "CertificateIssued")
 }
 
-// withoutApproverRight removes the binding of the approver role until restore is called.
-func withoutApproverRight(t *testing.T) (restore func()) {
+// withoutApproverPermission removes the binding of the approver role until restore is called.
+func withoutApproverPermission(t *testing.T) (restore func()) {
 	t.Helper()
 	binding := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "cert-manager-controller-approve:selfsigned-cert-manager-io"}}
 	env.Get(t, binding)
@@ -76,26 +76,26 @@ func withoutApproverRight(t *testing.T) (restore func()) {
 	return restore
 }
 
-// awaitApproverRefused waits until nobody remembers the approver's right: cert-manager's webhook
-// does for a second after it has asked. It makes requests until cert-manager logs that it was
-// refused to approve one.
+// awaitApproverRefused waits until the removal of the permission has taken effect, which
+// cert-manager's webhook caches for a second. It creates requests until cert-manager logs that it
+// may not approve one.
 func awaitApproverRefused(t *testing.T, key crypto.Signer) {
 	t.Helper()
 	namespace := newNamespace(t)
 	env.Eventually(t, "refusal of the approver", func(context.Context) error {
 		request := newRequest(t, namespace, key)
-		request.Spec.IssuerRef.Name = namespace // by which the log tells them from others
+		request.Spec.IssuerRef.Name = namespace // to find them in the log
 		env.Create(t, request)
 		log := env.CertManager.Process("cert-manager").LogPath()
 		if len(loggedLines(t, log, namespace, "does not have permissions to set approved/denied conditions")) == 0 {
-			return errors.New("cert-manager logs none")
+			return errors.New("not in the log of cert-manager")
 		}
 		return nil
 	})
 }
 
-// passApprover lets cert-manager's approver work off a later request, which it may approve:
-// by then it has tried the earlier ones.
+// passApprover waits until cert-manager's approver has approved a later request. By then, it has
+// handled the earlier ones.
 func passApprover(t *testing.T, namespace string, key crypto.Signer) {
 	t.Helper()
 	later := newRequest(t, namespace, key)
@@ -126,8 +126,8 @@ func setCondition(t *testing.T, request *cmapi.CertificateRequest, condition cma
 	})
 }
 
-// TestDeniedWinsOverApproved needs a namespace without cert-manager's webhook, which forbids
-// both conditions together.
+// TestDeniedWinsOverApproved needs a namespace without cert-manager's webhook, which rejects both
+// conditions together.
 func TestDeniedWinsOverApproved(t *testing.T) {
 	t.Parallel()
 	namespace, key := newNamespace(t, certmanager.DisableValidationLabel), newKey(t)
@@ -143,8 +143,8 @@ func TestDeniedWinsOverApproved(t *testing.T) {
 	checkEvents(t, request, "MissingSecret")
 }
 
-// TestUntouched covers what the plugin must leave as it is, whatever happens around it: its
-// Secret and its issuer change, and its labels and annotations are edited.
+// TestUntouched has requests that must not be changed, even if their Secret, issuer, labels and
+// annotations change.
 func TestUntouched(t *testing.T) {
 	for name, finish := range map[string]func(*cmapi.CertificateRequest){
 		"Ready":  func(r *cmapi.CertificateRequest) { setReady(r, cmmeta.ConditionTrue, "Issued") },
@@ -183,8 +183,8 @@ func TestUntouched(t *testing.T) {
 	}
 }
 
-// barrier returns when the plugin has handled everything that the namespace's key Secret has
-// woken before: a request that came later is signed.
+// barrier waits until a later request in the namespace is signed. By then, earlier events have been
+// handled.
 func barrier(t *testing.T, namespace string, key crypto.Signer) {
 	t.Helper()
 	env.Create(t, keySecret(namespace, "barrier", map[string][]byte{"tls.key": keyPEM(t, key)}))
@@ -194,7 +194,7 @@ func barrier(t *testing.T, namespace string, key crypto.Signer) {
 	awaitReady(t, later, cmmeta.ConditionTrue, "Issued", "Secret "+namespace+"/barrier")
 }
 
-// awaitEventReason waits for an event with a reason, whatever its text.
+// awaitEventReason waits for an event with a reason and any note.
 func awaitEventReason(t *testing.T, about client.Object, reason string) {
 	t.Helper()
 	env.Eventually(t, "event "+reason+" of "+about.GetName(), func(context.Context) error {

@@ -41,11 +41,11 @@ func newCertificate(namespace string) *cmapi.Certificate {
 	}
 }
 
-// awaitIssued waits until a Certificate has been issued since the test last looked at it, and
-// is Ready and signed by itself. It returns what the Secret holds.
+// awaitIssued waits until a Certificate has been issued since the last read of the test, and is
+// Ready and self-signed. It returns the certificate and the Secret.
 //
-// Nobody asks for a certain revision: cert-manager issues a second time when its cache of
-// Secrets is behind that of Certificates, whoever signs.
+// Tests do not expect a specific revision, because cert-manager can issue twice if its cache of
+// Secrets is older than that of Certificates.
 func awaitIssued(t *testing.T, certificate *cmapi.Certificate) (*x509.Certificate, *corev1.Secret) {
 	t.Helper()
 	secret := awaitSecret(t, certificate)
@@ -55,7 +55,7 @@ func awaitIssued(t *testing.T, certificate *cmapi.Certificate) (*x509.Certificat
 	return mustParse(t, secret.Data["tls.crt"]), secret
 }
 
-// awaitSecret is awaitIssued for whichever issuer.
+// awaitSecret is awaitIssued for any issuer.
 func awaitSecret(t *testing.T, certificate *cmapi.Certificate) *corev1.Secret {
 	t.Helper()
 	before := revision(certificate)
@@ -63,21 +63,21 @@ func awaitSecret(t *testing.T, certificate *cmapi.Certificate) *corev1.Secret {
 		env.Get(t, certificate)
 		isReady := cmutil.CertificateHasCondition(certificate, cmapi.CertificateCondition{Type: cmapi.CertificateConditionReady, Status: cmmeta.ConditionTrue})
 		issuing := cmutil.CertificateHasCondition(certificate, cmapi.CertificateCondition{Type: cmapi.CertificateConditionIssuing, Status: cmmeta.ConditionTrue})
-		cleanedUp := certificate.Status.NextPrivateKeySecretName == nil // else the next renewal has the same key
+		cleanedUp := certificate.Status.NextPrivateKeySecretName == nil // otherwise the next renewal has the same key
 		if isReady && !issuing && cleanedUp && revision(certificate) > before {
 			return nil
 		}
 		return fmt.Errorf("%+v", certificate.Status)
 	})
 	if certificate.Status.FailedIssuanceAttempts != nil {
-		t.Errorf("%d attempts failed on the way", *certificate.Status.FailedIssuanceAttempts)
+		t.Errorf("%d failed attempts", *certificate.Status.FailedIssuanceAttempts)
 	}
 	secret := keySecret(certificate.Namespace, certificate.Spec.SecretName, nil)
 	env.Get(t, secret)
 	return secret
 }
 
-// revision says how often a Certificate had been issued when the test last looked at it.
+// revision is how often a Certificate had been issued at the last read.
 func revision(certificate *cmapi.Certificate) int {
 	if certificate.Status.Revision == nil {
 		return 0
@@ -85,7 +85,7 @@ func revision(certificate *cmapi.Certificate) int {
 	return *certificate.Status.Revision
 }
 
-// change updates a Certificate until it is accepted.
+// change updates a Certificate and retries conflicts.
 func change(t *testing.T, certificate *cmapi.Certificate, edit func()) {
 	t.Helper()
 	env.Eventually(t, "changing "+certificate.Name, func(ctx context.Context) error {
@@ -98,7 +98,7 @@ func change(t *testing.T, certificate *cmapi.Certificate, edit func()) {
 	})
 }
 
-// renew does what "cmctl renew" does.
+// renew renews a Certificate like "cmctl renew".
 func renew(t *testing.T, certificate *cmapi.Certificate) {
 	t.Helper()
 	env.Eventually(t, "renewing "+certificate.Name, func(ctx context.Context) error {
@@ -128,7 +128,7 @@ func TestCertificateKeyAlgorithms(t *testing.T) {
 	} {
 		for _, encoding := range []cmapi.PrivateKeyEncoding{cmapi.PKCS1, cmapi.PKCS8} {
 			if test.size == 8192 && encoding == cmapi.PKCS8 {
-				continue // one key of that size takes long enough to make; the encoding is no different
+				continue // such keys are slow to generate, and the encoding does not matter
 			}
 			t.Run(fmt.Sprintf("%s-%d-%s", test.algorithm, test.size, encoding), func(t *testing.T) {
 				t.Parallel()
@@ -175,7 +175,7 @@ func TestCertificateLife(t *testing.T) {
 	awaitIssued(t, certificate)
 }
 
-// TestSwitchOfIssuer goes from the in-tree issuer to ours and back with the same key.
+// TestSwitchOfIssuer switches from the in-tree issuer to ours and back, with the same key.
 func TestSwitchOfIssuer(t *testing.T) {
 	t.Parallel()
 	namespace := newNamespace(t)
@@ -198,11 +198,11 @@ func TestSwitchOfIssuer(t *testing.T) {
 		}
 	}
 	if second.SerialNumber.Cmp(first.SerialNumber) == 0 {
-		t.Error("the switch did not issue again")
+		t.Error("no new certificate after the switch")
 	}
 }
 
-// TestCertificateFields covers what a Certificate can ask for, in one certificate.
+// TestCertificateFields sets the common fields of a Certificate.
 func TestCertificateFields(t *testing.T) {
 	t.Parallel()
 	certificate := newCertificate(newNamespace(t))
@@ -232,7 +232,7 @@ func TestCertificateFields(t *testing.T) {
 	}
 }
 
-// TestCertificateExtras covers what only some Certificates ask for.
+// TestCertificateExtras sets the uncommon fields of a Certificate.
 func TestCertificateExtras(t *testing.T) {
 	t.Parallel()
 	namespace := newNamespace(t)
@@ -272,14 +272,14 @@ func TestCertificateExtras(t *testing.T) {
 	}
 }
 
-// requestOf returns the one CertificateRequest of a Certificate's present revision.
+// requestOf returns the CertificateRequest of a Certificate's current revision.
 func requestOf(t *testing.T, certificate *cmapi.Certificate) *cmapi.CertificateRequest {
 	t.Helper()
 	var list cmapi.CertificateRequestList
 	if err := env.Client.List(t.Context(), &list, client.InNamespace(certificate.Namespace)); err != nil {
 		t.Fatal(err)
 	}
-	want := strconv.Itoa(max(1, revision(certificate))) // none has been reached when it failed
+	want := strconv.Itoa(max(1, revision(certificate))) // 0 if the first one failed
 	requests := slices.DeleteFunc(list.Items, func(request cmapi.CertificateRequest) bool {
 		return !metav1.IsControlledBy(&request, certificate) || request.Annotations[cmapi.CertificateRequestRevisionAnnotationKey] != want
 	})
@@ -299,8 +299,8 @@ func extension(extensions []pkix.Extension, last int) []byte {
 	return nil
 }
 
-// TestKeySwappedDuringIssuance replaces the key under a request that waits for its issuer.
-// The in-tree issuer fails such a request, and the Certificate backs off for an hour.
+// TestKeySwappedDuringIssuance replaces the key of a request that waits for its issuer. The in-tree
+// issuer fails such a request, and cert-manager retries after an hour.
 func TestKeySwappedDuringIssuance(t *testing.T) {
 	t.Parallel()
 	certificate := newCertificate(newNamespace(t))
@@ -327,7 +327,7 @@ func TestKeySwappedDuringIssuance(t *testing.T) {
 	awaitIssued(t, certificate) // with no failed attempt
 }
 
-// TestEmptySubject checks the warning that cert-manager's documentation promises.
+// TestEmptySubject expects the warning in cert-manager's documentation.
 func TestEmptySubject(t *testing.T) {
 	t.Parallel()
 	certificate := newCertificate(newNamespace(t))

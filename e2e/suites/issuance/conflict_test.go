@@ -20,16 +20,16 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/faultproxy"
 )
 
-// heldWrite is a status that the plugin has sent, and that the API server has not got yet.
+// heldWrite is a status write that has not reached the API server yet.
 type heldWrite struct {
 	gate  *faultproxy.Gate
 	rules []*faultproxy.Rule
 
 	mu       sync.Mutex
-	statuses []int // what the API server has answered since
+	statuses []int // of the responses
 }
 
-// holdWrites holds back every write to the status of a request until release.
+// holdWrites holds every status write of a request until release.
 func holdWrites(t *testing.T, namespace, name string) *heldWrite {
 	t.Helper()
 	return holdPatches(t, "/apis/cert-manager.io/v1/namespaces/"+namespace+"/certificaterequests/"+name+"/status")
@@ -47,7 +47,7 @@ func holdPatches(t *testing.T, path string) *heldWrite {
 	return h
 }
 
-// holdNoMore lets later writes pass at once; what is held stays held.
+// holdNoMore forwards later writes at once, but not those already held.
 func (h *heldWrite) holdNoMore() {
 	for _, rule := range h.rules {
 		rule.Remove()
@@ -60,11 +60,11 @@ func (h *heldWrite) record(status int) {
 	h.statuses = append(h.statuses, status)
 }
 
-// release lets the writes pass and waits until the first of them is answered: with a conflict.
+// release forwards the writes, and expects a conflict for the first one.
 func (h *heldWrite) release(t *testing.T) {
 	t.Helper()
 	h.gate.Open()
-	env.Eventually(t, "the answer to the write that was held back", func(context.Context) error {
+	env.Eventually(t, "the response to the held write", func(context.Context) error {
 		if len(h.answers()) == 0 {
 			return errors.New("none")
 		}
@@ -81,14 +81,14 @@ func (h *heldWrite) answers() []int {
 	return slices.Clone(h.statuses)
 }
 
-// named gives a request a name of its own instead of a generated one.
+// named gives a request a fixed name instead of a generated one.
 func named(request *cmapi.CertificateRequest, name string) *cmapi.CertificateRequest {
 	request.GenerateName, request.Name = "", name
 	return request
 }
 
-// TestLateResultMeetsASuccessor deletes a request while its result is under way, and creates
-// another one of the same name. It must not run beside other tests: it counts errors.
+// TestLateResultMeetsASuccessor replaces a request by another one with the same name while its
+// result is in flight. It counts errors, so it must not run in parallel.
 func TestLateResultMeetsASuccessor(t *testing.T) {
 	namespace, first, second := newNamespace(t), newKey(t), newKey(t)
 	createKeySecret(t, namespace, first)
@@ -127,8 +127,8 @@ func TestLateResultMeetsASuccessor(t *testing.T) {
 	checkNoTrace(t, gone, errorsBefore)
 }
 
-// TestLostAnswer cuts the connection when the API server has done the last write to a request:
-// the certificate is reported all the same, once.
+// TestLostAnswer closes the connection after the last write to a request: the certificate is
+// reported once.
 func TestLostAnswer(t *testing.T) {
 	t.Parallel()
 	namespace, key := newNamespace(t), newKey(t)
@@ -151,8 +151,8 @@ func TestLostAnswer(t *testing.T) {
 	checkEvents(t, csr, "CertificateIssued")
 }
 
-// TestLateResultMeetsAnotherResult lets an administrator finish a request while the plugin's
-// result is under way. It must not run beside other tests: it counts errors.
+// TestLateResultMeetsAnotherResult has an administrator finish a request while the result of
+// selfsigned-issuer is in flight. It counts errors, so it must not run in parallel.
 func TestLateResultMeetsAnotherResult(t *testing.T) {
 	for name, finish := range map[string]func(*cmapi.CertificateRequest){
 		"certificate": func(r *cmapi.CertificateRequest) { r.Status.Certificate = []byte("from elsewhere") },
@@ -175,15 +175,14 @@ func TestLateResultMeetsAnotherResult(t *testing.T) {
 				t.Errorf("the request was written again: %+v", request.Status)
 			}
 			if answers := held.answers(); len(answers) != 1 {
-				t.Errorf("the API server answered %d to the writes, want one conflict alone", answers)
+				t.Errorf("the API server answered %d to the writes, want only one conflict", answers)
 			}
 			checkNoTrace(t, request, errorsBefore)
 		})
 	}
 }
 
-// checkNoTrace checks that a conflict was no news: no event about the request that it was
-// meant for, no error in the log and none in the metrics.
+// checkNoTrace checks that a conflict caused no event, no logged error and no error in the metrics.
 func checkNoTrace(t *testing.T, request *cmapi.CertificateRequest, errorsBefore float64) {
 	t.Helper()
 	checkEvents(t, request)
@@ -193,7 +192,7 @@ func checkNoTrace(t *testing.T, request *cmapi.CertificateRequest, errorsBefore 
 	}
 }
 
-// updateStatus writes the status of a request, as an administrator or another issuer may.
+// updateStatus writes the status of a request as administrator.
 func updateStatus(t *testing.T, request *cmapi.CertificateRequest, edit func(*cmapi.CertificateRequest)) {
 	t.Helper()
 	env.Eventually(t, "writing the status of "+request.Name, func(ctx context.Context) error {
@@ -217,8 +216,8 @@ func setReady(request *cmapi.CertificateRequest, status cmmeta.ConditionStatus, 
 	})
 }
 
-// TestWaitsAreNoErrors takes requests through waits of every kind and counts what
-// controller-runtime takes for an error. It must not run beside other tests.
+// TestWaitsAreNoErrors has pending requests of every kind, and checks controller-runtime's counter
+// of errors. It must not run in parallel.
 func TestWaitsAreNoErrors(t *testing.T) {
 	namespace, key := newNamespace(t), newKey(t)
 	before := metric(t, reconcileErrors)
@@ -241,7 +240,7 @@ func TestWaitsAreNoErrors(t *testing.T) {
 	replaceKeySecret(t, namespace, key)
 	checkIssued(t, request)
 	if got := metric(t, reconcileErrors) - before; got != 0 {
-		t.Errorf("the waits count as %v errors", got)
+		t.Errorf("pending requests count as %v errors", got)
 	}
 	checkLogsNoError(t, namespace)
 	for _, event := range eventsOf(t, request) {

@@ -21,52 +21,52 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/faultproxy"
 )
 
-// csrSituation is one row of the outcome table for Kubernetes CSRs that wait. Their status
-// has no place for a wait: the event alone tells.
-type csrSituation struct {
+// csrOutcome is one row of the outcome table for pending Kubernetes CSRs. Their status has no Ready
+// condition, so there is only an event.
+type csrOutcome struct {
 	name      string
 	arrange   func(t *testing.T, namespace string)
-	issuer    string // empty: the one that is there
+	issuer    string // empty: the existing one
 	eventType string
 	event     string
-	mentions  []string // what the message mentions; {ns} stands for the namespace
-	mend      func(t *testing.T, namespace string, key crypto.Signer)
+	mentions  []string // parts of the message; {ns} is the namespace
+	fix       func(t *testing.T, namespace string, key crypto.Signer)
 }
 
-var csrSituations = []csrSituation{
+var csrOutcomes = []csrOutcome{
 	{
 		name:      "Secret absent",
 		eventType: "Normal", event: "MissingSecret",
 		mentions: []string{"Secret {ns}/key", "annotation experimental.cert-manager.io/private-key-secret-name"},
-		mend:     createKeySecret,
+		fix:      createKeySecret,
 	},
 	{
 		name:      "Secret without tls.key",
 		arrange:   withKeyData(map[string][]byte{"other": []byte("x")}),
 		eventType: "Warning", event: "MissingPrivateKey",
 		mentions: []string{"Secret {ns}/key", "tls.key"},
-		mend:     replaceKeySecret,
+		fix:      replaceKeySecret,
 	},
 	{
 		name:      "Secret with something else in tls.key",
 		arrange:   withKeyData(map[string][]byte{"tls.key": []byte("not a key")}),
 		eventType: "Warning", event: "ErrorParsingKey",
 		mentions: []string{"Secret {ns}/key", "tls.key", "PEM"},
-		mend:     replaceKeySecret,
+		fix:      replaceKeySecret,
 	},
 	{
 		name:      "key of another request",
 		arrange:   func(t *testing.T, namespace string) { createKeySecret(t, namespace, newKey(t)) },
 		eventType: "Normal", event: "WaitingForMatchingKey",
 		mentions: []string{"Secret {ns}/key", grace.String()},
-		mend:     replaceKeySecret,
+		fix:      replaceKeySecret,
 	},
 	{
 		name:      "issuer absent",
 		issuer:    "later",
 		eventType: "Warning", event: "IssuerNotFound",
 		mentions: []string{"SelfSignedIssuer {ns}/later", "spec.signerName"},
-		mend: func(t *testing.T, namespace string, key crypto.Signer) {
+		fix: func(t *testing.T, namespace string, key crypto.Signer) {
 			createKeySecret(t, namespace, key)
 			env.Create(t, newIssuer(namespace, "later"))
 		},
@@ -78,7 +78,7 @@ func withKeyData(data map[string][]byte) func(*testing.T, string) {
 }
 
 func TestCSROutcomes(t *testing.T) {
-	for _, s := range csrSituations {
+	for _, s := range csrOutcomes {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			namespace, key := newNamespace(t), newKey(t)
@@ -95,7 +95,7 @@ func TestCSROutcomes(t *testing.T) {
 			awaitEvent(t, csr, s.eventType, s.event, inNamespace(namespace, s.mentions)...)
 			checkWrites(t, csr, writesNothing)
 			checkEvents(t, csr, s.event)
-			s.mend(t, namespace, key)
+			s.fix(t, namespace, key)
 			awaitCSRIssued(t, csr, namespace+"/key")
 			mustParse(t, csr.Status.Certificate)
 			checkEvents(t, csr, s.event, "CertificateIssued")
@@ -112,8 +112,8 @@ func TestCSRSecretReadFails(t *testing.T) {
 		"ErrorGettingSecret", "Secret "+namespace+"/key", "etcd is down")
 }
 
-// TestCSRReviewFails disturbs the SubjectAccessReview of a namespaced issuer. It must not run
-// beside other tests, whose reviews would fail as well.
+// TestCSRReviewFails injects a fault into the SubjectAccessReview for a namespaced issuer. It must
+// not run in parallel, because reviews of other tests would fail too.
 func TestCSRReviewFails(t *testing.T) {
 	namespace := newNamespace(t)
 	checkCSROutlives(t, namespace, faultproxy.On("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews"),
@@ -121,8 +121,7 @@ func TestCSRReviewFails(t *testing.T) {
 		"ErrorReviewingReference", "user admin", "SelfSignedIssuer "+namespace+"/issuer", "the authorizer is down", "subjectaccessreviews")
 }
 
-// checkCSROutlives lets a request of the plugin to the API server fail until a CSR of the
-// namespace says so, and then succeed.
+// checkCSROutlives injects a fault until a CSR of the namespace reports it. Then the CSR must be signed.
 func checkCSROutlives(t *testing.T, namespace string, match faultproxy.Match, fault faultproxy.Fault, reason string, mentions ...string) {
 	t.Helper()
 	key := newKey(t)
@@ -149,8 +148,8 @@ func TestCSRWithAWrongKeyFailsAfterTheGrace(t *testing.T) {
 	awaitCSRFailed(t, csr, "ErrorKeyMatch", []string{"Secret " + namespace + "/key", grace.String()}, "WaitingForMatchingKey")
 }
 
-// TestMalformedCSR has usages in its PKCS#10 request that the spec contradicts, or does not
-// name, and more names than are decoded. The API server checks nothing of that.
+// TestMalformedCSR has PKCS #10 requests with usages that differ from the spec, and with too many
+// names. The API server does not check this.
 func TestMalformedCSR(t *testing.T) {
 	large := csrWithNames(t, newKey(t), 1700)
 	for _, test := range []struct {
@@ -183,8 +182,7 @@ func TestMalformedCSR(t *testing.T) {
 	}
 }
 
-// TestLargeCSR has more names than cert-manager's limit allows by default, and fewer than
-// the limit of this suite.
+// TestLargeCSR has more names than the default limit, and fewer than the limit of this suite.
 func TestLargeCSR(t *testing.T) {
 	t.Parallel()
 	key := newKey(t)
@@ -215,7 +213,7 @@ func csrWithNames(t *testing.T, key crypto.Signer, count int) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})
 }
 
-// TestCSRUntouched covers what the plugin must leave as it is, also when the key comes.
+// TestCSRUntouched has CSRs that must not be changed, even when the key is created.
 func TestCSRUntouched(t *testing.T) {
 	for name, finish := range map[string]func(*testing.T, *certificatesv1.CertificateSigningRequest){
 		"denied": func(t *testing.T, csr *certificatesv1.CertificateSigningRequest) {

@@ -32,8 +32,7 @@ const (
 	namespacedSigner   = "selfsignedissuers.selfsigned.cert-manager.io/"
 )
 
-// newClusterIssuer creates a ClusterSelfSignedIssuer of its own for the test, and returns when
-// it is Ready: nothing waits for it.
+// newClusterIssuer creates a ClusterSelfSignedIssuer for the test and waits until it is Ready.
 func newClusterIssuer(t *testing.T) string {
 	t.Helper()
 	issuer := &selfsigned.ClusterSelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{GenerateName: "e2e-"}}
@@ -50,7 +49,7 @@ func newClusterIssuer(t *testing.T) string {
 	return issuer.Name
 }
 
-// newCSR returns a CSR of a signer for the Secret of that name.
+// newCSR returns a CSR for a signer and a Secret.
 func newCSR(t *testing.T, signerName, secret string, key crypto.Signer) *certificatesv1.CertificateSigningRequest {
 	t.Helper()
 	return &certificatesv1.CertificateSigningRequest{
@@ -63,7 +62,7 @@ func newCSR(t *testing.T, signerName, secret string, key crypto.Signer) *certifi
 	}
 }
 
-// approve does what an administrator does with "kubectl certificate approve".
+// approve approves a CSR like "kubectl certificate approve".
 func approve(t *testing.T, csr *certificatesv1.CertificateSigningRequest) {
 	t.Helper()
 	decide(t, csr, certificatesv1.CertificateApproved)
@@ -105,8 +104,8 @@ func awaitCSRIssued(t *testing.T, csr *certificatesv1.CertificateSigningRequest,
 	checkWrites(t, csr, writesCSR)
 }
 
-// awaitCSRFailed waits for a failure whose message mentions what the user needs, and checks that
-// there are no events but its own and the earlier ones.
+// awaitCSRFailed waits for a failure with these parts in its message, and checks that there are no
+// other events than its own and the earlier ones.
 func awaitCSRFailed(t *testing.T, csr *certificatesv1.CertificateSigningRequest, reason string, mentions []string, earlier ...string) {
 	t.Helper()
 	message := awaitEvent(t, csr, corev1.EventTypeWarning, reason, mentions...)
@@ -141,7 +140,7 @@ func TestCSRsOfAClusterIssuer(t *testing.T) {
 	awaitCSRIssued(t, csr, "cert-manager/"+secret)
 	certificate := mustParse(t, csr.Status.Certificate)
 	if !certificate.IsCA {
-		t.Error("the certificate is not for a CA, against the annotation request-is-ca")
+		t.Error("the certificate is not for a CA, although the annotation request-is-ca is set")
 	}
 	if got := certificate.NotAfter.Sub(certificate.NotBefore); got != time.Hour {
 		t.Errorf("the certificate is valid for %s, want the annotation's 1h", got)
@@ -159,7 +158,7 @@ func TestCSRDurations(t *testing.T) {
 	}{
 		{name: "default", want: 90 * 24 * time.Hour},
 		{name: "from spec.expirationSeconds", seconds: 1200, want: 20 * time.Minute},
-		{name: "the annotation wins", annotation: "2h", seconds: 1200, want: 2 * time.Hour},
+		{name: "the annotation has priority", annotation: "2h", seconds: 1200, want: 2 * time.Hour},
 		{name: "the minimum", annotation: "600s", want: 10 * time.Minute},
 		{name: "below the minimum", annotation: "599s", problem: "9m59s"},
 		{name: "not a duration", annotation: "a day", problem: `failed to parse requested duration on annotation "experimental.cert-manager.io/request-duration": time: invalid duration "a day"`},
@@ -208,12 +207,12 @@ func TestCSRNotApprovedIsNotSigned(t *testing.T) {
 	barrier(t, namespace, key)
 	env.Get(t, csr)
 	if len(csr.Status.Certificate) > 0 || len(csr.Status.Conditions) > 0 {
-		t.Errorf("the CSR that nobody approved has the status %+v", csr.Status)
+		t.Errorf("the CSR without approval has the status %+v", csr.Status)
 	}
 }
 
-// TestCSROfANamespacedIssuer needs the right to reference the issuer, in our API group: the
-// same right in cert-manager's group is of no use.
+// TestCSROfANamespacedIssuer needs the permission to reference the issuer in our API group, not in
+// cert-manager's.
 func TestCSROfANamespacedIssuer(t *testing.T) {
 	for _, test := range []struct {
 		name     string
@@ -221,11 +220,11 @@ func TestCSROfANamespacedIssuer(t *testing.T) {
 		resource string // name of the issuer in the rule
 		allowed  bool
 	}{
-		{"no right", "", "", false},
-		{"right in cert-manager's group", "cert-manager.io", "issuer", false},
-		{"right for another issuer", selfsigned.GroupName, "other", false},
-		{"right for the issuer", selfsigned.GroupName, "issuer", true},
-		{"right for all issuers", selfsigned.GroupName, "*", true},
+		{"no permission", "", "", false},
+		{"permission in cert-manager's group", "cert-manager.io", "issuer", false},
+		{"permission for another issuer", selfsigned.GroupName, "other", false},
+		{"permission for the issuer", selfsigned.GroupName, "issuer", true},
+		{"permission for all issuers", selfsigned.GroupName, "*", true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -234,7 +233,7 @@ func TestCSROfANamespacedIssuer(t *testing.T) {
 			user := "alice-" + namespace
 			grant(t, namespace, user, test.group, test.resource)
 			csr := newCSR(t, namespacedSigner+namespace+".issuer", "key", key)
-			expect.Create(t, clientAs(t, user), csr) // who creates it is its author
+			expect.Create(t, clientAs(t, user), csr) // as its author
 			approve(t, csr)
 			if test.allowed {
 				awaitCSRIssued(t, csr, namespace+"/key")
@@ -254,7 +253,7 @@ func grant(t *testing.T, namespace, user, group, resource string) {
 	}}})
 	env.Create(t, &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: user}, Subjects: subjects,
 		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: user}})
-	awaitRights(t, user, true, authorizationv1.ResourceAttributes{Group: "certificates.k8s.io", Resource: "certificatesigningrequests", Verb: "create"})
+	awaitPermission(t, user, true, authorizationv1.ResourceAttributes{Group: "certificates.k8s.io", Resource: "certificatesigningrequests", Verb: "create"})
 	if group == "" {
 		return
 	}
@@ -263,7 +262,7 @@ func grant(t *testing.T, namespace, user, group, resource string) {
 	}}})
 	env.Create(t, &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "reference"}, Subjects: subjects,
 		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "reference"}})
-	awaitRights(t, user, true, authorizationv1.ResourceAttributes{Group: group, Resource: "signers", Verb: "reference", Namespace: namespace, Name: resource})
+	awaitPermission(t, user, true, authorizationv1.ResourceAttributes{Group: group, Resource: "signers", Verb: "reference", Namespace: namespace, Name: resource})
 }
 
 func TestCSRWithAnEmptySubject(t *testing.T) {

@@ -16,8 +16,8 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/manifest"
 )
 
-// TestExamples applies every example, one after the other into the same cluster as a reader
-// does, and waits for its Certificates. deploytest checks that each stands on its own.
+// TestExamples applies every example, in sequence and in one cluster, and waits for its
+// Certificates. The suite manifests checks that each example is complete.
 func TestExamples(t *testing.T) {
 	for _, path := range exampleFiles(t, "*.yaml") {
 		t.Run(filepath.Base(path), func(t *testing.T) {

@@ -17,21 +17,21 @@ import (
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
 )
 
-// `make test-fips` gives a program that has the validated module built in. Without it the
-// shared one runs on the same module as of its Go version.
+// `make test-fips` sets a program with the validated module. By default, the module of the Go
+// version is used.
 var fipsBinary = flag.String("fips-binary", "", "a program that was built with GOFIPS140")
 
-// TestFIPS runs the plugin with nothing but the cryptography of FIPS 140-3: whatever else is
-// used panics or fails. It must not run in parallel.
+// TestFIPS runs selfsigned-issuer with GODEBUG=fips140=only, in which all other cryptography panics
+// or fails. It must not run in parallel.
 func TestFIPS(t *testing.T) {
 	binary := env.Binary
 	if *fipsBinary != "" {
 		binary = *fipsBinary
 	}
 	t.Setenv("GODEBUG", "fips140=only")
-	replacePlugin(t, binary)
+	replaceIssuer(t, binary)
 	if log := env.Issuer.Tail(1000); !strings.Contains(log, ", FIPS 140-3 module ") {
-		t.Errorf("the plugin does not say that it runs in FIPS mode:\n%s", log)
+		t.Errorf("the log does not contain the FIPS mode:\n%s", log)
 	}
 	newRSA := func() (crypto.Signer, error) { return rsa.GenerateKey(rand.Reader, 2048) }
 	for _, test := range []struct {
@@ -57,11 +57,11 @@ func TestFIPS(t *testing.T) {
 		})
 	}
 	t.Setenv("GODEBUG", "")
-	replacePlugin(t, env.Binary)
+	replaceIssuer(t, env.Binary)
 }
 
-// replacePlugin stops the plugin and starts another one.
-func replacePlugin(t *testing.T, binary string) {
+// replaceIssuer stops the running replica and starts another binary.
+func replaceIssuer(t *testing.T, binary string) {
 	t.Helper()
 	if err := env.Issuer.Stop(stopsWithin); err != nil {
 		t.Fatal(err)

@@ -14,9 +14,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// TestUnknownIssuerKind: a Certificate with our group and a kind that is forgotten or misspelled
-// has a request that says so. cert-manager does not approve the request, and its status is left
-// as it is. The corrected Certificate is issued.
+// TestUnknownIssuerKind has Certificates with our group and a missing or misspelled kind. The
+// request gets an event, but no status, because cert-manager does not approve it. The corrected
+// Certificate is issued.
 func TestUnknownIssuerKind(t *testing.T) {
 	t.Parallel()
 	for name, kind := range map[string]string{
@@ -56,7 +56,8 @@ func onlyRequest(t *testing.T, namespace string) *cmapi.CertificateRequest {
 	return &list.Items[0]
 }
 
-// TestCSRHints: a malformed signer name is reported at once, and a missing approval after a while.
+// TestCSRHints expects events about a malformed signer name, and after some time about a missing
+// approval.
 func TestCSRHints(t *testing.T) {
 	t.Parallel()
 	malformed := newCSR(t, "selfsignedissuers.selfsigned.cert-manager.io/issuer", "key", newKey(t))

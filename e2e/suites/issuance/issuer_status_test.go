@@ -17,14 +17,13 @@ import (
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
 )
 
-// TestLateIssuerStatus changes an issuer, or replaces it by another one of the same name,
-// while the result of its check is under way: the late write meets a conflict, which is no
-// error, and only what was written is logged. It must not run beside other tests: it counts
-// errors.
+// TestLateIssuerStatus changes or replaces an issuer while its status write is in flight: the late
+// write gets a conflict, which is not an error, and only written results are logged. It counts
+// errors, so it must not run in parallel.
 func TestLateIssuerStatus(t *testing.T) {
 	for name, test := range map[string]struct {
 		replace func(t *testing.T, namespace string)
-		writes  []int // what is answered to the late one and those after it
+		writes  []int // statuses of the responses to the late write and to later ones
 	}{
 		"another spec": {func(t *testing.T, namespace string) {
 			changeIssuer(t, namespace, func(spec *selfsigned.SelfSignedIssuerSpec) {
@@ -68,7 +67,8 @@ func TestLateIssuerStatus(t *testing.T) {
 	}
 }
 
-// awaitIssuerLines waits until the log says so often that this issuer is Ready for its spec.
+// awaitIssuerLines waits until the log has this number of lines about the readiness of the issuer
+// for its spec.
 func awaitIssuerLines(t *testing.T, issuer *selfsigned.SelfSignedIssuer, want int) {
 	t.Helper()
 	about := []string{`"msg":"The issuer is Ready"`, string(issuer.UID), fmt.Sprintf(`"generation":%d`, issuer.Generation)}
@@ -80,13 +80,13 @@ func awaitIssuerLines(t *testing.T, issuer *selfsigned.SelfSignedIssuer, want in
 	})
 }
 
-// TestIssuerStatusIsRepaired writes what a former leader or another client may write without a
-// guard. The issuer is checked again, and a request is signed.
+// TestIssuerStatusIsRepaired writes a wrong status, as a former leader or another client may do.
+// The issuer is checked again, and a request is signed.
 func TestIssuerStatusIsRepaired(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		written     metav1.Condition
-		generations int64 // how far it is behind
+		generations int64 // difference to the current generation
 	}{
 		"Ready for an older spec": {metav1.Condition{Status: metav1.ConditionTrue, Reason: "Checked", Message: "Succeeded checking the issuer"}, 1},
 		"Failed for this spec":    {metav1.Condition{Status: metav1.ConditionFalse, Reason: "Failed", Message: "Failed permanently: no"}, 0},

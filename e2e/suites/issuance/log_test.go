@@ -18,7 +18,7 @@ import (
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
 )
 
-// TestOneLogLineADecision follows one request through the log of the plugin.
+// TestOneLogLineADecision checks all log lines about one request.
 func TestOneLogLineADecision(t *testing.T) {
 	t.Parallel()
 	namespace, key := newNamespace(t), newKey(t)
@@ -29,7 +29,7 @@ func TestOneLogLineADecision(t *testing.T) {
 	env.Create(t, request)
 	waiting := awaitEvent(t, request, "Normal", "MissingSecret")
 
-	// The request is looked at again, and nothing has changed for it.
+	// The request is reconciled again without a change.
 	empty := keySecret(namespace, "late", nil)
 	env.Create(t, empty)
 	noKey := awaitEvent(t, request, "Warning", "MissingPrivateKey")
@@ -67,8 +67,8 @@ func TestOneLogLineADecision(t *testing.T) {
 	})
 }
 
-// checkLog waits until the log has as many lines about the object as wanted, and compares
-// them but for the time and the number of the attempt.
+// checkLog waits for the number of lines about the object, and compares them without the time and
+// the reconcileID.
 func checkLog(t *testing.T, about client.Object, want ...map[string]any) {
 	t.Helper()
 	var got []map[string]any

@@ -21,8 +21,8 @@ import (
 // smartcardLogon is a usage that cert-manager has no name for.
 const smartcardLogon = "1.3.6.1.4.1.311.20.2.2"
 
-// TestMalformedRequests needs a namespace without cert-manager's webhook, which refuses most
-// of them. No Secret is there: what can never be signed fails without looking for one.
+// TestMalformedRequests needs a namespace without cert-manager's webhook, which rejects most of
+// them. There is no Secret: an invalid request fails without it.
 func TestMalformedRequests(t *testing.T) {
 	for _, test := range []struct {
 		name    string
@@ -34,7 +34,7 @@ func TestMalformedRequests(t *testing.T) {
 		{"PEM of something else", func(_ *testing.T, r *cmapi.CertificateRequest) {
 			r.Spec.Request = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: []byte("100 %d %s")})
 		}, "asn1: structure error: tags don't match"},
-		{"signature of another key", spoilSignature,
+		{"signature of another key", corruptSignature,
 			"x509: ECDSA verification failure"},
 		{"usages that differ from the CSR's", func(t *testing.T, r *cmapi.CertificateRequest) {
 			r.Spec.Request = csrWithKeyUsage(t)
@@ -61,14 +61,14 @@ func TestMalformedRequests(t *testing.T) {
 	}
 }
 
-// spoilSignature changes a bit of the CSR's signature.
-func spoilSignature(_ *testing.T, request *cmapi.CertificateRequest) {
+// corruptSignature changes one bit of the CSR's signature.
+func corruptSignature(_ *testing.T, request *cmapi.CertificateRequest) {
 	block, _ := pem.Decode(request.Spec.Request)
 	block.Bytes[len(block.Bytes)-1] ^= 1
 	request.Spec.Request = pem.EncodeToMemory(block)
 }
 
-// csrWithKeyUsage asks for "digital signature" in the CSR itself.
+// csrWithKeyUsage requests "digital signature" in the CSR.
 func csrWithKeyUsage(t *testing.T) []byte {
 	t.Helper()
 	return csrWithExtension(t, []int{2, 5, 29, 15}, []byte{0x03, 0x02, 0x07, 0x80})
@@ -87,13 +87,13 @@ func smartcardRequest(t *testing.T) []byte {
 		pkix.Extension{Id: []int{2, 5, 29, 37}, Value: usages})
 }
 
-// csrWithBasicConstraints asks for a CA certificate in the CSR itself.
+// csrWithBasicConstraints requests a CA certificate in the CSR.
 func csrWithBasicConstraints(t *testing.T) []byte {
 	t.Helper()
 	return csrWithExtension(t, []int{2, 5, 29, 19}, []byte{0x30, 0x03, 0x01, 0x01, 0xff})
 }
 
-// caRequest asks for a CA certificate with a path length.
+// caRequest requests a CA certificate with a path length.
 func caRequest(t *testing.T, key crypto.Signer, pathLength int) []byte {
 	t.Helper()
 	value, err := asn1.Marshal(struct {

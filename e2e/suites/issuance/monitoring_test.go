@@ -17,8 +17,8 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/monitoring"
 )
 
-// TestMonitoring has a real Prometheus scrape the plugin while it works: every query of the
-// dashboard returns data, and every alert can be evaluated.
+// TestMonitoring scrapes selfsigned-issuer with Prometheus: every query of the dashboard returns
+// data, and every alert can be evaluated.
 func TestMonitoring(t *testing.T) {
 	prometheus := startPrometheus(t)
 	awaitQuery(t, prometheus, `selfsigned_issuer_requests_total{reason="MissingAnnotation"}`)
@@ -28,7 +28,7 @@ func TestMonitoring(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(queries) < 10 {
-		t.Errorf("the dashboard has no more than %d queries", len(queries))
+		t.Errorf("the dashboard has only %d queries", len(queries))
 	}
 	for _, query := range queries {
 		values := awaitQuery(t, prometheus, query.Expr)
@@ -56,7 +56,7 @@ func startPrometheus(t *testing.T) *monitoring.Prometheus {
 	t.Helper()
 	program, err := exec.LookPath("prometheus")
 	if err != nil {
-		t.Skipf("the dashboard cannot be tested without prometheus, of which Debian has a package: %v", err)
+		t.Skipf("the dashboard cannot be tested without prometheus (a package of Debian): %v", err)
 	}
 	prometheus, err := monitoring.Start(program, t.TempDir(), env.Issuer)
 	if err != nil {
@@ -70,7 +70,7 @@ func startPrometheus(t *testing.T) *monitoring.Prometheus {
 	return prometheus
 }
 
-// makeTraffic has a request signed, one failed and one waiting.
+// makeTraffic creates a signed, a failed and a pending request.
 func makeTraffic(t *testing.T) {
 	t.Helper()
 	namespace, key := newNamespace(t), newKey(t)
@@ -95,7 +95,7 @@ func makeTraffic(t *testing.T) {
 	env.Create(t, waiting)
 }
 
-// awaitQuery returns the values of an expression once there are some, all of them numbers.
+// awaitQuery waits until an expression has values, and all are numbers.
 func awaitQuery(t *testing.T, prometheus *monitoring.Prometheus, expr string) (values []float64) {
 	t.Helper()
 	env.Eventually(t, expr, func(ctx context.Context) error {

@@ -23,7 +23,7 @@ import (
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
 )
 
-// newNamespaceWith creates a namespace whose SelfSignedIssuer "issuer" has this spec.
+// newNamespaceWith creates a namespace with a SelfSignedIssuer "issuer" with this spec.
 func newNamespaceWith(t *testing.T, spec selfsigned.SelfSignedIssuerSpec) string {
 	t.Helper()
 	namespace := newEmptyNamespace(t)
@@ -44,7 +44,7 @@ func TestIssuerOptions(t *testing.T) {
 		ask  func(*cmapi.Certificate)
 		show func(*x509.Certificate) string
 		want string
-		note []string // what the event Adjusted mentions; empty: no such event
+		note []string // parts of the event Adjusted; empty: no such event
 	}{
 		{
 			name: "signature algorithm of the Certificate is not followed by default",
@@ -135,21 +135,21 @@ func signatureAlgorithm(c *x509.Certificate) string { return c.SignatureAlgorith
 
 func pathLength(c *x509.Certificate) string { return fmt.Sprint(c.MaxPathLen, c.MaxPathLenZero) }
 
-// checkNotRenewed makes cert-manager look at a Certificate once more, by a change that does
-// not matter to its content, and checks that it is content with what is there.
+// checkNotRenewed makes cert-manager check a Certificate again, by a change that does not affect
+// its content, and expects no renewal.
 func checkNotRenewed(t *testing.T, certificate *cmapi.Certificate) {
 	t.Helper()
 	before := revision(certificate)
 	change(t, certificate, func() { certificate.Spec.RevisionHistoryLimit = new(int32(7)) })
-	env.Eventually(t, "another look of cert-manager at "+certificate.Name, func(context.Context) error {
+	env.Eventually(t, "another check of "+certificate.Name, func(context.Context) error {
 		env.Get(t, certificate)
 		if c := cmutil.GetCertificateCondition(certificate, cmapi.CertificateConditionReady); c.ObservedGeneration != certificate.Generation {
 			return fmt.Errorf("generation %d, seen %d", certificate.Generation, c.ObservedGeneration)
 		}
 		return nil
 	})
-	// The controller that asks for a new certificate works beside the one that has looked: a
-	// Certificate that is made and issued later has passed both.
+	// The controllers that check and that renew are independent: a Certificate that is issued later
+	// has been handled by both.
 	later := newCertificate(certificate.Namespace)
 	later.Name, later.Spec.SecretName = certificate.Name+"-later", certificate.Spec.SecretName+"-later"
 	later.Spec.CommonName, later.Spec.Duration = "later.example.com", certificate.Spec.Duration
@@ -169,8 +169,8 @@ func checkNotRenewed(t *testing.T, certificate *cmapi.Certificate) {
 	}
 }
 
-// TestFilledSubject has a subject that is not in the Certificate: cert-manager must be
-// content with that, also without the CertificateRequest.
+// TestFilledSubject has a subject that is not in the Certificate. cert-manager must accept it, also
+// without the CertificateRequest.
 func TestFilledSubject(t *testing.T) {
 	t.Parallel()
 	certificate := newCertificate(newNamespaceWith(t, selfsigned.SelfSignedIssuerSpec{EmptySubject: selfsigned.EmptySubjectFill}))
@@ -196,24 +196,24 @@ func TestFilledSubject(t *testing.T) {
 	checkNotRenewed(t, certificate)
 }
 
-// TestRefusedByAnOption has Certificates that an option of the issuer rules out.
+// TestRefusedByAnOption has Certificates that conflict with an option of the issuer.
 func TestRefusedByAnOption(t *testing.T) {
 	for _, test := range []struct {
-		name string
-		spec selfsigned.SelfSignedIssuerSpec
-		ask  func(*cmapi.Certificate)
-		says []string // what the message mentions
+		name     string
+		spec     selfsigned.SelfSignedIssuerSpec
+		ask      func(*cmapi.Certificate)
+		mentions []string // parts of the message
 	}{
 		{
-			name: "empty subject",
-			spec: selfsigned.SelfSignedIssuerSpec{EmptySubject: selfsigned.EmptySubjectReject},
-			ask:  func(c *cmapi.Certificate) { c.Spec.CommonName = "" },
-			says: []string{"spec.emptySubject", "spec.commonName"},
+			name:     "empty subject",
+			spec:     selfsigned.SelfSignedIssuerSpec{EmptySubject: selfsigned.EmptySubjectReject},
+			ask:      func(c *cmapi.Certificate) { c.Spec.CommonName = "" },
+			mentions: []string{"spec.emptySubject", "spec.commonName"},
 		},
 		{
-			name: "signature algorithm of another type of key",
-			spec: selfsigned.SelfSignedIssuerSpec{SignatureAlgorithm: selfsigned.SignatureAlgorithmSHA256WithRSA},
-			says: []string{"spec.signatureAlgorithm", `"SHA256WithRSA"`, "ECDSA", "ECDSAWithSHA256, ECDSAWithSHA384, ECDSAWithSHA512"},
+			name:     "signature algorithm of another type of key",
+			spec:     selfsigned.SelfSignedIssuerSpec{SignatureAlgorithm: selfsigned.SignatureAlgorithmSHA256WithRSA},
+			mentions: []string{"spec.signatureAlgorithm", `"SHA256WithRSA"`, "ECDSA", "ECDSAWithSHA256, ECDSAWithSHA384, ECDSAWithSHA512"},
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -224,7 +224,7 @@ func TestRefusedByAnOption(t *testing.T) {
 			}
 			env.Create(t, certificate)
 			request := onlyRequest(t, certificate.Namespace)
-			awaitOutcome(t, request, cmmeta.ConditionFalse, "Failed", "Warning", "ErrorSigning", append(test.says, "SelfSignedIssuer "+certificate.Namespace+"/issuer")...)
+			awaitOutcome(t, request, cmmeta.ConditionFalse, "Failed", "Warning", "ErrorSigning", append(test.mentions, "SelfSignedIssuer "+certificate.Namespace+"/issuer")...)
 			env.Eventually(t, "failure of the Certificate", func(context.Context) error {
 				env.Get(t, certificate)
 				issuing := cmutil.GetCertificateCondition(certificate, cmapi.CertificateConditionIssuing)
@@ -239,8 +239,8 @@ func TestRefusedByAnOption(t *testing.T) {
 	}
 }
 
-// TestBackdateIsLimited asks for more than the limit, with renewals as early as
-// cert-manager's webhook admits: cert-manager must keep the certificate.
+// TestBackdateIsLimited backdates more than the limit, with renewals as early as cert-manager's
+// webhook allows: cert-manager must keep the certificate.
 func TestBackdateIsLimited(t *testing.T) {
 	for _, test := range []struct {
 		name     string
@@ -265,7 +265,7 @@ func TestBackdateIsLimited(t *testing.T) {
 			env.Create(t, certificate)
 			signed, secret := awaitIssued(t, certificate)
 			if got := signed.NotAfter.Sub(signed.NotBefore); got != test.duration+test.used {
-				t.Errorf("from notBefore to notAfter it is %s, want %s", got, test.duration+test.used)
+				t.Errorf("the validity is %s, want %s", got, test.duration+test.used)
 			}
 			request := requestOf(t, certificate)
 			awaitEvent(t, request, "Warning", "Adjusted", test.used.String(), "24h0m0s", test.duration.String())
@@ -283,8 +283,7 @@ func renewBeforePercentage(percentage int32) func(*cmapi.CertificateSpec) {
 	return func(spec *cmapi.CertificateSpec) { spec.RenewBeforePercentage = &percentage }
 }
 
-// TestSmallerPathLength has a request with a path length of its own, as cert-manager's
-// Certificates cannot have.
+// TestSmallerPathLength has a request with a path length, which cert-manager's Certificates cannot have.
 func TestSmallerPathLength(t *testing.T) {
 	for _, test := range []struct{ issuer, request, want int }{{5, 2, 2}, {1, 2, 1}, {0, 2, 0}, {2, 0, 0}} {
 		t.Run(fmt.Sprintf("issuer %d, request %d", test.issuer, test.request), func(t *testing.T) {

@@ -14,19 +14,19 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// situation is one row of the outcome table for CertificateRequests: what is not perfect,
-// what the user reads, and what brings the request further.
-type situation struct {
+// requestOutcome is one row of the outcome table for CertificateRequests: the problem, the message,
+// and the fix.
+type requestOutcome struct {
 	name      string
 	arrange   func(t *testing.T, namespace string, key crypto.Signer, request *cmapi.CertificateRequest)
 	reason    string   // of the Ready condition
-	mentions  []string // what the message mentions; {ns} stands for the namespace
+	mentions  []string // parts of the message; {ns} is the namespace
 	eventType string
 	event     string
-	mend      func(t *testing.T, namespace string, key crypto.Signer) // nil: the outcome is final
+	fix       func(t *testing.T, namespace string, key crypto.Signer) // nil: final outcome
 }
 
-var situations = []situation{
+var requestOutcomes = []requestOutcome{
 	{
 		name: "annotation missing",
 		arrange: func(_ *testing.T, _ string, _ crypto.Signer, request *cmapi.CertificateRequest) {
@@ -50,7 +50,7 @@ var situations = []situation{
 		reason:    "Pending",
 		mentions:  []string{"Secret {ns}/key", "annotation cert-manager.io/private-key-secret-name"},
 		eventType: "Normal", event: "MissingSecret",
-		mend: createKeySecret,
+		fix: createKeySecret,
 	},
 	{
 		name:      "Secret without tls.key",
@@ -58,7 +58,7 @@ var situations = []situation{
 		reason:    "Pending",
 		mentions:  []string{"Secret {ns}/key", "tls.key"},
 		eventType: "Warning", event: "MissingPrivateKey",
-		mend: replaceKeySecret,
+		fix: replaceKeySecret,
 	},
 	{
 		name:      "Secret with an empty tls.key",
@@ -66,7 +66,7 @@ var situations = []situation{
 		reason:    "Pending",
 		mentions:  []string{"Secret {ns}/key", "tls.key"},
 		eventType: "Warning", event: "MissingPrivateKey",
-		mend: replaceKeySecret,
+		fix: replaceKeySecret,
 	},
 	{
 		name:      "Secret with something else in tls.key",
@@ -74,7 +74,7 @@ var situations = []situation{
 		reason:    "Pending",
 		mentions:  []string{"Secret {ns}/key", "tls.key", "PEM"},
 		eventType: "Warning", event: "ErrorParsingKey",
-		mend: replaceKeySecret,
+		fix: replaceKeySecret,
 	},
 	{
 		name: "issuer absent",
@@ -85,7 +85,7 @@ var situations = []situation{
 		reason:    "Pending",
 		mentions:  []string{"SelfSignedIssuer {ns}/later", "issuerRef"},
 		eventType: "Warning", event: "IssuerNotFound",
-		mend: func(t *testing.T, namespace string, _ crypto.Signer) {
+		fix: func(t *testing.T, namespace string, _ crypto.Signer) {
 			env.Create(t, newIssuer(namespace, "later"))
 		},
 	},
@@ -97,7 +97,7 @@ var situations = []situation{
 		reason:    "Pending",
 		mentions:  []string{"Secret {ns}/key", grace.String()},
 		eventType: "Normal", event: "WaitingForMatchingKey",
-		mend: replaceKeySecret,
+		fix: replaceKeySecret,
 	},
 }
 
@@ -126,7 +126,7 @@ func updateKeySecret(t *testing.T, namespace string, tlsKey []byte) {
 }
 
 func TestOutcomes(t *testing.T) {
-	for _, s := range situations {
+	for _, s := range requestOutcomes {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			namespace, key := newNamespace(t), newKey(t)
@@ -137,14 +137,14 @@ func TestOutcomes(t *testing.T) {
 			env.Create(t, request)
 
 			mentions := inNamespace(namespace, s.mentions)
-			if s.mend == nil {
+			if s.fix == nil {
 				awaitOutcome(t, request, cmmeta.ConditionFalse, s.reason, s.eventType, s.event, mentions...)
 				checkFailed(t, request)
 				checkEvents(t, request, s.event)
 				return
 			}
 			awaitPending(t, request, s.eventType, s.event, mentions...)
-			s.mend(t, namespace, key)
+			s.fix(t, namespace, key)
 			checkIssued(t, request)
 			checkEvents(t, request, s.event, "CertificateIssued")
 			checkLogsNoError(t, namespace)
@@ -152,7 +152,7 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
-// checkFailed checks the rest of a failed request.
+// checkFailed checks the status, events and written fields of a failed request.
 func checkFailed(t *testing.T, request *cmapi.CertificateRequest) {
 	t.Helper()
 	if request.Status.FailureTime == nil {
@@ -162,11 +162,11 @@ func checkFailed(t *testing.T, request *cmapi.CertificateRequest) {
 		t.Error("a failed request has a certificate")
 	}
 	if got := writtenFields(t, request); !slices.Equal(got, writesFailed) {
-		t.Errorf("the plugin has written %q, want %q", got, writesFailed)
+		t.Errorf("selfsigned-issuer has written %q, want %q", got, writesFailed)
 	}
 }
 
-// checkIssued waits for the certificate and checks everything that is written with it.
+// checkIssued waits for the certificate and checks its fields, events and written fields.
 func checkIssued(t *testing.T, request *cmapi.CertificateRequest) {
 	t.Helper()
 	awaitOutcome(t, request, cmmeta.ConditionTrue, "Issued", corev1.EventTypeNormal, "CertificateIssued", "Secret "+request.Namespace+"/key")
@@ -180,8 +180,7 @@ func checkIssued(t *testing.T, request *cmapi.CertificateRequest) {
 	checkWrites(t, request, writesIssued)
 }
 
-// checkEvents checks that exactly these events were sent, each once. Events are sent beside
-// the status, and may be a moment later.
+// checkEvents expects exactly these events, once each. They can be later than the status.
 func checkEvents(t *testing.T, request client.Object, reasons ...string) {
 	t.Helper()
 	for _, reason := range reasons {
@@ -201,7 +200,7 @@ func checkEvents(t *testing.T, request client.Object, reasons ...string) {
 		delete(count, reason)
 	}
 	for reason := range count {
-		// The issuer may be as new as the request, and the machine so slow that an approval takes long.
+		// Approval can take long on a slow machine.
 		if reason != "IssuerNotChecked" && reason != "WaitingForApproval" {
 			t.Errorf("unexpected event %s", reason)
 		}
@@ -216,7 +215,7 @@ func TestWrongKeyFailsAfterTheGrace(t *testing.T) {
 	env.Create(t, request)
 	awaitOutcome(t, request, cmmeta.ConditionFalse, "Failed", "Warning", "ErrorKeyMatch", "Secret "+namespace+"/key", grace.String())
 	if waited := request.Status.FailureTime.Sub(request.CreationTimestamp.Time); waited < grace {
-		t.Errorf("the request failed %s after its creation, before the grace of %s", waited, grace)
+		t.Errorf("the request failed %s after its creation, before the grace period of %s", waited, grace)
 	}
 	checkFailed(t, request)
 	checkEvents(t, request, "WaitingForMatchingKey", "ErrorKeyMatch")

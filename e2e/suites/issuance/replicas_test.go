@@ -20,17 +20,17 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 )
 
-// What is promised of the replicas, in docs/monitoring.md.
+// Limits in docs/monitoring.md.
 const (
 	stopsWithin         = 5 * time.Second
 	handsOverWithin     = 2 * time.Second
 	replacedWithin      = 18 * time.Second
-	outlivesAPIServerBy = 20 * time.Second // more than it takes to lose a Lease
+	outlivesAPIServerBy = 20 * time.Second // longer than the duration of a Lease
 )
 
-// The tests in this file stop the leader: they must not run in parallel.
+// The tests in this file stop the leader, so they must not run in parallel.
 
-// TestStoppedLeaderHandsOver stops a leader of two replicas while requests come in.
+// TestStoppedLeaderHandsOver stops the leader of two replicas while requests are created.
 func TestStoppedLeaderHandsOver(t *testing.T) {
 	leader, standby := env.Issuer, startStandby(t)
 	checkLeading(t, leader, true)
@@ -58,17 +58,17 @@ func TestStoppedLeaderHandsOver(t *testing.T) {
 	t.Logf("stopped after %s", time.Since(start))
 	env.Issuer = standby
 	checkTakenOver(t, before, start, handsOverWithin)
-	// Their events are not asked for: those that the leader has not sent yet go with it.
+	// Events that the leader has not sent yet are lost.
 	for _, request := range requests {
 		awaitReady(t, request, cmmeta.ConditionTrue, "Issued", "Secret "+namespace+"/key")
 	}
 	checkLeading(t, standby, true)
 	for _, line := range loggedLines(t, leader.LogPath(), namespace, isError) {
-		t.Errorf("a request was broken off: %s", line)
+		t.Errorf("a request was canceled: %s", line)
 	}
 }
 
-// TestKilledLeaderIsReplaced kills a leader of two replicas.
+// TestKilledLeaderIsReplaced kills the leader of two replicas.
 func TestKilledLeaderIsReplaced(t *testing.T) {
 	leader, standby := env.Issuer, startStandby(t)
 	before, start := holder(t), time.Now()
@@ -84,9 +84,9 @@ func TestKilledLeaderIsReplaced(t *testing.T) {
 	checkIssued(t, request)
 }
 
-// outlivesTheAPIServer takes the API server away for longer than a Lease can go without being
-// renewed. The leader stays up and still leads when the API server is back. It runs in an
-// environment that no other test needs: all clients take their time to come back.
+// outlivesTheAPIServer stops the API server for longer than the duration of a Lease. The leader
+// keeps running and is still the leader afterwards. It needs its own environment, because all
+// clients reconnect slowly.
 func outlivesTheAPIServer(t *testing.T) {
 	before := holder(t)
 	if err := env.ControlPlane.APIServer().Kill(); err != nil {
@@ -96,7 +96,7 @@ func outlivesTheAPIServer(t *testing.T) {
 	defer tick.Stop()
 	for start := time.Now(); time.Since(start) < outlivesAPIServerBy; <-tick.C {
 		if status, body := issuer.Get(t.Context(), env.Issuer.HealthURL+"/healthz"); status != http.StatusOK {
-			t.Errorf("%s after the end of the API server /healthz answers %d: %s", time.Since(start), status, body)
+			t.Errorf("%s after the end of the API server, /healthz returns %d: %s", time.Since(start), status, body)
 			break
 		}
 	}
@@ -118,7 +118,7 @@ func outlivesTheAPIServer(t *testing.T) {
 	}
 }
 
-// startStandby starts another replica and waits until it is ready, which a standby is too.
+// startStandby starts another replica and waits until it is ready.
 func startStandby(t *testing.T) *issuer.Replica {
 	t.Helper()
 	replica, err := env.Installation.Start(t.Context(), env.Binary, fmt.Sprintf("standby-%s", t.Name()), issuerArgs...)
@@ -140,7 +140,7 @@ func lease(t *testing.T) *coordinationv1.Lease {
 	return lease
 }
 
-// holder returns who holds the Lease; empty if nobody does.
+// holder returns the holder of the Lease, or an empty string.
 func holder(t *testing.T) string {
 	t.Helper()
 	if identity := lease(t).Spec.HolderIdentity; identity != nil {
@@ -150,7 +150,7 @@ func holder(t *testing.T) string {
 }
 
 // checkTakenOver waits until another replica than before holds the Lease, and checks when it
-// took it.
+// acquired it.
 func checkTakenOver(t *testing.T, before string, start time.Time, within time.Duration) {
 	t.Helper()
 	env.Eventually(t, "taking over", func(context.Context) error {
@@ -162,12 +162,12 @@ func checkTakenOver(t *testing.T, before string, start time.Time, within time.Du
 	took := lease(t).Spec.AcquireTime.Sub(start)
 	t.Logf("the standby took over after %s", took)
 	if took > within {
-		t.Errorf("the standby took over after %s, want %s at most", took, within)
+		t.Errorf("the standby took over after %s, want at most %s", took, within)
 	}
 }
 
-// checkLeading asks a replica's metrics whether it is the leader: only a leader reports what
-// waits. It waits because a new one reports after it has begun to lead.
+// checkLeading waits until a replica's metrics show whether it is the leader: only the leader
+// reports pending requests.
 func checkLeading(t *testing.T, replica *issuer.Replica, leading bool) {
 	t.Helper()
 	status, value := `leader_election_master_status{name="selfsigned-issuer.selfsigned.cert-manager.io"} `, "0"

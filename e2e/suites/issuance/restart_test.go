@@ -18,8 +18,8 @@ import (
 )
 
 // TestOneCertificatePerRequest edits signed requests and changes the leader: none of them is
-// ever written again, not even by a result that the deposed leader has sent before its end.
-// It must not run beside other tests, which would wait for the new leader.
+// written again, not even by a result in flight of the deposed leader. It must not run in parallel,
+// because other tests would wait for the new leader.
 func TestOneCertificatePerRequest(t *testing.T) {
 	namespace, key := newNamespace(t), newKey(t)
 	createKeySecret(t, namespace, key)
@@ -54,7 +54,7 @@ func TestOneCertificatePerRequest(t *testing.T) {
 	}
 }
 
-// edit changes a label and an annotation, as any tool may.
+// edit changes a label and an annotation.
 func edit(t *testing.T, request *cmapi.CertificateRequest) {
 	t.Helper()
 	env.Eventually(t, "editing "+request.Name, func(ctx context.Context) error {
@@ -68,12 +68,11 @@ func edit(t *testing.T, request *cmapi.CertificateRequest) {
 	})
 }
 
-// deposeLeader starts a second replica and takes the Lease from the first one: the API server
-// does not let it renew, and it ends.
+// deposeLeader starts a second replica and rejects renewals of the Lease by the first one, which exits.
 func deposeLeader(t *testing.T) {
 	t.Helper()
 	rule := env.Proxy.Inject(faultproxy.On("PUT", "/apis/coordination.k8s.io/v1/.*/leases/.*"),
-		faultproxy.Status(http.StatusConflict, metav1.StatusReasonConflict, "somebody else has written the Lease"))
+		faultproxy.Status(http.StatusConflict, metav1.StatusReasonConflict, "the Lease has been modified"))
 	t.Cleanup(rule.Remove)
 	replica, err := env.Installation.Start(t.Context(), env.Binary, "second", issuerArgs...)
 	if err != nil {
@@ -84,10 +83,10 @@ func deposeLeader(t *testing.T) {
 	select {
 	case <-deposed.Done():
 	case <-time.After(timeout):
-		t.Fatal("the leader that cannot renew its Lease goes on")
+		t.Fatal("the leader that cannot renew its Lease is still running")
 	}
 	if !strings.Contains(deposed.Tail(10), "leader election lost") {
-		t.Errorf("the deposed leader does not say why it ends:\n%s", deposed.Tail(10))
+		t.Errorf("the deposed leader does not log why it ended:\n%s", deposed.Tail(10))
 	}
 	rule.Remove()
 	if err := replica.AwaitReady(t.Context()); err != nil {

@@ -14,8 +14,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// TestRestoredRequest restores a Certificate and its request as a backup tool does: without status
-// and owner. cert-manager approves the request, does not use it, and cannot create another one
+// TestRestoredRequest restores a Certificate and its request like a backup tool, without status and
+// owner. cert-manager approves the request, but does not use it, and cannot create another one
 // until it is deleted, as the message says.
 func TestRestoredRequest(t *testing.T) {
 	t.Parallel()
@@ -24,7 +24,7 @@ func TestRestoredRequest(t *testing.T) {
 	awaitIssued(t, certificate)
 	request := requestOf(t, certificate)
 	if len(request.OwnerReferences) == 0 {
-		t.Error("a Certificate's request has no owner: every request would be taken for a restored one")
+		t.Error("a Certificate's request has no owner, like a restored one")
 	}
 	remove(t, certificate)
 	remove(t, request)
@@ -44,7 +44,7 @@ func TestRestoredRequest(t *testing.T) {
 	awaitIssued(t, certificate)
 }
 
-// awaitBlocked waits until cert-manager reports that the name of a request is taken.
+// awaitBlocked waits until cert-manager reports that a request with this name exists.
 func awaitBlocked(t *testing.T, certificate *cmapi.Certificate) {
 	t.Helper()
 	env.Eventually(t, "cert-manager's event about the restored request", func(ctx context.Context) error {

@@ -23,9 +23,8 @@ const (
 	unselected  = "Watching the CertificateRequests of all issuers, which needs more memory: the API server does not support the field selector for those of selfsigned-issuer. cert-manager v1.20 and later support it."
 )
 
-// watchesOwnRequests replaces the CRD of CertificateRequests by that of an older cert-manager,
-// which cannot be selected, and back. Requests are signed all the time, without a restart, and
-// also after one.
+// watchesOwnRequests replaces the CRD of CertificateRequests by that of an older cert-manager
+// without selectable fields, and back. Requests are signed throughout, without and after a restart.
 func watchesOwnRequests(t *testing.T) {
 	if uri := lastWatch(t); !strings.Contains(uri, ownRequests) || strings.Contains(env.Issuer.Tail(1000), unselected) {
 		t.Errorf("CertificateRequests are watched by %s", uri)
@@ -46,7 +45,7 @@ func watchesOwnRequests(t *testing.T) {
 		}
 	}
 	setSelectable(t, true)
-	awaitWatch(t, true) // at the next check of the namespace
+	awaitWatch(t, true) // after the next check of the namespace
 	issueApproved(t, namespace, key)
 	restart(t)
 	awaitWatch(t, true)
@@ -67,7 +66,7 @@ func restart(t *testing.T, args ...string) {
 	}
 }
 
-// issueApproved has a certificate signed without cert-manager's approver.
+// issueApproved issues a certificate without cert-manager's approver.
 func issueApproved(t *testing.T, namespace string, key crypto.Signer) {
 	t.Helper()
 	request := newRequest(t, namespace, key)
@@ -76,10 +75,10 @@ func issueApproved(t *testing.T, namespace string, key crypto.Signer) {
 	awaitReady(t, request, cmmeta.ConditionTrue, "Issued", "Secret "+namespace+"/key")
 }
 
-// setSelectable gives the CRD of CertificateRequests selectable fields, or takes them away.
+// setSelectable adds or removes the selectable fields of the CRD of CertificateRequests.
 func setSelectable(t *testing.T, selectable bool) {
 	t.Helper()
-	env.Eventually(t, "the CRD", func(ctx context.Context) error { // which the API server may write meanwhile
+	env.Eventually(t, "the CRD", func(ctx context.Context) error { // retried, because the API server also writes it
 		crd := &apiextensions.CustomResourceDefinition{ObjectMeta: metav1.ObjectMeta{Name: "certificaterequests.cert-manager.io"}}
 		env.Get(t, crd)
 		crd.Spec.Versions[0].SelectableFields = nil
@@ -103,8 +102,8 @@ func awaitWatch(t *testing.T, selected bool) {
 	})
 }
 
-// lastWatch returns the URI of the last watch of CertificateRequests by selfsigned-issuer's
-// caches, from the audit log.
+// lastWatch returns the URI of the last watch of CertificateRequests by selfsigned-issuer's caches
+// in the audit log.
 func lastWatch(t *testing.T) (uri string) {
 	t.Helper()
 	log, err := os.ReadFile(env.ControlPlane.AuditLogPath())
@@ -117,9 +116,9 @@ func lastWatch(t *testing.T) (uri string) {
 			User             struct{ Username string }
 		}
 		if json.Unmarshal([]byte(line), &event) != nil {
-			continue // the end of the log is being written
+			continue // an incomplete last line
 		}
-		// Each check of the permissions watches for a second.
+		// Checks of permissions also watch, for one second.
 		if event.Verb == "watch" && strings.HasSuffix(event.User.Username, ":selfsigned-issuer") &&
 			strings.Contains(event.RequestURI, "certificaterequests?") && !strings.Contains(event.RequestURI, "timeoutSeconds=1&") {
 			uri = event.RequestURI

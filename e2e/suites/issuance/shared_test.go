@@ -18,10 +18,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// The tests in this file change what all tests share, and put it back. They must not run in
-// parallel.
+// The tests in this file change shared objects and restore them. They must not run in parallel.
 
-// TestSecretsForbidden takes the right to read Secrets away while the plugin runs.
+// TestSecretsForbidden removes the permission to read Secrets at run time.
 func TestSecretsForbidden(t *testing.T) {
 	namespace, key := newNamespace(t), newKey(t)
 	createKeySecret(t, namespace, key)
@@ -47,7 +46,7 @@ func withoutSecretGet(t *testing.T, role *rbacv1.ClusterRole) (restore func()) {
 	if err := env.Client.Update(t.Context(), role); err != nil {
 		t.Fatal(err)
 	}
-	awaitRights(t, "system:serviceaccount:selfsigned-issuer-system:selfsigned-issuer", false, authorizationv1.ResourceAttributes{Resource: "secrets", Verb: "get", Namespace: "default"})
+	awaitPermission(t, "system:serviceaccount:selfsigned-issuer-system:selfsigned-issuer", false, authorizationv1.ResourceAttributes{Resource: "secrets", Verb: "get", Namespace: "default"})
 	put := func() {
 		current := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: role.Name}}
 		if err := env.Client.Get(context.Background(), client.ObjectKeyFromObject(current), current); err != nil {
@@ -62,15 +61,15 @@ func withoutSecretGet(t *testing.T, role *rbacv1.ClusterRole) (restore func()) {
 	return put
 }
 
-// TestIssuerOlderThanItsSchema writes an issuer that today's schema refuses, as one may be
-// left from before.
+// TestIssuerOlderThanItsSchema creates an issuer that the current schema rejects, as an older
+// version may have allowed.
 func TestIssuerOlderThanItsSchema(t *testing.T) {
 	namespace, key := newNamespace(t), newKey(t)
 	createKeySecret(t, namespace, key)
 	issuer := newIssuer(namespace, "old")
 	issuer.Spec.CRLDistributionPoints = []string{"ftp://example.com/100%d"}
 	restore := withoutValidation(t)
-	env.Eventually(t, "creating an issuer that the schema refused", func(ctx context.Context) error {
+	env.Eventually(t, "creating an invalid issuer", func(ctx context.Context) error {
 		if err := env.Client.Create(ctx, issuer); err != nil {
 			return err
 		}
@@ -109,7 +108,7 @@ func TestIssuerOlderThanItsSchema(t *testing.T) {
 	checkEvents(t, request, "IssuerNotReady", "CertificateIssued")
 }
 
-// withoutValidation makes the schema accept every spec until restore is called.
+// withoutValidation disables the rules of the schema until restore is called.
 func withoutValidation(t *testing.T) (restore func()) {
 	t.Helper()
 	const name = "selfsignedissuers.selfsigned.cert-manager.io"

@@ -18,7 +18,7 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/testenv"
 )
 
-// TestStartsBeforeCertManager installs the plugin into a cluster without cert-manager.
+// TestStartsBeforeCertManager installs selfsigned-issuer into a cluster without cert-manager.
 func TestStartsBeforeCertManager(t *testing.T) {
 	early := testenv.Start(t, environment.Options{Race: true, AuditLog: true, WithoutCertManager: true, WithoutIssuer: true})
 	var err error
@@ -37,11 +37,11 @@ func TestStartsBeforeCertManager(t *testing.T) {
 		return nil
 	})
 	if status, _ := issuer.Get(t.Context(), early.Issuer.HealthURL+"/healthz"); status != http.StatusOK {
-		t.Errorf("/healthz answers %d while the plugin waits, want 200: it must not be restarted", status)
+		t.Errorf("/healthz returns %d while the CRDs are missing, want 200: it must not be restarted", status)
 	}
 	status, body := issuer.Get(t.Context(), early.Issuer.HealthURL+issuer.ReadyPath)
 	if want := strings.TrimPrefix(says, "Not ready: "); status != http.StatusInternalServerError || !strings.Contains(body, want) {
-		t.Errorf("the readiness probe answers %d, %s: want 500, %s", status, body, want)
+		t.Errorf("the readiness probe returns %d, %s: want 500, %s", status, body, want)
 	}
 
 	cm, err := certmanager.New(t.Context(), early.ControlPlane, certmanager.Options{})
@@ -55,21 +55,20 @@ func TestStartsBeforeCertManager(t *testing.T) {
 		t.Fatal(err)
 	}
 	shared := env
-	env = early // the helpers work on env; this test does not run in parallel
+	env = early // for the helpers; this test does not run in parallel
 	defer func() { env = shared }()
 	namespace, key := newNamespace(t), newKey(t)
 	createKeySecret(t, namespace, key)
 	issueApproved(t, namespace, key)
 	if log := early.Issuer.Tail(1000); strings.Contains(log, "EventSource") || strings.Contains(log, "healthz check failed") {
-		t.Errorf("the log has lines that tell an operator nothing:\n%s", log)
+		t.Errorf("the log has lines that are useless for an operator:\n%s", log)
 	}
 	t.Run("watches its own requests", watchesOwnRequests)
 	t.Run("outlives the API server", outlivesTheAPIServer)
 	t.Run("starts before the API server", startsBeforeTheAPIServer)
 }
 
-// startsBeforeTheAPIServer starts a replica while there is no API server: it waits, healthy
-// and not ready.
+// startsBeforeTheAPIServer starts a replica without an API server: it is healthy but not ready.
 func startsBeforeTheAPIServer(t *testing.T) {
 	account := env.Installation.Deployment.Spec.Template.Spec.ServiceAccountName
 	kubeconfig, err := env.ControlPlane.ServiceAccountKubeconfig(t.Context(), env.Installation.Deployment.Namespace, account)
@@ -97,7 +96,7 @@ func startsBeforeTheAPIServer(t *testing.T) {
 		return nil
 	})
 	if status, body := issuer.Get(t.Context(), replica.HealthURL+"/healthz"); status != http.StatusOK {
-		t.Errorf("/healthz answers %d %s without an API server, want 200", status, body)
+		t.Errorf("/healthz returns %d %s without an API server, want 200", status, body)
 	}
 	if err := env.ControlPlane.RestartAPIServer(t.Context()); err != nil {
 		t.Fatal(err)
@@ -107,7 +106,7 @@ func startsBeforeTheAPIServer(t *testing.T) {
 	}
 }
 
-// TestExitStatus runs the real binary the wrong way: one clear line, and the right status.
+// TestExitStatus runs the binary with invalid arguments: it prints one line and returns an error status.
 func TestExitStatus(t *testing.T) {
 	t.Parallel()
 	kubeconfig := t.TempDir() + "/kubeconfig"
@@ -119,7 +118,7 @@ func TestExitStatus(t *testing.T) {
 		name   string
 		args   []string
 		status int
-		names  string // what the line names
+		names  string // part of the line
 	}{
 		{"unknown flag", []string{"--no-such-flag"}, 2, "--no-such-flag"},
 		{"bad value", []string{"--max-concurrent-reconciles=many"}, 2, "--max-concurrent-reconciles"},

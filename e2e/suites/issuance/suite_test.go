@@ -1,8 +1,8 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package issuance_test runs the plugin's real binary, with the race detector, beside the real
-// cert-manager on a real control plane, under the permissions that deploy/ ships.
+// Package issuance_test runs selfsigned-issuer, with the race detector and the permissions in
+// deploy/, together with cert-manager on a control plane.
 package issuance_test
 
 import (
@@ -17,14 +17,14 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/testenv"
 )
 
-// env is the environment that all tests share. Each test works in namespaces of its own; the
-// few that change what is shared do not run in parallel and put it back.
+// env is the environment of all tests, which use their own namespaces. Tests that change shared
+// objects do not run in parallel and restore them.
 var env *testenv.Environment
 
 // timeout is long, because cert-manager needs minutes for an RSA key of 8192 bits on a slow machine.
 const timeout = 6 * time.Minute
 
-// grace is shorter than the default, so that a request with a wrong key fails soon.
+// grace is a short grace period, so that a request with a wrong key fails soon.
 const grace = 5 * time.Second
 
 // maxCertificateSize is larger than the default.

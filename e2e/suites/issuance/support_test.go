@@ -41,9 +41,9 @@ func clientAs(t *testing.T, user string) client.Client {
 	return c
 }
 
-// awaitRights waits until the API server goes by a role or binding that the test has changed,
-// which it learns of as late as every other watcher: allowed says what a user may now.
-func awaitRights(t *testing.T, user string, allowed bool, what authorizationv1.ResourceAttributes) {
+// awaitPermission waits until a changed role or binding has taken effect in the API server, which
+// watches them.
+func awaitPermission(t *testing.T, user string, allowed bool, what authorizationv1.ResourceAttributes) {
 	t.Helper()
 	env.Eventually(t, fmt.Sprintf("%s: %s %s: %t", user, what.Verb, what.Resource, allowed), func(ctx context.Context) error {
 		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{User: user, ResourceAttributes: &what}}
@@ -129,7 +129,7 @@ func newRequest(t *testing.T, namespace string, key crypto.Signer) *cmapi.Certif
 	}
 }
 
-// ready returns the Ready condition of a CertificateRequest, an empty one if it has none.
+// ready returns the Ready condition of a CertificateRequest, or an empty one.
 func ready(request *cmapi.CertificateRequest) cmapi.CertificateRequestCondition {
 	for _, condition := range request.Status.Conditions {
 		if condition.Type == cmapi.CertificateRequestConditionReady {
@@ -139,8 +139,8 @@ func ready(request *cmapi.CertificateRequest) cmapi.CertificateRequestCondition 
 	return cmapi.CertificateRequestCondition{}
 }
 
-// awaitReady waits until the Ready condition is as wanted, and its message mentions what the
-// user needs. The messages themselves are in controllers/testdata/messages.txt.
+// awaitReady waits until the Ready condition is as wanted, and its message contains the mentions.
+// The complete messages are in controllers/testdata/messages.txt.
 func awaitReady(t *testing.T, request *cmapi.CertificateRequest, status cmmeta.ConditionStatus, reason string, mentions ...string) {
 	t.Helper()
 	env.Eventually(t, "Ready condition of "+request.Name, func(context.Context) error {
@@ -153,8 +153,7 @@ func awaitReady(t *testing.T, request *cmapi.CertificateRequest, status cmmeta.C
 	})
 }
 
-// awaitEvent waits for an event about an object that mentions what the user needs, and returns
-// its note.
+// awaitEvent waits for an event about an object whose note contains the mentions, and returns the note.
 func awaitEvent(t *testing.T, about client.Object, eventType, reason string, mentions ...string) (note string) {
 	t.Helper()
 	env.Eventually(t, "event "+reason+" of "+about.GetName(), func(context.Context) error {
@@ -171,13 +170,13 @@ func awaitEvent(t *testing.T, about client.Object, eventType, reason string, men
 	return note
 }
 
-// awaitOutcome waits for an event as wanted, and for a Ready condition with the same message.
+// awaitOutcome waits for an event, and for a Ready condition with the same message.
 func awaitOutcome(t *testing.T, request *cmapi.CertificateRequest, status cmmeta.ConditionStatus, reason, eventType, event string, mentions ...string) {
 	t.Helper()
 	note := awaitEvent(t, request, eventType, event, mentions...)
 	awaitReady(t, request, status, reason, note)
 	if message := ready(request).Message; message != note {
-		t.Errorf("the condition is %q, unlike the event %q", message, note)
+		t.Errorf("the condition is %q, but the event is %q", message, note)
 	}
 }
 
@@ -185,7 +184,7 @@ func mentionsAll(text string, mentions []string) bool {
 	return !slices.ContainsFunc(mentions, func(mention string) bool { return !strings.Contains(text, mention) })
 }
 
-// eventsOf returns the events that the plugin sent about an object.
+// eventsOf returns the events of selfsigned-issuer about an object.
 func eventsOf(t *testing.T, about client.Object) []eventsv1.Event {
 	t.Helper()
 	var list eventsv1.EventList
@@ -202,7 +201,7 @@ func eventsOf(t *testing.T, about client.Object) []eventsv1.Event {
 	return events
 }
 
-// mustParse parses a certificate and checks that it is signed by itself.
+// mustParse parses a certificate and checks that it is self-signed.
 func mustParse(t *testing.T, bundle []byte) *x509.Certificate {
 	t.Helper()
 	certificate, err := certtext.Parse(bundle)
@@ -210,12 +209,12 @@ func mustParse(t *testing.T, bundle []byte) *x509.Certificate {
 		t.Fatalf("%v in:\n%s", err, bundle)
 	}
 	if err := certificate.CheckSignature(certificate.SignatureAlgorithm, certificate.RawTBSCertificate, certificate.Signature); err != nil {
-		t.Fatalf("the certificate is not signed by itself: %v", err)
+		t.Fatalf("the certificate is not self-signed: %v", err)
 	}
 	return certificate
 }
 
-// inNamespace puts a namespace into what a message mentions.
+// inNamespace replaces {ns} in mentions.
 func inNamespace(namespace string, mentions []string) []string {
 	var result []string
 	for _, mention := range mentions {

@@ -17,9 +17,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// TestLeavesOutliveTheirRoot takes a root through its life with the same key: it is made by
-// the in-tree issuer, taken over by ours, and renewed. Whoever trusts any root of these
-// trusts every leaf that the CA has issued before or since.
+// TestLeavesOutliveTheirRoot issues a root with the in-tree issuer, switches to ours, and renews
+// it, with the same key. Clients that trust any of these roots trust all leaves, earlier and later.
 func TestLeavesOutliveTheirRoot(t *testing.T) {
 	t.Parallel()
 	namespace := newNamespace(t)
@@ -67,7 +66,7 @@ func inTreeRef(name string) cmmeta.IssuerReference {
 	return cmmeta.IssuerReference{Group: "cert-manager.io", Kind: "Issuer", Name: name}
 }
 
-// issueLeaf lets cert-manager's CA issuer "ca" sign a leaf.
+// issueLeaf issues a leaf from cert-manager's CA issuer "ca".
 func issueLeaf(t *testing.T, namespace, name string) *x509.Certificate {
 	t.Helper()
 	leaf := newCertificate(namespace)
@@ -84,13 +83,12 @@ func issueLeaf(t *testing.T, namespace, name string) *x509.Certificate {
 	return certificate
 }
 
-// verifyWithOpenSSL verifies by the rules of RFC 5280 that openssl calls strict. A machine
-// without the command leaves that out and says so.
+// verifyWithOpenSSL verifies with the option -x509_strict of openssl, if the command exists.
 func verifyWithOpenSSL(t *testing.T, name string, leaf, root *x509.Certificate) {
 	t.Helper()
 	openssl, err := exec.LookPath("openssl")
 	if err != nil {
-		t.Logf("%s: not verified with OpenSSL, because this machine has no openssl command: %v", name, err)
+		t.Logf("%s: not verified with OpenSSL: %v", name, err)
 		return
 	}
 	dir := t.TempDir()

@@ -21,9 +21,8 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/trustmanager"
 )
 
-// TestTrustManager distributes a root as deploy/examples/trust-manager does, with the real
-// trust-manager. Clients in another namespace trust what the root has signed, also after the
-// root was renewed.
+// TestTrustManager distributes a root with deploy/examples/trust-manager. Clients in another
+// namespace trust its certificates, also after a renewal of the root.
 func TestTrustManager(t *testing.T) {
 	t.Parallel()
 	trustManager, err := trustmanager.Install(t.Context(), env.ControlPlane, t.Logf)
@@ -61,8 +60,7 @@ func TestTrustManager(t *testing.T) {
 	}
 }
 
-// awaitRoot waits until the namespace's ConfigMap holds ca.crt of the Secret and nothing else,
-// and returns what a client reads there.
+// awaitRoot waits until the namespace's ConfigMap contains only ca.crt of the Secret, and returns it.
 func awaitRoot(t *testing.T, namespace string, root *corev1.Secret) *x509.CertPool {
 	t.Helper()
 	want := strings.TrimSpace(string(root.Data["ca.crt"]))
@@ -73,7 +71,7 @@ func awaitRoot(t *testing.T, namespace string, root *corev1.Secret) *x509.CertPo
 			return err
 		}
 		if len(bundle.Data) != 1 || strings.TrimSpace(bundle.Data["ca.crt"]) != want {
-			return fmt.Errorf("the ConfigMap holds %q", bundle.Data)
+			return fmt.Errorf("the ConfigMap contains %q", bundle.Data)
 		}
 		if !pool.AppendCertsFromPEM([]byte(bundle.Data["ca.crt"])) {
 			t.Error("ca.crt in the ConfigMap is no certificate")
@@ -83,7 +81,7 @@ func awaitRoot(t *testing.T, namespace string, root *corev1.Secret) *x509.CertPo
 	return pool
 }
 
-// verify checks what a client would that trusts the roots alone.
+// verify verifies a chain as a client that trusts only the roots.
 func verify(t *testing.T, chain []byte, roots *x509.CertPool) {
 	t.Helper()
 	leaf, err := certtext.Parse(chain)

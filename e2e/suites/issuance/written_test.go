@@ -18,7 +18,7 @@ import (
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
 )
 
-// What the plugin writes to a request, by its state.
+// The written fields of a request, by state.
 var (
 	writesNothing []string
 	writesPending = []string{"conditions Ready"}
@@ -27,14 +27,13 @@ var (
 	writesCSR     = []string{"certificate"}
 )
 
-// checkWrites checks that the plugin has written these fields of the status and no other
-// field of the object, and that the conditions are these and the approver's, which the test
-// has approved.
+// checkWrites checks that selfsigned-issuer has written exactly these fields of the status, and
+// that the conditions are these and the approver's.
 func checkWrites(t *testing.T, object client.Object, want []string) {
 	t.Helper()
 	env.Get(t, object)
 	if got := writtenFields(t, object); !slices.Equal(got, want) {
-		t.Errorf("the plugin has written %q, want %q", got, want)
+		t.Errorf("selfsigned-issuer has written %q, want %q", got, want)
 	}
 	conditions := []string{"Approved"}
 	for _, field := range want {
@@ -47,7 +46,7 @@ func checkWrites(t *testing.T, object client.Object, want []string) {
 	}
 }
 
-// writtenFields returns what the plugin has written by the API server's own record of it.
+// writtenFields returns the fields of selfsigned-issuer in managedFields.
 func writtenFields(t *testing.T, object client.Object) []string {
 	t.Helper()
 	var written []string
@@ -61,7 +60,7 @@ func writtenFields(t *testing.T, object client.Object) []string {
 		decoder := json.NewDecoder(entry.FieldsV1.GetRawReader())
 		decoder.DisallowUnknownFields()
 		if err := decoder.Decode(&fields); err != nil || entry.Subresource != "status" {
-			t.Errorf("the plugin has written to %q: %s", entry.Subresource, entry.FieldsV1.GetRawString())
+			t.Errorf("selfsigned-issuer has written to %q: %s", entry.Subresource, entry.FieldsV1.GetRawString())
 		}
 		for name, value := range fields.Status {
 			written = append(written, expand(t, strings.TrimPrefix(name, "f:"), value)...)
@@ -71,7 +70,7 @@ func writtenFields(t *testing.T, object client.Object) []string {
 	return written
 }
 
-// expand returns a field's name, or a name for each condition.
+// expand returns the name of a field, or a name for each condition.
 func expand(t *testing.T, name string, value json.RawMessage) []string {
 	t.Helper()
 	if name != "conditions" {
@@ -107,8 +106,8 @@ func conditionTypes(object client.Object) []string {
 	return types
 }
 
-// awaitPending waits until a CertificateRequest says what it waits for, as a condition and
-// as an event, and checks that nothing else was written.
+// awaitPending waits for a condition and an event of a pending CertificateRequest, and checks that
+// nothing else was written.
 func awaitPending(t *testing.T, request *cmapi.CertificateRequest, eventType, event string, mentions ...string) {
 	t.Helper()
 	awaitOutcome(t, request, cmmeta.ConditionFalse, cmapi.CertificateRequestReasonPending, eventType, event, mentions...)
@@ -116,7 +115,7 @@ func awaitPending(t *testing.T, request *cmapi.CertificateRequest, eventType, ev
 	checkEvents(t, request, event)
 }
 
-// checkLogsNoError checks that no error in the plugin's log is about a namespace.
+// checkLogsNoError expects no logged errors about a namespace.
 func checkLogsNoError(t *testing.T, namespace string) {
 	t.Helper()
 	for _, line := range loggedErrors(t, namespace) {
@@ -124,16 +123,16 @@ func checkLogsNoError(t *testing.T, namespace string) {
 	}
 }
 
-// isError is in each line of the plugin's log that is about an error.
+// isError is in each log line of an error.
 const isError = `"level":"ERROR"`
 
-// loggedErrors returns the errors in the plugin's log about a namespace.
+// loggedErrors returns the logged errors about a namespace.
 func loggedErrors(t *testing.T, namespace string) []string {
 	t.Helper()
 	return loggedLines(t, env.Issuer.LogPath(), namespace, isError)
 }
 
-// loggedLines returns the lines of a log that have all the parts.
+// loggedLines returns the lines of a log that contain all parts.
 func loggedLines(t *testing.T, path string, parts ...string) (lines []string) {
 	t.Helper()
 	log, err := os.ReadFile(path)

@@ -16,8 +16,8 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/manifest"
 )
 
-// Every example stands on its own: it can be applied alone, to a cluster that has
-// cert-manager and the plugin.
+// TestExamples expects that each example can be applied to a cluster with cert-manager and
+// selfsigned-issuer.
 func TestExamples(t *testing.T) {
 	for _, path := range list(t, "deploy/examples/*.yaml") {
 		t.Run(filepath.Base(path), func(t *testing.T) {
@@ -30,12 +30,12 @@ func TestExamples(t *testing.T) {
 					namespaces[at.GetName()] = true
 				}
 				if !namespaces[at.GetNamespace()] {
-					t.Errorf("%s %s is in the namespace %q, which is not made before", kind.Kind, at.GetName(), at.GetNamespace())
+					t.Errorf("%s %s is in the namespace %q, which is not created before", kind.Kind, at.GetName(), at.GetNamespace())
 				}
 				if certificate, ok := object.(*cmapi.Certificate); ok {
 					ref := certificate.Spec.IssuerRef
 					if !issuers[ref.Group+"/"+ref.Kind+"/"+ref.Name] {
-						t.Errorf("Certificate %s names the issuer %v, which is not made before", at.GetName(), ref)
+						t.Errorf("Certificate %s names the issuer %v, which is not created before", at.GetName(), ref)
 					}
 				}
 				issuers[kind.Group+"/"+kind.Kind+"/"+at.GetName()] = true
@@ -44,8 +44,8 @@ func TestExamples(t *testing.T) {
 	}
 }
 
-// What users have to be granted for Kubernetes CSRs.
-func TestKubernetesCSRUserRights(t *testing.T) {
+// The permissions that users need for Kubernetes CSRs.
+func TestKubernetesCSRUserPermissions(t *testing.T) {
 	path := kubernetesCSR + "/permissions.yaml"
 	expectUserComment(t, kubernetesCSR+"/kustomization.yaml")
 	objects := rendered{}
@@ -69,7 +69,7 @@ func TestKubernetesCSRUserRights(t *testing.T) {
 		},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("rights (-want +got):\n%s", diff)
+		t.Errorf("permissions (-want +got):\n%s", diff)
 	}
 	for id, b := range bindings(objects) {
 		if objects[b.role.Kind+"/"+b.role.Name] == nil {
@@ -94,7 +94,7 @@ func parse(t *testing.T, path string) []runtime.Object {
 	return typed
 }
 
-// expectUserComment expects the file to say, at its top, how it is applied.
+// expectUserComment expects a comment about how to apply the file at its top.
 func expectUserComment(t *testing.T, path string) {
 	t.Helper()
 	head, _, _ := strings.Cut(read(t, path), "apiVersion:")
@@ -103,6 +103,6 @@ func expectUserComment(t *testing.T, path string) {
 		command, target = "kubectl apply --server-side -k ", filepath.Dir(path)
 	}
 	if !strings.Contains(head, "\n#   "+command+target+"\n") {
-		t.Errorf("%s does not begin with how to use it: %q", path, command+target)
+		t.Errorf("%s does not start with its command: %q", path, command+target)
 	}
 }

@@ -14,15 +14,15 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 )
 
-// What the process has in a namespace that it serves.
+// The permissions of the process in a selected namespace.
 const (
 	servedRole    = "Role/selfsigned-issuer-manager"
 	servedBinding = "RoleBinding/selfsigned-issuer-manager"
 )
 
-// namespacedRights are all rights of the process in the overlay namespaced: those of the
-// default overlay, without the cluster kind and without a ClusterRole.
-var namespacedRights = map[string][]string{
+// namespacedPermissions are all permissions of the process in the overlay namespaced: those of the
+// default overlay, without ClusterSelfSignedIssuers and without a ClusterRole.
+var namespacedPermissions = map[string][]string{
 	servedRole: {
 		"selfsigned.cert-manager.io/selfsignedissuers [list watch]",
 		"selfsigned.cert-manager.io/selfsignedissuers/status [patch]",
@@ -31,11 +31,11 @@ var namespacedRights = map[string][]string{
 		"/secrets [get list watch]",
 		"events.k8s.io/events [create]",
 	},
-	"Role/selfsigned-issuer-leader-election": defaultRights["Role/selfsigned-issuer-leader-election"],
+	"Role/selfsigned-issuer-leader-election": defaultPermissions["Role/selfsigned-issuer-leader-election"],
 }
 
-// The overlay namespaced has nothing that takes rights in the whole cluster to install, and
-// lists the namespaces that are served in one place.
+// The overlay namespaced needs no permissions in the whole cluster for its installation, and lists
+// the selected namespaces in one place.
 func TestNamespaced(t *testing.T) {
 	objects := rendered{}
 	for _, step := range steps(t, issuer.NamespacedOverlay) {
@@ -53,29 +53,29 @@ func TestNamespaced(t *testing.T) {
 	for id, r := range rules(objects) {
 		got[id] = ruleLines(r)
 	}
-	if diff := cmp.Diff(namespacedRights, got); diff != "" {
-		t.Errorf("rights (-want +got):\n%s", diff)
+	if diff := cmp.Diff(namespacedPermissions, got); diff != "" {
+		t.Errorf("permissions (-want +got):\n%s", diff)
 	}
 	served := servedNamespaces(deployment(t, objects))
 	for _, id := range []string{servedRole, servedBinding} {
 		if got := []string{accessor(t, objects[id]).GetNamespace()}; !slices.Equal(got, served) {
-			t.Errorf("%s is in %q, but the process serves %q", id, got, served)
+			t.Errorf("%s is in %q, but the process selects %q", id, got, served)
 		}
 	}
 }
 
-// What only an administrator can do is a step of its own.
+// Objects that need an administrator are a separate step.
 func TestAdminStep(t *testing.T) {
 	for _, object := range mustRender(t, issuer.AdminStep) {
 		switch decode(t, object).(type) {
 		case *apiextensions.CustomResourceDefinition, *rbacv1.ClusterRole, *rbacv1.ClusterRoleBinding:
 		default:
-			t.Errorf("%s %s does not belong there", object.GetKind(), object.GetName())
+			t.Errorf("%s %s is not expected", object.GetKind(), object.GetName())
 		}
 	}
 }
 
-// Nobody reads metrics in the overlay namespaced: there is no port and no Service.
+// The overlay namespaced has no metrics: there is no port and no Service.
 func TestNoMetrics(t *testing.T) {
 	objects := render(t, issuer.NamespacedOverlay)
 	c := container(t, objects)
@@ -83,7 +83,7 @@ func TestNoMetrics(t *testing.T) {
 		t.Errorf("metrics are served: %q", c.Args)
 	}
 	if len(c.Ports) != 1 || c.Ports[0].Name != "health" {
-		t.Errorf("there is another port than the one for probes: %v", c.Ports)
+		t.Errorf("there are other ports than that of the probes: %v", c.Ports)
 	}
 	if objects["Service/"+metricsService] != nil {
 		t.Error("there is a Service")

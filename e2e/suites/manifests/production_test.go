@@ -47,7 +47,7 @@ func TestNetworkPolicy(t *testing.T) {
 		issuer.ProductionOverlay: {
 			in:  []string{"metrics/TCP"},
 			out: []string{"443/TCP", "6443/TCP", "53/UDP", "53/TCP"},
-			// Where kube-prometheus runs it, and as the Prometheus operator labels it.
+			// The namespace and the labels of Prometheus in kube-prometheus.
 			peers: [][2]string{{"kubernetes.io/metadata.name in (monitoring)", "app.kubernetes.io/name in (prometheus)"}},
 		},
 		adjusted: {
@@ -68,7 +68,7 @@ func TestNetworkPolicy(t *testing.T) {
 	}
 }
 
-// connections are those of a NetworkPolicy as a person reads it.
+// connections are the readable rules of a NetworkPolicy.
 type connections struct {
 	in, out []string
 	peers   [][2]string // who may connect: the selectors of the namespace and of the Pods
@@ -100,20 +100,20 @@ func ports(list []networkingv1.NetworkPolicyPort) []string {
 	return lines
 }
 
-// From the ServiceMonitor to the port of the container: a link that selects nothing would
-// stay unnoticed, as there would be no metrics to alert on.
+// From the ServiceMonitor to the port of the container: a selector that selects nothing would not
+// be noticed, because there would be no metrics for alerts.
 func TestScraping(t *testing.T) {
 	objects := render(t, issuer.ProductionOverlay)
 	service := get[*corev1.Service](t, objects, "Service/"+metricsService)
 	expectSelectsPods(t, objects, &metav1.LabelSelector{MatchLabels: service.Spec.Selector})
 	port := service.Spec.Ports[0]
 	if !slices.ContainsFunc(container(t, objects).Ports, func(p corev1.ContainerPort) bool { return p.Name == port.TargetPort.StrVal }) {
-		t.Errorf("the Service wants the port %s of the container, which it does not have", &port.TargetPort)
+		t.Errorf("the Service has the target port %s, which the container does not have", &port.TargetPort)
 	}
 	monitor := get[*unstructured.Unstructured](t, objects, "ServiceMonitor/"+name)
 	selector, _, _ := unstructured.NestedStringMap(monitor.Object, "spec", "selector", "matchLabels")
 	if len(selector) == 0 || !labels.SelectorFromSet(selector).Matches(labels.Set(service.Labels)) {
-		t.Errorf("the ServiceMonitor selects %v, which the Service %v is not", selector, service.Labels)
+		t.Errorf("the ServiceMonitor selects %v, but the Service has %v", selector, service.Labels)
 	}
 	endpoints, _, _ := unstructured.NestedSlice(monitor.Object, "spec", "endpoints")
 	if len(endpoints) != 1 || endpoints[0].(map[string]any)["port"] != port.Name {
@@ -121,8 +121,8 @@ func TestScraping(t *testing.T) {
 	}
 }
 
-// What serves the metrics, what Prometheus expects, and the certificate in between, are about
-// the same name. Nothing that Prometheus uses is a file: OpenShift refuses such a monitor.
+// The server of the metrics, Prometheus and the certificate use the same name. The ServiceMonitor
+// uses no files, which OpenShift rejects.
 func TestSecureMetrics(t *testing.T) {
 	fromSecret := func(name, key string) map[string]any { return map[string]any{"name": name, "key": key} }
 	const client = "selfsigned-issuer-metrics-client"
@@ -171,12 +171,11 @@ func checkServedCertificate(t *testing.T, objects rendered) {
 	}
 	mount, volume := container(t, objects).VolumeMounts[0], deployment(t, objects).Spec.Template.Spec.Volumes[0]
 	if !mount.ReadOnly || mount.Name != volume.Name || volume.Secret.SecretName != certificate.SecretName {
-		t.Errorf("Secret %s is not mounted to be read: %+v, %+v", certificate.SecretName, mount, volume)
+		t.Errorf("Secret %s is not mounted: %+v, %+v", certificate.SecretName, mount, volume)
 	}
 }
 
-// A new key of the authority would make every certificate that it has issued useless at once.
-// A new key of a server or a client is normal.
+// A new key of the authority would invalidate all its certificates at once.
 func TestMetricsKeys(t *testing.T) {
 	objects := render(t, issuer.ProductionOverlay)
 	for certificate, want := range map[string]cmapi.PrivateKeyRotationPolicy{
@@ -195,6 +194,6 @@ func expectSelectsPods(t *testing.T, objects rendered, selector *metav1.LabelSel
 	pods := labels.Set(deployment(t, objects).Spec.Template.Labels)
 	s, err := metav1.LabelSelectorAsSelector(selector)
 	if err != nil || s.Empty() || !s.Matches(pods) {
-		t.Errorf("%v selects other Pods than those with the labels %v (%v)", selector, pods, err)
+		t.Errorf("%v does not select the Pods with the labels %v (%v)", selector, pods, err)
 	}
 }

@@ -21,9 +21,8 @@ const (
 	csrComponent = "ClusterRole/selfsigned-issuer-kubernetes-csrs"
 )
 
-// defaultRights are all rights that the default overlay grants. Whoever adds one has to
-// write it down here as well.
-var defaultRights = map[string][]string{
+// defaultPermissions are all permissions of the default overlay.
+var defaultPermissions = map[string][]string{
 	manager: {
 		"selfsigned.cert-manager.io/selfsignedissuers [list watch]",
 		"selfsigned.cert-manager.io/clusterselfsignedissuers [list watch]",
@@ -51,15 +50,15 @@ var defaultRights = map[string][]string{
 	},
 }
 
-var csrRights = []string{
+var csrPermissions = []string{
 	"certificates.k8s.io/certificatesigningrequests [list watch]",
 	"certificates.k8s.io/certificatesigningrequests/status [patch]",
 	"certificates.k8s.io/signers" + ourSigners + " [sign]",
 	"authorization.k8s.io/subjectaccessreviews [create]",
 }
 
-// metricsRights are those of the component metrics-tls.
-var metricsRights = map[string][]string{
+// metricsPermissions are those of the component metrics-tls.
+var metricsPermissions = map[string][]string{
 	"ClusterRole/selfsigned-issuer-metrics-review": {
 		"authentication.k8s.io/tokenreviews [create]",
 		"authorization.k8s.io/subjectaccessreviews [create]",
@@ -67,27 +66,27 @@ var metricsRights = map[string][]string{
 	metricsReader: {"/metrics [get]"},
 }
 
-// ofReader are the binding and the account of the component metrics-tls for Prometheus.
+// ofReader are the binding and the account for Prometheus in the component metrics-tls.
 const ofReader = "ClusterRoleBinding/selfsigned-issuer-metrics-reader"
 
-func TestRights(t *testing.T) {
-	withMetrics := maps.Clone(defaultRights)
-	maps.Copy(withMetrics, metricsRights)
-	withCSRs := maps.Clone(defaultRights)
-	withCSRs[csrComponent] = csrRights
-	withoutWatch := maps.Clone(defaultRights)
-	withoutWatch[manager] = slices.Clone(defaultRights[manager])
+func TestPermissions(t *testing.T) {
+	withMetrics := maps.Clone(defaultPermissions)
+	maps.Copy(withMetrics, metricsPermissions)
+	withCSRs := maps.Clone(defaultPermissions)
+	withCSRs[csrComponent] = csrPermissions
+	withoutWatch := maps.Clone(defaultPermissions)
+	withoutWatch[manager] = slices.Clone(defaultPermissions[manager])
 	withoutWatch[manager][slices.Index(withoutWatch[manager], "/secrets [get list watch]")] = "/secrets [get]"
-	withNamespaces := maps.Clone(namespacedRights)
+	withNamespaces := maps.Clone(namespacedPermissions)
 	for _, role := range []string{"ClusterRole/" + approver, "ClusterRole/selfsigned-issuer-view", "ClusterRole/selfsigned-issuer-edit"} {
-		withNamespaces[role] = defaultRights[role]
+		withNamespaces[role] = defaultPermissions[role]
 	}
 	for installation, want := range map[string]map[string][]string{
-		issuer.DefaultOverlay:     defaultRights,
-		issuer.DevelopmentOverlay: defaultRights,
-		otherCertManager:          defaultRights,
-		issuer.ProductionOverlay:  defaultRights,
-		adjusted:                  defaultRights,
+		issuer.DefaultOverlay:     defaultPermissions,
+		issuer.DevelopmentOverlay: defaultPermissions,
+		otherCertManager:          defaultPermissions,
+		issuer.ProductionOverlay:  defaultPermissions,
+		adjusted:                  defaultPermissions,
 		metricsTLS:                withMetrics,
 		issuer.NamespacedOverlay:  withNamespaces,
 		kubernetesCSR:             withCSRs,
@@ -98,7 +97,7 @@ func TestRights(t *testing.T) {
 			got[id] = ruleLines(r)
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%s: rights (-want +got):\n%s", installation, diff)
+			t.Errorf("%s: permissions (-want +got):\n%s", installation, diff)
 		}
 	}
 }
@@ -142,12 +141,12 @@ func TestApproverIsCertManager(t *testing.T) {
 	} {
 		got := bindings(render(t, installation))["ClusterRoleBinding/"+approver].subjects
 		if diff := cmp.Diff([]rbacv1.Subject{want}, got); diff != "" {
-			t.Errorf("%s: who approves (-want +got):\n%s", installation, diff)
+			t.Errorf("%s: approvers (-want +got):\n%s", installation, diff)
 		}
 	}
 }
 
-// Kubernetes adds the rights of these roles to the roles of its own that the label names.
+// Kubernetes aggregates these roles to its roles in the label.
 func TestAggregation(t *testing.T) {
 	objects := render(t, issuer.DefaultOverlay)
 	for _, role := range []string{"view", "edit"} {

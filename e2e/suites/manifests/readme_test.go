@@ -17,12 +17,12 @@ import (
 const readme = "deploy/README.md"
 
 var (
-	roleHeading = regexp.MustCompile(`^### ((?:Cluster)?Role) (\S+)$`)
-	rightRow    = regexp.MustCompile("^\\| `([^`]+)` \\| ([a-z ]+) \\| .+ \\|$")
+	roleHeading   = regexp.MustCompile(`^### ((?:Cluster)?Role) (\S+)$`)
+	permissionRow = regexp.MustCompile("^\\| `([^`]+)` \\| ([a-z ]+) \\| .+ \\|$")
 )
 
-// TestReadmeRights compares the page for administrators with the roles of the process.
-func TestReadmeRights(t *testing.T) {
+// TestReadmePermissions compares the page with the roles of the process.
+func TestReadmePermissions(t *testing.T) {
 	want := map[string][]string{}
 	for _, installation := range []string{metricsTLS, issuer.NamespacedOverlay, kubernetesCSR} {
 		objects := render(t, installation)
@@ -41,7 +41,7 @@ func TestReadmeRights(t *testing.T) {
 		} else if strings.HasPrefix(line, "#") {
 			role = ""
 		}
-		if found := rightRow.FindStringSubmatch(line); found != nil && role != "" {
+		if found := permissionRow.FindStringSubmatch(line); found != nil && role != "" {
 			got[role] = append(got[role], fmt.Sprintf("%s [%s]", found[1], found[2]))
 		}
 	}
@@ -50,13 +50,13 @@ func TestReadmeRights(t *testing.T) {
 	}
 }
 
-// TestReadmeIsComplete: whoever adds an overlay or a component says what it is for.
+// TestReadmeIsComplete expects a description of each overlay and component.
 func TestReadmeIsComplete(t *testing.T) {
 	page := read(t, readme)
 	for _, pattern := range []string{"deploy/overlays/*/kustomization.yaml", "deploy/components/*/kustomization.yaml"} {
 		for _, path := range list(t, pattern) {
-			folder := strings.Split(path, "/")[2]
-			if !strings.Contains(page, "| ["+folder+"](") {
+			directory := strings.Split(path, "/")[2]
+			if !strings.Contains(page, "| ["+directory+"](") {
 				t.Errorf("%s has no row for %s", readme, path)
 			}
 		}

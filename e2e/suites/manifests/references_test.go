@@ -21,7 +21,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// references checks that what rendered objects refer to is among them.
+// references checks the references between rendered objects.
 type references struct {
 	*testing.T
 	objects map[string]runtime.Object // by kind/namespace/name
@@ -41,7 +41,7 @@ func newReferences(t *testing.T, objects []*unstructured.Unstructured) *referenc
 	return r
 }
 
-// external are the accounts that other products create.
+// external are accounts of other products.
 var external = []string{"ServiceAccount/cert-manager/cert-manager", "ServiceAccount/my-namespace/my-cert-manager"}
 
 func (r *references) check() {
@@ -83,11 +83,11 @@ func (r *references) want(from, id string) {
 	}
 }
 
-// wantSecret expects a Secret that is rendered, or that a Certificate creates.
+// wantSecret expects a rendered Secret, or a Certificate for it.
 func (r *references) wantSecret(from, namespace, secret string) {
 	r.Helper()
 	if r.objects["Secret/"+namespace+"/"+secret] == nil && r.certificateOf(namespace, secret) == nil {
-		r.Errorf("%s refers to Secret %s/%s, which nothing creates", from, namespace, secret)
+		r.Errorf("%s refers to Secret %s/%s, which does not exist", from, namespace, secret)
 	}
 }
 
@@ -124,7 +124,7 @@ func (r *references) checkDeployment(id string, d *appsv1.Deployment) {
 	}
 }
 
-// checkSelectsPods expects a selector that matches the Pods of the namespace's Deployment.
+// checkSelectsPods expects that a selector selects the Pods of the namespace's Deployment.
 func (r *references) checkSelectsPods(id, namespace string, selector *metav1.LabelSelector) {
 	r.Helper()
 	s, err := metav1.LabelSelectorAsSelector(selector)
@@ -145,7 +145,7 @@ func (r *references) deployment() *appsv1.Deployment {
 	return nil
 }
 
-// monitorEndpoint has the fields of a ServiceMonitor's endpoint that refer to something else.
+// monitorEndpoint has the references in a ServiceMonitor's endpoint.
 type monitorEndpoint struct {
 	Scheme          string
 	BearerTokenFile string
@@ -161,7 +161,7 @@ type monitorEndpoint struct {
 	}
 }
 
-// checkMonitor follows a ServiceMonitor to the Service, the Secrets and the server's name.
+// checkMonitor checks the Service, the Secrets and the server name of a ServiceMonitor.
 func (r *references) checkMonitor(id string, monitor *unstructured.Unstructured) {
 	r.Helper()
 	var spec struct {
@@ -197,7 +197,7 @@ func (r *references) checkEndpoint(id, namespace string, endpoint monitorEndpoin
 	r.Helper()
 	secure := slices.Contains(r.deployment().Spec.Template.Spec.Containers[0].Args, "--metrics-secure")
 	if want := map[bool]string{true: "https", false: "http"}[secure]; endpoint.Scheme != want {
-		r.Errorf("%s scrapes by %s, want %s", id, endpoint.Scheme, want)
+		r.Errorf("%s scrapes with %s, want %s", id, endpoint.Scheme, want)
 	}
 	if c := endpoint.Authorization.Credentials; c != nil {
 		r.wantSecret(id, namespace, c.Name)
@@ -211,10 +211,10 @@ func (r *references) checkEndpoint(id, namespace string, endpoint monitorEndpoin
 			}
 		}
 		if served := r.certificateOf(namespace, metricsSecret); served == nil || !slices.Contains(served.Spec.DNSNames, tls.ServerName) {
-			r.Errorf("%s expects a server %s, for which no certificate is served", id, tls.ServerName)
+			r.Errorf("%s expects the server name %s, but no served certificate has it", id, tls.ServerName)
 		}
 	}
 	if files != "" {
-		r.Errorf("%s names the file %s, which OpenShift refuses", id, files)
+		r.Errorf("%s uses the file %s, which OpenShift rejects", id, files)
 	}
 }

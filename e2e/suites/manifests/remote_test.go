@@ -15,9 +15,9 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/release"
 )
 
-// TestRemoteBase prepares a release in a copy of the repository and tags it. From that tag every
-// overlay installs the published image, and it is as good as from a clone: none of its files
-// reaches beyond what kustomize fetches.
+// TestRemoteBase tags a release in a copy of the repository. With this tag as a remote base, every
+// overlay has the published image and is the same as in a clone: it uses no files that kustomize
+// does not fetch.
 func TestRemoteBase(t *testing.T) {
 	const tag = release.Rehearsal
 	repository := t.TempDir()
@@ -70,9 +70,9 @@ func TestRemoteBase(t *testing.T) {
 }
 
 // copyTo copies a file or a directory of the repository.
-func copyTo(t *testing.T, folder, path string) {
+func copyTo(t *testing.T, directory, path string) {
 	t.Helper()
-	source, target := filepath.Join(root(t), path), filepath.Join(folder, path)
+	source, target := filepath.Join(root(t), path), filepath.Join(directory, path)
 	info, err := os.Stat(source)
 	if err != nil {
 		t.Fatal(err)
@@ -87,10 +87,10 @@ func copyTo(t *testing.T, folder, path string) {
 	}
 }
 
-// relative returns a directory as mustRender takes it.
-func relative(t *testing.T, folder string) string {
+// relative returns a directory as an argument for mustRender.
+func relative(t *testing.T, directory string) string {
 	t.Helper()
-	path, err := filepath.Rel(root(t), folder)
+	path, err := filepath.Rel(root(t), directory)
 	if err != nil {
 		t.Fatal(err)
 	}

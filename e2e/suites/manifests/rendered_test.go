@@ -1,8 +1,7 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package manifests reads the manifests in deploy/ as a careful administrator would,
-// before anything is applied.
+// Package manifests checks the rendered manifests in deploy/.
 package manifests
 
 import (
@@ -38,16 +37,16 @@ const (
 	metricsTLS       = "e2e/suites/testdata/metrics-tls"
 )
 
-// installations are all that can be installed as it is.
+// installations are all kustomizations that can be installed unchanged.
 var installations = []string{
 	issuer.DefaultOverlay, issuer.ProductionOverlay, issuer.NamespacedOverlay, issuer.DevelopmentOverlay,
 	kubernetesCSR, otherCertManager, adjusted, noSecretWatch, metricsTLS,
 }
 
-// rendered are an installation's objects by kind and name, in their Go types.
+// rendered are the objects of an installation as Go types, by kind and name.
 type rendered map[string]runtime.Object
 
-// renderings holds what has been rendered, which takes long compared to the tests.
+// renderings is a cache, because rendering is slow.
 var renderings = map[string][]*unstructured.Unstructured{}
 
 func mustRender(t *testing.T, kustomization string) []*unstructured.Unstructured {
@@ -62,7 +61,7 @@ func mustRender(t *testing.T, kustomization string) []*unstructured.Unstructured
 	return renderings[kustomization]
 }
 
-// render returns what all steps of an installation render to.
+// render returns the objects of all steps of an installation.
 func render(t *testing.T, installation string) rendered {
 	t.Helper()
 	result := rendered{}
@@ -87,8 +86,8 @@ func steps(t *testing.T, installation string) []string {
 	return steps
 }
 
-// decode returns the object in its Go type, with unknown and repeated fields as errors. A
-// kind of the Prometheus operator has none here; the API server looks at it, see TestRights.
+// decode returns the object as a Go type, and rejects unknown and duplicate fields. Kinds of the
+// Prometheus operator have no Go type here: the API server validates them in TestPermissions.
 func decode(t *testing.T, object *unstructured.Unstructured) runtime.Object {
 	t.Helper()
 	data, err := object.MarshalJSON()
@@ -130,7 +129,7 @@ func container(t *testing.T, objects rendered) corev1.Container {
 	return containers[0]
 }
 
-// rules returns the rules of every role, by the role's kind and name.
+// rules returns the rules of all roles, by kind and name.
 func rules(objects rendered) map[string][]rbacv1.PolicyRule {
 	result := map[string][]rbacv1.PolicyRule{}
 	for id, object := range objects {
@@ -144,7 +143,7 @@ func rules(objects rendered) map[string][]rbacv1.PolicyRule {
 	return result
 }
 
-// binding is what RoleBinding and ClusterRoleBinding have in common.
+// binding has the common fields of RoleBinding and ClusterRoleBinding.
 type binding struct {
 	role     rbacv1.RoleRef
 	subjects []rbacv1.Subject
@@ -193,11 +192,11 @@ func list(t *testing.T, pattern string) []string {
 
 func root(t *testing.T) string {
 	t.Helper()
-	folder, err := build.Root()
+	directory, err := build.Root()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return folder
+	return directory
 }
 
 // forEach runs a test for every installation.
@@ -208,7 +207,7 @@ func forEach(t *testing.T, test func(t *testing.T, objects rendered)) {
 	}
 }
 
-// ruleLines writes rules as lines that a person can compare: group/resource[names] verbs.
+// ruleLines returns rules as readable lines: group/resource[names] verbs.
 func ruleLines(rules []rbacv1.PolicyRule) []string {
 	var lines []string
 	for _, rule := range rules {

@@ -20,11 +20,11 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 )
 
-// transformation is what a user's own overlay does to all objects. Flux's targetNamespace is
+// transformation is a change of all objects in a user's overlay. Flux's targetNamespace is
 // kustomize's namespace.
 type transformation struct {
 	name, fields string
-	// namespace is where the objects of the process are then.
+	// namespace is the resulting namespace of the process.
 	namespace string
 }
 
@@ -41,7 +41,7 @@ var transformations = []transformation{
 	{"all", "namePrefix: team-a-\nnameSuffix: -blue\nnamespace: pki-system\ncommonLabels: {team: a}\n", "pki-system"},
 }
 
-// TestTransformed renders every installation below an overlay of the user's own.
+// TestTransformed renders every installation as the base of a user's overlay.
 func TestTransformed(t *testing.T) {
 	for _, installation := range installations {
 		for _, tr := range transformations {
@@ -60,16 +60,16 @@ func TestTransformed(t *testing.T) {
 // render renders the overlay, without the other steps of its installation.
 func (tr transformation) render(t *testing.T, installation string) []*unstructured.Unstructured {
 	t.Helper()
-	folder := t.TempDir()
-	base, err := filepath.Rel(folder, filepath.Join(root(t), installation))
+	directory := t.TempDir()
+	base, err := filepath.Rel(directory, filepath.Join(root(t), installation))
 	if err != nil {
 		t.Fatal(err)
 	}
 	content := fmt.Sprintf("%sresources: [%q]\n", tr.fields, base)
-	if err := os.WriteFile(filepath.Join(folder, "kustomization.yaml"), []byte(content), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(directory, "kustomization.yaml"), []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	path, err := filepath.Rel(root(t), folder)
+	path, err := filepath.Rel(root(t), directory)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,8 +80,8 @@ func (tr transformation) render(t *testing.T, installation string) []*unstructur
 	return objects
 }
 
-// checkNamespaces expects all objects in the chosen namespace, which is not among them: whoever
-// removes them must not remove it.
+// checkNamespaces expects all objects in the namespace, but not the namespace itself, which must
+// not be removed with them.
 func (tr transformation) checkNamespaces(t *testing.T, objects []*unstructured.Unstructured) {
 	t.Helper()
 	for _, object := range objects {
@@ -94,8 +94,8 @@ func (tr transformation) checkNamespaces(t *testing.T, objects []*unstructured.U
 	}
 }
 
-// servedObjects returns the objects in the namespaces that are served, which is one step for
-// each. Their subject is the process, as deploy/examples/own-namespace sets it.
+// servedObjects returns the objects in the selected namespaces, each of which is one step. Their
+// subject is the process, as set by deploy/examples/own-namespace.
 func servedObjects(t *testing.T, installation string, tr transformation, objects []*unstructured.Unstructured) []*unstructured.Unstructured {
 	t.Helper()
 	deployment := newReferences(t, objects).deployment()
@@ -121,7 +121,7 @@ func servedObjects(t *testing.T, installation string, tr transformation, objects
 		}
 	}
 	if got := servedNamespaces(deployment); !slices.Equal(got, namespaces) {
-		t.Errorf("the process serves %q, but has permissions in %q", got, namespaces)
+		t.Errorf("the process selects %q, but has permissions in %q", got, namespaces)
 	}
 	return served
 }
@@ -136,8 +136,7 @@ func servedNamespaces(d *appsv1.Deployment) []string {
 	return served
 }
 
-// checkPeers expects the policy to name the same Prometheus as before: labels of the user's own
-// overlay are not labels of Prometheus.
+// checkPeers expects the same Prometheus as before in the policy, without labels of the user's overlay.
 func checkPeers(t *testing.T, installation string, r *references) {
 	t.Helper()
 	before, ok := render(t, installation)["NetworkPolicy/"+name].(*networkingv1.NetworkPolicy)
@@ -147,13 +146,13 @@ func checkPeers(t *testing.T, installation string, r *references) {
 	for _, object := range r.objects {
 		if policy, ok := object.(*networkingv1.NetworkPolicy); ok {
 			if diff := cmp.Diff(before.Spec.Ingress, policy.Spec.Ingress); diff != "" {
-				t.Errorf("who may connect (-before +transformed):\n%s", diff)
+				t.Errorf("allowed peers (-before +transformed):\n%s", diff)
 			}
 		}
 	}
 }
 
-// The example for a namespace of the user's own is consistent over both of its steps.
+// The steps of the example for a separate namespace are consistent.
 func TestOwnNamespace(t *testing.T) {
 	const example = "deploy/examples/own-namespace"
 	expectUserComment(t, example+"/kustomization.yaml")
@@ -173,11 +172,11 @@ func TestOwnNamespace(t *testing.T) {
 	r := newReferences(t, objects)
 	r.check()
 	if got := r.deployment(); got.Namespace != "pki-system" || !slices.Equal(servedNamespaces(got), served) {
-		t.Errorf("the process in %s serves %q, but has permissions in %q", got.Namespace, servedNamespaces(got), served)
+		t.Errorf("the process in %s selects %q, but has permissions in %q", got.Namespace, servedNamespaces(got), served)
 	}
 }
 
-// Removal without the CRDs is by a label, which must stay whatever labels a user adds.
+// The label for a removal without the CRDs must not be changed by labels of a user.
 func TestCRDsAreKept(t *testing.T) {
 	for _, tr := range transformations {
 		for _, object := range tr.render(t, issuer.DefaultOverlay) {
@@ -189,7 +188,7 @@ func TestCRDsAreKept(t *testing.T) {
 	}
 }
 
-// GitOps tools neither prune a CRD nor delete it with an application: that deletes the issuers.
+// GitOps tools must not prune or delete a CRD, because this deletes the issuers.
 func TestCRDsAreNotPruned(t *testing.T) {
 	for _, object := range mustRender(t, "deploy/crds") {
 		for annotation, want := range map[string]string{
@@ -203,7 +202,7 @@ func TestCRDsAreNotPruned(t *testing.T) {
 	}
 }
 
-// Flux replaces ${…} in what it applies. Only the dashboard has such text, and opts out.
+// Flux replaces ${…}. Only the dashboard has such text, and disables this.
 func TestNoSubstitution(t *testing.T) {
 	dashboard := false
 	for _, installation := range installations {
@@ -224,17 +223,17 @@ func TestNoSubstitution(t *testing.T) {
 		}
 	}
 	if !dashboard {
-		t.Error("the dashboard has no variables: this test looks for the wrong text")
+		t.Error("the dashboard has no variables: this test is outdated")
 	}
 }
 
-// Roles of served namespaces are bound within them.
+// Roles in selected namespaces are bound there.
 func TestServedNamespaceHasNoClusterRole(t *testing.T) {
 	for _, object := range mustRender(t, "deploy/served-namespace") {
 		switch decode(t, object).(type) {
 		case *rbacv1.Role, *rbacv1.RoleBinding:
 		default:
-			t.Errorf("%s %s does not belong there", object.GetKind(), object.GetName())
+			t.Errorf("%s %s is not expected", object.GetKind(), object.GetName())
 		}
 	}
 }

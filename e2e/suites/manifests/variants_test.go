@@ -11,14 +11,14 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 )
 
-// The component kubernetes-csrs adds one flag and the rights that it takes.
+// The component kubernetes-csrs adds one flag and its permissions.
 func TestKubernetesCSRs(t *testing.T) {
 	objects := render(t, kubernetesCSR)
-	if diff := cmp.Diff(csrRights, ruleLines(rules(objects)[csrComponent])); diff != "" {
-		t.Errorf("rights (-want +got):\n%s", diff)
+	if diff := cmp.Diff(csrPermissions, ruleLines(rules(objects)[csrComponent])); diff != "" {
+		t.Errorf("permissions (-want +got):\n%s", diff)
 	}
 	if bindings(objects)["ClusterRoleBinding/selfsigned-issuer-kubernetes-csrs"].role.Name != "selfsigned-issuer-kubernetes-csrs" {
-		t.Error("the rights are not bound")
+		t.Error("the permissions are not bound")
 	}
 	delete(objects, csrComponent)
 	delete(objects, "ClusterRoleBinding/selfsigned-issuer-kubernetes-csrs")
@@ -26,17 +26,16 @@ func TestKubernetesCSRs(t *testing.T) {
 	expectDefault(t, objects)
 }
 
-// A cert-manager of another name changes who approves and where the keys are, and nothing
-// else.
+// Another name of cert-manager changes only the approver and the namespace of the keys.
 func TestOtherCertManager(t *testing.T) {
 	objects := render(t, otherCertManager)
-	binding := "ClusterRoleBinding/" + approver // TestApproverIsCertManager looks at it
+	binding := "ClusterRoleBinding/" + approver // see TestApproverIsCertManager
 	objects[binding] = render(t, issuer.DefaultOverlay)[binding]
 	expectFlagAdded(t, objects, "--cluster-resource-namespace=my-namespace")
 	expectDefault(t, objects)
 }
 
-// expectFlagAdded removes the flag, which has to be the last argument.
+// expectFlagAdded removes the flag, which must be the last argument.
 func expectFlagAdded(t *testing.T, objects rendered, flag string) {
 	t.Helper()
 	c := &deployment(t, objects).Spec.Template.Spec.Containers[0]
@@ -47,8 +46,7 @@ func expectFlagAdded(t *testing.T, objects rendered, flag string) {
 	c.Args = c.Args[:last]
 }
 
-// The component no-secret-watch takes two rights away, see TestRights, and says so to the
-// process.
+// The component no-secret-watch removes two permissions (see TestPermissions) and sets a flag.
 func TestNoSecretWatch(t *testing.T) {
 	objects := render(t, noSecretWatch)
 	objects[manager] = render(t, issuer.DefaultOverlay)[manager]
@@ -66,6 +64,6 @@ func TestDevelopment(t *testing.T) {
 func expectDefault(t *testing.T, objects rendered) {
 	t.Helper()
 	if diff := cmp.Diff(render(t, issuer.DefaultOverlay), objects); diff != "" {
-		t.Errorf("something else differs from the default overlay (-default +this):\n%s", diff)
+		t.Errorf("other differences from the default overlay (-default +this):\n%s", diff)
 	}
 }

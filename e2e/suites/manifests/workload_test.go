@@ -43,7 +43,7 @@ func TestPodSecurity(t *testing.T) {
 	})
 }
 
-// What a hardened Pod has beyond the "restricted" profile.
+// Hardening in addition to the profile "restricted".
 func TestPodHardening(t *testing.T) {
 	forEach(t, func(t *testing.T, objects rendered) {
 		pod, c := deployment(t, objects).Spec.Template.Spec, container(t, objects)
@@ -51,10 +51,10 @@ func TestPodHardening(t *testing.T) {
 			t.Error("the root file system can be written")
 		}
 		if links := pod.EnableServiceLinks; links == nil || *links {
-			t.Error("Services show as environment variables")
+			t.Error("Services are environment variables")
 		}
 		if c.SecurityContext.RunAsUser != nil || pod.SecurityContext.RunAsUser != nil {
-			t.Error("a fixed user: platforms that choose one themselves refuse that")
+			t.Error("a fixed user, which some platforms reject")
 		}
 		account := get[*corev1.ServiceAccount](t, objects, "ServiceAccount/"+pod.ServiceAccountName)
 		if mount := account.AutomountServiceAccountToken; mount == nil || *mount {
@@ -68,7 +68,7 @@ func TestPodHardening(t *testing.T) {
 		}
 		for _, volume := range pod.Volumes {
 			if volume.Secret == nil || volume.Secret.SecretName != metricsSecret {
-				t.Errorf("the Pod has the volume %s; it needs none but the certificate of its metrics", volume.Name)
+				t.Errorf("the Pod has the volume %s, but needs only the certificate of its metrics", volume.Name)
 			}
 		}
 	})
@@ -92,8 +92,7 @@ func TestResources(t *testing.T) {
 	})
 }
 
-// A CPU limit delays the renewal of the Lease: only the example sets one, for clusters that
-// require it.
+// A CPU limit delays renewals of the Lease. Only the example sets one, for clusters that require it.
 func TestCPULimit(t *testing.T) {
 	for installation, want := range map[string]string{issuer.DefaultOverlay: "0", issuer.ProductionOverlay: "0", adjusted: "1"} {
 		c := container(t, render(t, installation))
@@ -103,7 +102,7 @@ func TestCPULimit(t *testing.T) {
 	}
 }
 
-// The Go runtime does not count all memory that counts towards the container's limit.
+// The Go runtime does not count all memory in the container's limit.
 func TestMemoryLimitHasHeadroom(t *testing.T) {
 	forEach(t, func(t *testing.T, objects rendered) {
 		c := container(t, objects)
@@ -123,8 +122,8 @@ func TestMemoryLimitHasHeadroom(t *testing.T) {
 	})
 }
 
-// A service mesh that injects by default does not inject into this Pod: the namespace refuses
-// the capabilities that the injected init container needs.
+// Service meshes must not inject into this Pod: the namespace does not allow the capabilities of
+// their init container.
 func TestNoMesh(t *testing.T) {
 	forEach(t, func(t *testing.T, objects rendered) {
 		pod := deployment(t, objects).Spec.Template
@@ -146,17 +145,17 @@ func TestProbes(t *testing.T) {
 		c := container(t, objects)
 		for path, probe := range map[string]*corev1.Probe{"/healthz": c.LivenessProbe, "/readyz/controllers": c.ReadinessProbe} {
 			if probe == nil || probe.HTTPGet == nil || probe.HTTPGet.Path != path {
-				t.Errorf("no probe asks %s", path)
+				t.Errorf("no probe for %s", path)
 				continue
 			}
 			if !slices.ContainsFunc(c.Ports, func(p corev1.ContainerPort) bool { return p.Name == probe.HTTPGet.Port.StrVal }) {
-				t.Errorf("the probe for %s asks port %s, which does not exist", path, &probe.HTTPGet.Port)
+				t.Errorf("the probe for %s has the port %s, which does not exist", path, &probe.HTTPGet.Port)
 			}
 		}
 	})
 }
 
-// The Lease belongs where the Role for it is.
+// The Lease must be in the namespace of its Role.
 func TestLeaderElectionNamespace(t *testing.T) {
 	forEach(t, func(t *testing.T, objects rendered) {
 		c := container(t, objects)
@@ -210,7 +209,7 @@ func TestLabels(t *testing.T) {
 	})
 }
 
-// Every installation runs the published image, which the base names in one line.
+// Every installation runs the published image, which is in one line of the base.
 func TestImage(t *testing.T) {
 	committed, err := release.Committed(root(t))
 	if err != nil {

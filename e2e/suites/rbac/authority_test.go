@@ -17,31 +17,31 @@ import (
 	"github.com/cert-manager/cert-manager/pkg/util/pki"
 )
 
-// authority does what deploy/components/metrics-certificate has cert-manager do, and puts the
-// result into a directory as the kubelet does.
+// authority issues the certificates of deploy/components/metrics-certificate, and writes them to a
+// directory, as the kubelet does.
 type authority struct {
 	certificate *x509.Certificate
 	key         crypto.Signer
-	folder      string
+	directory   string
 	serial      int64
 }
 
 func newAuthority(t *testing.T) *authority {
 	t.Helper()
-	a := &authority{folder: t.TempDir(), serial: 1}
+	a := &authority{directory: t.TempDir(), serial: 1}
 	template := &x509.Certificate{IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
 	a.certificate, a.key = a.sign(t, template)
 	a.trust(t, a)
 	return a
 }
 
-// trust makes clients of another authority welcome, and no others.
+// trust accepts only clients of another authority.
 func (a *authority) trust(t *testing.T, other *authority) {
 	t.Helper()
-	replace(t, a.folder+"/ca.crt", encode(t, other.certificate))
+	replace(t, a.directory+"/ca.crt", encode(t, other.certificate))
 }
 
-// serve puts a new certificate into the directory.
+// serve writes a new certificate to the directory.
 func (a *authority) serve(t *testing.T) *x509.Certificate {
 	t.Helper()
 	issued := a.issue(t, x509.ExtKeyUsageServerAuth)
@@ -49,8 +49,8 @@ func (a *authority) serve(t *testing.T) *x509.Certificate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	replace(t, a.folder+"/tls.key", key)
-	replace(t, a.folder+"/tls.crt", encode(t, issued.Leaf))
+	replace(t, a.directory+"/tls.key", key)
+	replace(t, a.directory+"/tls.crt", encode(t, issued.Leaf))
 	return issued.Leaf
 }
 
@@ -62,7 +62,7 @@ func (a *authority) issue(t *testing.T, usage x509.ExtKeyUsage) tls.Certificate 
 	return tls.Certificate{Certificate: [][]byte{leaf.Raw}, PrivateKey: key, Leaf: leaf}
 }
 
-// sign makes the certificate of a new key; the first one signs itself.
+// sign signs the certificate of a new key; the first one is self-signed.
 func (a *authority) sign(t *testing.T, template *x509.Certificate) (*x509.Certificate, crypto.Signer) {
 	t.Helper()
 	key, err := pki.GenerateECPrivateKey(256)

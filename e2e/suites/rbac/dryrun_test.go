@@ -10,7 +10,7 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/manifest"
 )
 
-// TestDryRun asks the API server to validate strictly what TestRights does not apply.
+// TestDryRun has the API server validate manifests that TestPermissions does not apply.
 func TestDryRun(t *testing.T) {
 	for _, kustomization := range []string{
 		issuer.DevelopmentOverlay, issuer.AdminStep, issuer.NamespaceStep, "deploy/examples/adjusted", "deploy/examples/kubernetes-csr", "deploy/examples/other-cert-manager",

@@ -23,22 +23,21 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 )
 
-// mounted is where the components mount the certificate of the metrics.
+// mounted is the mount path of the certificate of the metrics.
 const mounted = "/etc/selfsigned-issuer/metrics"
 
-// withCertificate returns the arguments that name files in the mounted Secret, with those in
-// directory instead.
-func withCertificate(installed *issuer.Installation, folder string) []string {
+// withCertificate returns the arguments with files in the mounted Secret, with their paths in directory.
+func withCertificate(installed *issuer.Installation, directory string) []string {
 	var args []string
 	for _, arg := range installed.Deployment.Spec.Template.Spec.Containers[0].Args {
 		if strings.Contains(arg, mounted) {
-			args = append(args, strings.ReplaceAll(arg, mounted, folder))
+			args = append(args, strings.ReplaceAll(arg, mounted, directory))
 		}
 	}
 	return args
 }
 
-// scrapeWithToken reads the metrics as Prometheus does, and as others try to.
+// scrapeWithToken reads the metrics as Prometheus, and as clients without permission.
 func scrapeWithToken(t *testing.T, served *authority) {
 	reader := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: unserved, Name: "prometheus"}}
 	env.Create(t, reader)
@@ -58,7 +57,7 @@ func scrapeWithToken(t *testing.T, served *authority) {
 	}
 	client := served.client()
 	for token, want := range tokens {
-		env.Eventually(t, "an answer to a client of the metrics", func(ctx context.Context) error { // once RBAC knows the binding
+		env.Eventually(t, "a response to a client of the metrics", func(ctx context.Context) error { // when the binding has taken effect
 			status, body, err := scrape(ctx, client, token)
 			if err != nil || status != want || strings.Contains(body, "selfsigned_issuer_build_info") != (want == http.StatusOK) {
 				return fmt.Errorf("%d %.100s %v, want %d", status, body, err, want)
@@ -69,7 +68,7 @@ func scrapeWithToken(t *testing.T, served *authority) {
 	expectRotation(t, served, client)
 }
 
-// scrapeWithCertificate does the same where the process asks for a client certificate.
+// scrapeWithCertificate does the same with client certificates.
 func scrapeWithCertificate(t *testing.T, served *authority) {
 	client := served.client(served.issue(t, x509.ExtKeyUsageClientAuth))
 	if status, body, err := scrape(t.Context(), client, ""); err != nil || status != http.StatusOK {
@@ -77,17 +76,17 @@ func scrapeWithCertificate(t *testing.T, served *authority) {
 	}
 	strangers := newAuthority(t)
 	for what, client := range map[string]*http.Client{
-		"without a certificate":          served.client(),
-		"with a certificate of others":   served.client(strangers.issue(t, x509.ExtKeyUsageClientAuth)),
-		"with a server's certificate":    served.client(served.issue(t, x509.ExtKeyUsageServerAuth)),
-		"with a token and nothing else ": served.client(),
+		"without a certificate":                   served.client(),
+		"with a certificate of another authority": served.client(strangers.issue(t, x509.ExtKeyUsageClientAuth)),
+		"with a server's certificate":             served.client(served.issue(t, x509.ExtKeyUsageServerAuth)),
+		"with a token and nothing else ":          served.client(),
 	} {
 		if status, body, err := scrape(t.Context(), client, "token"); err == nil {
 			t.Errorf("%s: %d %.100s, want no connection", what, status, body)
 		}
 	}
 	expectRotation(t, served, client)
-	// The authority is replaced as well, while the process runs.
+	// The authority is also replaced while the process runs.
 	served.trust(t, strangers)
 	env.Eventually(t, "another authority of clients", func(ctx context.Context) error {
 		client := served.client(strangers.issue(t, x509.ExtKeyUsageClientAuth))
@@ -141,14 +140,14 @@ func scrape(ctx context.Context, client *http.Client, token string) (status int,
 	return response.StatusCode, string(content), err
 }
 
-// client returns one that trusts the authority alone.
+// client returns a client that trusts only the authority.
 func (a *authority) client(certificates ...tls.Certificate) *http.Client {
 	pool := x509.NewCertPool()
 	pool.AddCert(a.certificate)
 	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, Certificates: certificates}}}
 }
 
-// replace writes a file whole, as somebody may read it at this moment.
+// replace writes a file atomically.
 func replace(t *testing.T, path string, content []byte) {
 	t.Helper()
 	next := path + ".next"

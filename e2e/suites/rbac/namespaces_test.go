@@ -25,20 +25,20 @@ import (
 )
 
 const (
-	// servedWithin is how long a namespace may wait after its permissions are there.
+	// servedWithin is how long a namespace may not be served after its permissions exist.
 	servedWithin = 30 * time.Second
-	// readyWithin is how long the others may wait for a namespace that is not there.
+	// readyWithin is how long a missing namespace may delay the start.
 	readyWithin = 20 * time.Second
 )
 
-// tenant is a namespace that is served beside sandbox when it has what its overlay grants.
+// tenant is a selected namespace in addition to sandbox.
 type tenant struct {
 	name    string
 	role    *rbacv1.Role
 	binding *rbacv1.RoleBinding
 }
 
-// newTenant returns one that does not exist, with the Role and RoleBinding of the overlay.
+// newTenant returns a tenant that does not exist, with the Role and RoleBinding of the overlay.
 func newTenant(t *testing.T, installed *issuer.Installation) *tenant {
 	t.Helper()
 	b := &tenant{name: newName("tenant"), role: &rbacv1.Role{}, binding: &rbacv1.RoleBinding{}}
@@ -62,10 +62,10 @@ func newTenant(t *testing.T, installed *issuer.Installation) *tenant {
 	return b
 }
 
-// TestNamespaceComesAndGoes serves sandbox and another namespace, of which each thing that it
-// needs is missing in turn, in the end the namespace itself: sandbox is served all the time, also
-// after a restart, and the other one as soon as it can be.
-func TestNamespaceComesAndGoes(t *testing.T) {
+// TestNamespaceAddedAndRemoved selects sandbox and another namespace. The permissions of the
+// latter, and the namespace itself, are missing in turn. sandbox is served throughout, also after a
+// restart, and the other one as soon as possible.
+func TestNamespaceAddedAndRemoved(t *testing.T) {
 	installed := install(t, issuer.NamespacedOverlay)
 	b := newTenant(t, installed)
 	startBeside(t, installed, b)
@@ -116,7 +116,7 @@ func TestNamespaceComesAndGoes(t *testing.T) {
 	issueIn(t, sandbox)
 }
 
-// create creates the namespace, and applies what its overlay grants.
+// create creates the namespace with its permissions.
 func (b *tenant) create(t *testing.T) {
 	t.Helper()
 	env.Create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: b.name}})
@@ -124,8 +124,8 @@ func (b *tenant) create(t *testing.T) {
 	env.Create(t, b.binding.DeepCopy())
 }
 
-// delete deletes the namespace, and does what the namespace controller does then, which is not
-// there: it deletes what the namespace contains, the permissions first, and finalizes it.
+// delete deletes the namespace. Because there is no namespace controller, it also deletes its
+// objects, the permissions first, and finalizes it.
 func (b *tenant) delete(t *testing.T) {
 	t.Helper()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: b.name}}
@@ -147,7 +147,7 @@ func (b *tenant) delete(t *testing.T) {
 	}
 }
 
-// startBeside starts a process that serves both namespaces. It is ready for sandbox at once.
+// startBeside starts a process that selects both namespaces. It is ready without the missing one.
 func startBeside(t *testing.T, installed *issuer.Installation, b *tenant) {
 	t.Helper()
 	begin := time.Now()
@@ -161,13 +161,13 @@ func startBeside(t *testing.T, installed *issuer.Installation, b *tenant) {
 		t.Fatal(err)
 	}
 	if took := time.Since(begin); took > readyWithin {
-		t.Errorf("ready after %s, want %s at most", took, readyWithin)
+		t.Errorf("ready after %s, want at most %s", took, readyWithin)
 	} else {
 		t.Logf("ready after %s", took)
 	}
 }
 
-// issueIn has a certificate signed in a namespace.
+// issueIn issues a certificate in a namespace.
 func issueIn(t *testing.T, namespace string) {
 	t.Helper()
 	t.Run("issue in "+strings.TrimRight(namespace, "-0123456789"), func(t *testing.T) {
@@ -176,7 +176,7 @@ func issueIn(t *testing.T, namespace string) {
 	})
 }
 
-// grantSecrets changes what the Role in the namespace permits.
+// grantSecrets changes the verbs for Secrets in the Role.
 func (b *tenant) grantSecrets(t *testing.T, verbs ...string) {
 	t.Helper()
 	role := b.role.DeepCopy()
@@ -191,8 +191,9 @@ func (b *tenant) grantSecrets(t *testing.T, verbs ...string) {
 	}
 }
 
-// expectLeftOut waits until the process reports everywhere that the namespace is not served,
-// while it is ready. The log, which a restarted process continues, has so many such lines by now.
+// expectLeftOut waits until the ready process reports in its probe, metrics and log that the
+// namespace is not served. lines is the number of such lines in the log, which is kept after a
+// restart.
 func (b *tenant) expectLeftOut(t *testing.T, permissions string, lines int) {
 	t.Helper()
 	line := fmt.Sprintf("Namespace %s is not served: selfsigned-issuer is not allowed to %s there. "+
@@ -200,7 +201,7 @@ func (b *tenant) expectLeftOut(t *testing.T, permissions string, lines int) {
 	env.Eventually(t, "a namespace that is not served", func(ctx context.Context) error {
 		status, body := issuer.Get(ctx, env.Issuer.HealthURL+"/readyz?verbose")
 		if status != http.StatusOK || !strings.Contains(body, line) {
-			return fmt.Errorf("/readyz?verbose answers %d %s, want %s", status, body, line)
+			return fmt.Errorf("/readyz?verbose returns %d %s, want %s", status, body, line)
 		}
 		return nil
 	})
@@ -210,7 +211,7 @@ func (b *tenant) expectLeftOut(t *testing.T, permissions string, lines int) {
 		t.Errorf("the log has %d lines about it, want %d:\n%s", got, lines, log)
 	}
 	if got := strings.Count(log, "is forbidden: User"); got > 0 {
-		t.Errorf("the caches log %d refusals as well:\n%s", got, log)
+		t.Errorf("the caches also log %d errors:\n%s", got, log)
 	}
 }
 
@@ -225,7 +226,7 @@ func (b *tenant) awaitServed(t *testing.T) {
 		return nil
 	})
 	if took := time.Since(begin); took > servedWithin {
-		t.Errorf("served after %s, want %s at most", took, servedWithin)
+		t.Errorf("served after %s, want at most %s", took, servedWithin)
 	} else {
 		t.Logf("served after %s", took)
 	}

@@ -24,22 +24,22 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 )
 
-// right is one verb on one resource, in a namespace or, where that is empty, in all.
-type right struct{ namespace, resource, verb string }
+// permission is one verb on one resource in a namespace, or in all if it is empty.
+type permission struct{ namespace, resource, verb string }
 
-func (r right) String() string {
+func (p permission) String() string {
 	where := " in all namespaces"
-	if r.namespace != "" {
-		where = " in " + r.namespace
+	if p.namespace != "" {
+		where = " in " + p.namespace
 	}
-	return r.verb + " " + r.resource + where
+	return p.verb + " " + p.resource + where
 }
 
-// signing is asked for by the API server itself, when the process hands over the certificate
-// of a Kubernetes CSR: the audit log does not have it.
-var signing = right{resource: "certificates.k8s.io/signers", verb: "sign"}
+// signing is checked by the API server for a write of the certificate of a Kubernetes CSR, so it is
+// not in the audit log.
+var signing = permission{resource: "certificates.k8s.io/signers", verb: "sign"}
 
-// grant is one rule of a role, in the namespace of its binding or, without one, in all.
+// grant is one rule of a role, in the namespace of its binding, or in all.
 type grant struct {
 	namespace string
 	rule      rbacv1.PolicyRule
@@ -88,21 +88,21 @@ func objectsOf[T any](t *testing.T, installation *issuer.Installation, kind stri
 	return found
 }
 
-func flatten(grants []grant) []right {
-	var rights []right
+func flatten(grants []grant) []permission {
+	var flat []permission
 	for _, g := range grants {
 		for _, group := range g.rule.APIGroups {
 			for _, resource := range g.rule.Resources {
 				for _, verb := range g.rule.Verbs {
-					rights = append(rights, right{g.namespace, group + "/" + resource, verb})
+					flat = append(flat, permission{g.namespace, group + "/" + resource, verb})
 				}
 			}
 		}
 	}
-	return rights
+	return flat
 }
 
-// auditEvent is what is of interest in a line of the audit log.
+// auditEvent has the relevant fields of a line in the audit log.
 type auditEvent struct {
 	Verb      string
 	User      struct{ Username string }
@@ -111,18 +111,18 @@ type auditEvent struct {
 	ResponseStatus struct{ Code int }
 }
 
-func (e auditEvent) right() right {
+func (e auditEvent) permission() permission {
 	resource := e.ObjectRef.APIGroup + "/" + e.ObjectRef.Resource
 	if e.ObjectRef.Subresource != "" {
 		resource += "/" + e.ObjectRef.Subresource
 	}
-	return right{e.ObjectRef.Namespace, resource, e.Verb}
+	return permission{e.ObjectRef.Namespace, resource, e.Verb}
 }
 
-// auditLog reads what the API server has written down since the last call.
+// auditLog reads new lines of the audit log.
 type auditLog struct {
 	reader *bufio.Reader
-	begun  []byte // of a line that is being written
+	begun  []byte // of an incomplete line
 }
 
 func openAuditLog(t *testing.T) *auditLog {
@@ -138,14 +138,14 @@ func openAuditLog(t *testing.T) *auditLog {
 	return &auditLog{reader: bufio.NewReader(file)}
 }
 
-// asked returns what the user has asked for, and was given or refused.
-func (l *auditLog) asked(t *testing.T, user string) (given, refused []right) {
+// asked returns the allowed and the denied requests of a user.
+func (l *auditLog) asked(t *testing.T, user string) (allowed, denied []permission) {
 	t.Helper()
 	for {
 		line, err := l.reader.ReadBytes('\n')
 		l.begun = append(l.begun, line...)
 		if errors.Is(err, io.EOF) {
-			return given, refused
+			return allowed, denied
 		}
 		var event auditEvent
 		if err := errors.Join(err, json.Unmarshal(l.begun, &event)); err != nil {
@@ -153,26 +153,26 @@ func (l *auditLog) asked(t *testing.T, user string) (given, refused []right) {
 		}
 		l.begun = nil
 		if event.User.Username != user || event.ObjectRef == nil {
-			continue // without an object: lists of kinds, which everybody may read
+			continue // discovery, which all users may read
 		}
 		if event.ResponseStatus.Code == http.StatusForbidden {
-			refused = append(refused, event.right())
+			denied = append(denied, event.permission())
 		} else {
-			given = append(given, event.right())
+			allowed = append(allowed, event.permission())
 		}
 	}
 }
 
-// unused returns the rights that nobody has asked for.
-func unused(granted, asked []right) []right {
-	return slices.DeleteFunc(slices.Clone(granted), func(g right) bool {
-		return slices.ContainsFunc(asked, func(a right) bool {
+// unused returns the granted permissions that are not used.
+func unused(granted, asked []permission) []permission {
+	return slices.DeleteFunc(slices.Clone(granted), func(g permission) bool {
+		return slices.ContainsFunc(asked, func(a permission) bool {
 			return a == g || g.namespace == "" && a.resource == g.resource && a.verb == g.verb
 		})
 	})
 }
 
-// reviewed asks the API server, as a ServiceAccount, what that may do in a namespace.
+// reviewed returns the permissions of a ServiceAccount in a namespace, from a SelfSubjectRulesReview.
 func reviewed(t *testing.T, serviceAccount, namespace string) []string {
 	t.Helper()
 	kubeconfig, err := env.ControlPlane.ServiceAccountKubeconfig(t.Context(), ownHome, serviceAccount)
@@ -193,7 +193,7 @@ func reviewed(t *testing.T, serviceAccount, namespace string) []string {
 		t.Fatal(err)
 	}
 	if review.Status.Incomplete {
-		t.Errorf("the review is not complete: %s", review.Status.EvaluationError)
+		t.Errorf("the review is incomplete: %s", review.Status.EvaluationError)
 	}
 	var lines []string
 	for _, rule := range review.Status.ResourceRules {

@@ -26,8 +26,7 @@ import (
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
 )
 
-// useIssuer makes an issuer, and changes it, in a namespace or for the cluster: its Ready
-// condition follows.
+// useIssuer creates and changes an issuer, and waits for its Ready condition.
 func useIssuer(t *testing.T, namespace string) {
 	t.Helper()
 	var issuer client.Object = &selfsigned.ClusterSelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{Name: "issuer"}}
@@ -57,7 +56,7 @@ func useIssuer(t *testing.T, namespace string) {
 	}
 }
 
-// requestCertificate makes a request before its Secret is there, and gets its certificate.
+// requestCertificate creates a request before its Secret, and waits for the certificate.
 func requestCertificate(t *testing.T, namespace, kind string) {
 	t.Helper()
 	csr, key := newCSR(t)
@@ -77,7 +76,7 @@ func newCSR(t *testing.T) (csr []byte, key crypto.Signer) {
 	return csr, key
 }
 
-// newRequest creates an approved request for a Secret of its own.
+// newRequest creates an approved request with its own Secret.
 func newRequest(t *testing.T, namespace, kind string, csr []byte) *cmapi.CertificateRequest {
 	t.Helper()
 	request := gen.CertificateRequest("", gen.SetCertificateRequestCSR(csr), gen.SetCertificateRequestIssuer(
@@ -123,8 +122,7 @@ func keySecret(t *testing.T, namespace, name string, key crypto.Signer) *corev1.
 
 const keyAnnotation = "experimental.cert-manager.io/private-key-secret-name"
 
-// newKubernetesCSR creates an approved CSR, for a Secret that is not there, whose author may
-// use the issuer.
+// newKubernetesCSR creates an approved CSR for a missing Secret, whose author may use the issuer.
 func newKubernetesCSR(t *testing.T) (*certificatesv1.CertificateSigningRequest, crypto.Signer) {
 	t.Helper()
 	request, key := newCSR(t)
@@ -151,7 +149,7 @@ func newKubernetesCSR(t *testing.T) (*certificatesv1.CertificateSigningRequest, 
 	return csr, key
 }
 
-// signKubernetesCSR has a Kubernetes CSR signed that waited for its key twice.
+// signKubernetesCSR waits for the certificate of a Kubernetes CSR that was pending twice.
 func signKubernetesCSR(t *testing.T, _ *authority) {
 	t.Helper()
 	csr, key := newKubernetesCSR(t)
@@ -169,7 +167,7 @@ func signKubernetesCSR(t *testing.T, _ *authority) {
 
 func newName(prefix string) string { return fmt.Sprintf("%s-%d", prefix, time.Now().UnixNano()) }
 
-// awaitEvents waits until an event was sent so many times.
+// awaitEvents waits until an event was sent a number of times.
 func awaitEvents(t *testing.T, about client.Object, reason string, times int) {
 	t.Helper()
 	env.Eventually(t, "event "+reason, func(ctx context.Context) error {

@@ -1,8 +1,8 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package rbac compares the permissions that each installation grants with what its process
-// asks of a real API server.
+// Package rbac compares the permissions of each installation with the requests of its process to an
+// API server.
 package rbac
 
 import (
@@ -20,20 +20,20 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/testenv"
 )
 
-// env has an API server that writes down every request, and the kinds of cert-manager and of
-// the Prometheus operator, without either of these running: tests approve by themselves.
+// env has an API server with an audit log, and the CRDs of cert-manager and the Prometheus
+// operator, which do not run: tests approve requests.
 var env *testenv.Environment
 
-// The namespaces that the namespaced installations serve, and one that none of them does.
+// The namespaces that installations select, and one that none of them selects.
 const (
 	sandbox    = "sandbox"
 	second     = "second"
 	unserved   = "unserved"
 	ownHome    = "selfsigned-issuer-system"
-	clusterKey = "cert-manager" // where the keys of cluster issuers' Kubernetes CSRs are
+	clusterKey = "cert-manager" // of the keys of Kubernetes CSRs for cluster issuers
 )
 
-// account is the process's user name.
+// account is the user name of the process.
 const account = "system:serviceaccount:" + ownHome + ":selfsigned-issuer"
 
 func TestMain(m *testing.M) { os.Exit(testenv.RunSuite(m, startEnvironment)) }

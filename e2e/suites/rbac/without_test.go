@@ -26,58 +26,58 @@ import (
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
 )
 
-// missing is what the process lacks, "verb group/resource" each, and what a user then sees.
+// missing are missing permissions, each as "verb group/resource", and their visible effect.
 type missing struct {
-	what   string
-	rights []string
-	// unasked are among them, and the process never comes to ask for them.
+	what        string
+	permissions []string
+	// unasked are those among them that the process does not try to use.
 	unasked []string
-	// see uses the process, and returns what must hold once it was refused; nil: nothing more.
+	// see uses the process, and returns a check for after its requests were denied, or nil.
 	see func(t *testing.T) (check func())
 }
 
 const csrs = "certificates.k8s.io/certificatesigningrequests"
 
-var missingRights = []missing{
-	{what: "nothing can be read", see: seeNotReady, rights: []string{
+var missingPermissions = []missing{
+	{what: "nothing can be read", see: expectNotReady, permissions: []string{
 		"list selfsigned.cert-manager.io/selfsignedissuers", "watch selfsigned.cert-manager.io/selfsignedissuers",
 		"list selfsigned.cert-manager.io/clusterselfsignedissuers", "watch selfsigned.cert-manager.io/clusterselfsignedissuers",
 		"list cert-manager.io/certificaterequests", "watch cert-manager.io/certificaterequests",
 		"list /secrets", "watch /secrets", "list " + csrs, "watch " + csrs, "get coordination.k8s.io/leases",
 	}},
-	{what: "the Lease cannot be made", see: seeNothingHappen, rights: []string{"create coordination.k8s.io/leases"}},
-	{what: "the Lease cannot be renewed", see: seeReady, rights: []string{"update coordination.k8s.io/leases"}},
-	{what: "no status can be written", see: seeNothingHappen, rights: []string{
+	{what: "the Lease cannot be created", see: expectNoStatus, permissions: []string{"create coordination.k8s.io/leases"}},
+	{what: "the Lease cannot be renewed", see: expectReady, permissions: []string{"update coordination.k8s.io/leases"}},
+	{what: "no status can be written", see: expectNoStatus, permissions: []string{
 		"patch selfsigned.cert-manager.io/selfsignedissuers/status", "patch selfsigned.cert-manager.io/clusterselfsignedissuers/status",
 		"patch cert-manager.io/certificaterequests/status",
 	}},
-	{what: "keys, reviews and events are out of reach", see: seeForbiddenSecret, rights: []string{
+	{what: "keys, reviews and events are forbidden", see: expectForbiddenSecret, permissions: []string{
 		"get /secrets", "create authorization.k8s.io/subjectaccessreviews", "create events.k8s.io/events", "create /events",
 	}},
-	{what: "a CSR cannot be written", see: seeUnsigned, rights: []string{"patch " + csrs + "/status"}},
-	// The API server refuses the certificate in that status.
-	{what: "a CSR cannot be signed", see: seeUnsigned, rights: []string{"sign certificates.k8s.io/signers", "patch " + csrs + "/status"}, unasked: []string{"sign certificates.k8s.io/signers"}},
+	{what: "a CSR cannot be written", see: expectUnsigned, permissions: []string{"patch " + csrs + "/status"}},
+	// The API server rejects the certificate in this status.
+	{what: "a CSR cannot be signed", see: expectUnsigned, permissions: []string{"sign certificates.k8s.io/signers", "patch " + csrs + "/status"}, unasked: []string{"sign certificates.k8s.io/signers"}},
 }
 
-// TestWithoutRight takes each rule away from the roles of the process, and looks at what a
-// user sees then: nothing reports that all is well.
-func TestWithoutRight(t *testing.T) {
-	for _, m := range missingRights {
+// TestWithoutPermission removes each rule from the roles of the process, and checks that no status
+// reports success.
+func TestWithoutPermission(t *testing.T) {
+	for _, m := range missingPermissions {
 		t.Run(m.what, func(t *testing.T) {
 			log := openAuditLog(t)
 			startWithout(t, m)
 			check := m.see(t)
-			var refused []string
-			env.Eventually(t, "being refused", func(context.Context) error {
+			var denied []string
+			env.Eventually(t, "denied requests", func(context.Context) error {
 				_, more := log.asked(t, account)
 				for _, r := range more {
-					refused = append(refused, r.verb+" "+r.resource)
+					denied = append(denied, r.verb+" "+r.resource)
 				}
-				for _, want := range m.rights {
-					// A client that may not watch does not come to list, and the other way round.
+				for _, want := range m.permissions {
+					// A client that may not watch does not list, and vice versa.
 					instead := strings.NewReplacer("list ", "watch ", "watch ", "list ").Replace(want)
-					if !slices.Contains(refused, want) && !slices.Contains(refused, instead) && !slices.Contains(m.unasked, want) {
-						return fmt.Errorf("%q is not among %q", want, refused)
+					if !slices.Contains(denied, want) && !slices.Contains(denied, instead) && !slices.Contains(m.unasked, want) {
+						return fmt.Errorf("%q is not among %q", want, denied)
 					}
 				}
 				return nil
@@ -89,23 +89,22 @@ func TestWithoutRight(t *testing.T) {
 	}
 }
 
-// startWithout installs all that the process can have and takes the rights away before the
-// process starts.
+// startWithout installs all permissions and removes the missing ones before it starts the process.
 func startWithout(t *testing.T, m missing) {
 	t.Helper()
 	installed := install(t, "e2e/suites/testdata/kubernetes-csrs")
 	for _, object := range installed.Objects {
 		if strings.HasSuffix(object.GetKind(), "Role") {
-			if err := manifest.Apply(t.Context(), env.ControlPlane.AdminConfig(), withoutRights(t, object, m)); err != nil {
+			if err := manifest.Apply(t.Context(), env.ControlPlane.AdminConfig(), withoutPermissions(t, object, m)); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	env.Eventually(t, "fewer rights", func(context.Context) error {
+	env.Eventually(t, "fewer permissions", func(context.Context) error {
 		for _, line := range reviewed(t, installed.Deployment.Spec.Template.Spec.ServiceAccountName, ownHome) {
 			resource, rest, _ := strings.Cut(line, "[")
 			_, verb, _ := strings.Cut(rest, "] ")
-			if slices.Contains(m.rights, verb+" "+resource) && (m.unasked == nil || resource != csrs+"/status") {
+			if slices.Contains(m.permissions, verb+" "+resource) && (m.unasked == nil || resource != csrs+"/status") {
 				return errors.New(line)
 			}
 		}
@@ -115,13 +114,13 @@ func startWithout(t *testing.T, m missing) {
 	if env.Issuer, err = installed.Start(t.Context(), env.Binary, "selfsigned-issuer"); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = env.Issuer.Kill() }) // it may have ended by itself
+	t.Cleanup(func() { _ = env.Issuer.Kill() }) // it may have ended
 }
 
-// withoutRights returns a role that lacks the verbs.
-func withoutRights(t *testing.T, object *unstructured.Unstructured, m missing) *unstructured.Unstructured {
+// withoutPermissions returns a role without the verbs.
+func withoutPermissions(t *testing.T, object *unstructured.Unstructured, m missing) *unstructured.Unstructured {
 	t.Helper()
-	var role rbacv1.ClusterRole // of which a Role has the same rules
+	var role rbacv1.ClusterRole // a Role has the same fields
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &role); err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +131,7 @@ func withoutRights(t *testing.T, object *unstructured.Unstructured, m missing) *
 			left.Resources = []string{resource}
 			left.Verbs = slices.DeleteFunc(left.Verbs, func(verb string) bool {
 				name := verb + " " + strings.Join(rule.APIGroups, "") + "/" + resource
-				return slices.Contains(m.rights, name) && (m.unasked == nil || slices.Contains(m.unasked, name))
+				return slices.Contains(m.permissions, name) && (m.unasked == nil || slices.Contains(m.unasked, name))
 			})
 			if len(left.Verbs) == 0 {
 				continue
@@ -149,8 +148,8 @@ func withoutRights(t *testing.T, object *unstructured.Unstructured, m missing) *
 	return changed
 }
 
-// seeNotReady: the process is up, and says that it is not ready and why.
-func seeNotReady(t *testing.T) func() {
+// expectNotReady expects a healthy process that reports why it is not ready.
+func expectNotReady(t *testing.T) func() {
 	env.Eventually(t, "a process that is not ready", func(ctx context.Context) error {
 		live, _ := issuer.Get(ctx, env.Issuer.HealthURL+"/healthz")
 		ready, _ := issuer.Get(ctx, env.Issuer.HealthURL+"/readyz")
@@ -163,16 +162,16 @@ func seeNotReady(t *testing.T) func() {
 	return nil
 }
 
-// seeReady: the process runs, as a leader for as long as its Lease is good.
-func seeReady(t *testing.T) func() {
+// expectReady expects a ready process, which is the leader until its Lease expires.
+func expectReady(t *testing.T) func() {
 	if err := env.Issuer.AwaitReady(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return nil
 }
 
-// seeNothingHappen: a request has no condition, and its issuer is not Ready.
-func seeNothingHappen(t *testing.T) func() {
+// expectNoStatus expects a request without conditions, and an issuer that is not Ready.
+func expectNoStatus(t *testing.T) func() {
 	if err := env.Issuer.AwaitReady(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -202,16 +201,16 @@ func newIssuerAndRequest(t *testing.T) (*selfsigned.SelfSignedIssuer, *cmapi.Cer
 	return issuer, request
 }
 
-// seeForbiddenSecret: the request names the right that is missing.
-func seeForbiddenSecret(t *testing.T) func() {
+// expectForbiddenSecret expects the missing permission in the condition of the request.
+func expectForbiddenSecret(t *testing.T) func() {
 	_, request := newIssuerAndRequest(t)
 	newKubernetesCSR(t)
 	awaitMessage(t, request, "ClusterRole selfsigned-issuer-manager")
 	return nil
 }
 
-// seeUnsigned: the CSR has neither a certificate nor a failure.
-func seeUnsigned(t *testing.T) func() {
+// expectUnsigned expects a CSR without a certificate and without a failure.
+func expectUnsigned(t *testing.T) func() {
 	newIssuerAndRequest(t)
 	csr, key := newKubernetesCSR(t)
 	env.Create(t, keySecret(t, sandbox, csr.Annotations[keyAnnotation], key))
@@ -223,7 +222,7 @@ func seeUnsigned(t *testing.T) func() {
 	}
 }
 
-// loseKeyAgain makes the CSR wait for its Secret a second time.
+// loseKeyAgain deletes the Secret, so that the CSR is pending again.
 func loseKeyAgain(t *testing.T, csr *certificatesv1.CertificateSigningRequest) {
 	t.Helper()
 	_, wrong := newCSR(t)
@@ -247,7 +246,7 @@ func awaitMessage(t *testing.T, request *cmapi.CertificateRequest, part string) 
 	})
 }
 
-// TestReviewsForbidden: without the permissions of metrics-tls nobody gets metrics.
+// TestReviewsForbidden expects that without the permissions of metrics-tls, no client can read metrics.
 func TestReviewsForbidden(t *testing.T) {
 	for _, cut := range []string{"none", "subjectaccessreviews", "tokenreviews"} {
 		t.Run(cut, func(t *testing.T) {

@@ -1,7 +1,7 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package release installs what a release publishes, and rehearses a release.
+// Package release installs the assets of a release, and rehearses a release.
 package release
 
 import (
@@ -34,10 +34,10 @@ const (
 	namespace = "selfsigned-issuer-system"
 )
 
-// plainMetrics replaces what mounts a Secret, for which there is no kubelet.
+// plainMetrics disables options with a mounted Secret, for which there is no kubelet.
 var plainMetrics = []string{"--metrics-secure=false", "--metrics-cert-dir=", "--metrics-client-ca-file="}
 
-// TestAssets installs each asset of a release, has it sign, and removes it.
+// TestAssets installs, uses and removes each asset of a release.
 func TestAssets(t *testing.T) {
 	assets := filepath.Join(t.TempDir(), "dist")
 	makeAssets(t, root(t), assets)
@@ -84,7 +84,7 @@ func TestAssets(t *testing.T) {
 	})
 }
 
-// makeAssets writes the assets of a release of the repository to a directory.
+// makeAssets writes the assets of a release to a directory.
 func makeAssets(t *testing.T, repository, assets string) {
 	t.Helper()
 	run(t, repository, nil, "make", "release-artifacts", "DIST="+assets, "BIN="+t.TempDir())
@@ -110,7 +110,7 @@ func makeAssets(t *testing.T, repository, assets string) {
 	}
 }
 
-// apply applies assets as the README says, and returns what they contain.
+// apply applies assets as the README says, and returns their objects.
 func apply(t *testing.T, e *testenv.Environment, assets string, files ...string) []*unstructured.Unstructured {
 	t.Helper()
 	var objects []*unstructured.Unstructured
@@ -125,7 +125,7 @@ func apply(t *testing.T, e *testenv.Environment, assets string, files ...string)
 	return objects
 }
 
-// use runs the program of an installation and has it sign.
+// use runs the program of an installation and issues a certificate.
 func use(t *testing.T, e *testenv.Environment, objects []*unstructured.Unstructured) *issuer.Installation {
 	t.Helper()
 	installed, err := issuer.Installed(e.ControlPlane, objects)
@@ -166,8 +166,7 @@ func kubectl(t *testing.T, e *testenv.Environment, args ...string) {
 	}
 }
 
-// run runs a command in a directory, with further environment variables, and returns what it
-// prints.
+// run runs a command in a directory, with additional environment variables, and returns its output.
 func run(t *testing.T, directory string, env []string, name string, args ...string) string {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), name, args...)
@@ -192,9 +191,9 @@ func read(t *testing.T, elements ...string) string {
 
 func root(t *testing.T) string {
 	t.Helper()
-	folder, err := build.Root()
+	directory, err := build.Root()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return folder
+	return directory
 }

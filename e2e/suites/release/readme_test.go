@@ -23,11 +23,11 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/testenv"
 )
 
-// followedHere is the reason in the README why package docs does not run a block.
+// followedHere is the not-run reason of these blocks in the README.
 const followedHere = "TestRehearsal in e2e/suites/release follows these commands"
 
-// followReadme runs the commands of the README's Install section as they are, first those for
-// kubectl and then those for Helm. Only where they download from is this machine.
+// followReadme runs the commands in the README's section Install, first for kubectl, then for Helm.
+// Only the addresses of downloads are replaced.
 func (r *rehearsal) followReadme(t *testing.T, e *testenv.Environment) {
 	readme, err := page.Read(r.clone, "README.md")
 	if err != nil {
@@ -59,8 +59,8 @@ func (r *rehearsal) followReadme(t *testing.T, e *testenv.Environment) {
 	}
 }
 
-// fromHere replaces GitHub by a server with the assets and the files of the tag. The registry is
-// that of the rehearsal already.
+// fromHere replaces the addresses of GitHub by a server with the assets and the files of the tag.
+// The registry is already that of the rehearsal.
 func (r *rehearsal) fromHere(t *testing.T, code string) string {
 	t.Helper()
 	mux := http.NewServeMux()
@@ -91,7 +91,7 @@ func (r *rehearsal) programs(t *testing.T, e *testenv.Environment) string {
 	return directory
 }
 
-// installed returns what runs now, as the API server has it.
+// installed returns the current installation.
 func (r *rehearsal) installed(t *testing.T, e *testenv.Environment) *issuer.Installation {
 	t.Helper()
 	deployment := &appsv1.Deployment{}
@@ -113,7 +113,7 @@ func (r *rehearsal) installed(t *testing.T, e *testenv.Environment) *issuer.Inst
 	return installed
 }
 
-// bash runs commands as a reader does who is logged in to the cluster.
+// bash runs commands with the kubeconfig of the cluster.
 func bash(t *testing.T, e *testenv.Environment, path, commands string) {
 	t.Helper()
 	t.Log(commands)

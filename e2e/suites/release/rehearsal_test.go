@@ -34,21 +34,21 @@ import (
 
 var rehearse = flag.Bool("rehearse", false, "run TestRehearsal, which compiles the program for every platform")
 
-// tag exists only in the temporary clone.
+// tag is only in the temporary clone.
 const tag = release.Rehearsal
 
-// rehearsal is a release of a temporary clone into a registry in memory.
+// rehearsal is a release of a temporary clone to an in-memory registry.
 type rehearsal struct {
 	clone, registry, builder string
-	stage                    string // what takes the place of the image's build stage
+	stage                    string // replaces the build stage of the image
 	platforms                []string
 	image                    v1.ImageIndex
 	imageDigest, chartDigest string
 	assets                   string
 }
 
-// TestRehearsal releases the committed state of this repository, step by step as the workflow
-// does, but for what needs the public services: see docs/release.md.
+// TestRehearsal releases the committed state of this repository with the steps of the workflow,
+// except for those that need public services (docs/release.md).
 func TestRehearsal(t *testing.T) {
 	if !*rehearse {
 		t.Skip("compiles the program for every platform: `make release-rehearsal` runs it")
@@ -108,13 +108,13 @@ func (r *rehearsal) prepare(t *testing.T) {
 	r.platforms = strings.Split(platforms[1], ",")
 }
 
-// make runs a target of the clone's Makefile.
+// make runs a target in the Makefile of the clone.
 func (r *rehearsal) make(t *testing.T, env []string, target string, variables ...string) {
 	t.Helper()
 	run(t, r.clone, env, "make", append([]string{"--no-print-directory", target, "REGISTRY=" + r.registry}, variables...)...)
 }
 
-// compile does what the image's build stage does, whose base image is not needed then.
+// compile builds the programs like the build stage of the image, without its base image.
 func (r *rehearsal) compile(t *testing.T) {
 	seconds, err := strconv.ParseInt(strings.TrimSpace(run(t, r.clone, nil, "git", "log", "-1", "--format=%ct")), 10, 64)
 	if err != nil {
@@ -131,7 +131,7 @@ func (r *rehearsal) compile(t *testing.T) {
 	}
 }
 
-// pushImage pushes the image twice: the same commit makes the same index.
+// pushImage pushes the image twice: the same commit produces the same index.
 func (r *rehearsal) pushImage(t *testing.T) {
 	var digests []string
 	for range 2 {
@@ -156,12 +156,12 @@ func (r *rehearsal) pushImage(t *testing.T) {
 		}
 	})
 	if digests[0] != digests[1] {
-		t.Errorf("the same commit made the images %q", digests)
+		t.Errorf("the same commit produces the images %q", digests)
 	}
 	r.imageDigest = digests[0]
 }
 
-// checkPlatforms expects the program of each platform in the index, of the version of the tag.
+// checkPlatforms expects a program with the version of the tag for each platform.
 func (r *rehearsal) checkPlatforms(t *testing.T) {
 	index, err := r.image.IndexManifest()
 	if err != nil {
@@ -183,7 +183,7 @@ func (r *rehearsal) checkPlatforms(t *testing.T) {
 			compiled += "/v" + settings["GOARM"]
 		}
 		if compiled != descriptor.Platform.String() || info.Main.Version != tag || settings["vcs.modified"] != "false" {
-			t.Errorf("%s has a program of %s for %s", descriptor.Platform, info.Main.Version, compiled)
+			t.Errorf("%s has a program of version %s for %s", descriptor.Platform, info.Main.Version, compiled)
 		}
 	}
 	if got, want := strings.Join(platforms, ","), strings.Join(r.platforms, ","); got != want {
@@ -192,7 +192,7 @@ func (r *rehearsal) checkPlatforms(t *testing.T) {
 	t.Logf("%s@%s: %q", name, r.imageDigest, platforms)
 }
 
-// program returns a file with the program of one image of the index.
+// program returns the path of a copy of the program in an image of the index.
 func (r *rehearsal) program(t *testing.T, descriptor v1.Descriptor) string {
 	t.Helper()
 	image, err := r.image.Image(descriptor.Digest)
@@ -236,8 +236,8 @@ func (r *rehearsal) sign(t *testing.T) {
 		r.registry+"/"+name+"@"+r.imageDigest, r.registry+"/charts/"+name+"@"+r.chartDigest))
 }
 
-// install follows the README on the test control plane, with the program that is in the image.
-// TestAssets installs the other assets.
+// install follows the README on the test control plane, with the program of the image. TestAssets
+// installs the other assets.
 func (r *rehearsal) install(t *testing.T) {
 	e := testenv.Start(t, environment.Options{WithoutIssuer: true, ControllerManager: true})
 	e.CreateNamespace(t, testenv.Namespace)

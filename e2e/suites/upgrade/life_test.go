@@ -32,7 +32,7 @@ import (
 const (
 	namespace = "older"
 	overlay   = "deploy/overlays/default"
-	// keepIssuers leaves the CRDs in place, and so the issuers.
+	// keepIssuers keeps the CRDs, and with them the issuers.
 	keepIssuers = "!selfsigned.cert-manager.io/crds"
 )
 
@@ -49,7 +49,7 @@ func read(t *testing.T, name string) []*unstructured.Unstructured {
 	return objects
 }
 
-// installFirstRelease leaves issuers behind that were Ready, as far as that release could see.
+// installFirstRelease creates issuers that were Ready with that release.
 func (l *life) installFirstRelease(t *testing.T) {
 	if err := manifest.ApplyCRDs(t.Context(), l.ControlPlane.AdminConfig(), read(t, "crds.yaml")...); err != nil {
 		t.Fatal(err)
@@ -67,7 +67,7 @@ func (l *life) installFirstRelease(t *testing.T) {
 	}
 }
 
-// upgrade takes the kinds first, as docs/upgrade.md says.
+// upgrade applies the CRDs first, as docs/upgrade.md says.
 func (l *life) upgrade(t *testing.T) {
 	l.run(t, "apply", "--server-side", "--force-conflicts", "-k", "deploy/crds")
 	l.startIssuer(t)
@@ -84,7 +84,7 @@ func (l *life) testOlderIssuers(t *testing.T) {
 			}
 			return nil
 		})
-		// Whoever breaks a later rule can still change everything else.
+		// An issuer that violates a later rule can still be changed.
 		issuer.Labels = map[string]string{"changed": "true"}
 		if err := l.Client.Update(t.Context(), issuer); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -94,7 +94,7 @@ func (l *life) testOlderIssuers(t *testing.T) {
 	l.issue(t, "ClusterSelfSignedIssuer", "valid", "http://crl.example.com/cluster-root.crl")
 }
 
-// checkIssuers expects every issuer's spec to be what it was made with.
+// checkIssuers expects the original spec of every issuer.
 func (l *life) checkIssuers(t *testing.T) {
 	t.Helper()
 	for _, made := range read(t, "issuers.yaml") {
@@ -112,8 +112,7 @@ func (l *life) checkIssuers(t *testing.T) {
 	}
 }
 
-// issue issues a Certificate that has the revocation list, in a Secret called as its issuer's
-// kind and name.
+// issue issues a Certificate and checks its revocation list.
 func (l *life) issue(t *testing.T, kind, issuer, list string) {
 	t.Helper()
 	certificate := &cmapi.Certificate{
@@ -143,13 +142,13 @@ func (l *life) issue(t *testing.T, kind, issuer, list string) {
 	}
 }
 
-// testConflicts changes what an apply sets, and takes it back as docs/upgrade.md says.
+// testConflicts changes applied fields, and resolves the conflict as docs/upgrade.md says.
 func (l *life) testConflicts(t *testing.T) {
 	l.run(t, "set", "resources", "-n", l.Installation.Deployment.Namespace, "deployment/selfsigned-issuer", "--limits=memory=512Mi")
 	l.expectConflict(t, overlay, "kubectl-set")
 	l.run(t, "apply", "--server-side", "--force-conflicts", "-k", overlay)
 	l.expectLimit(t, "256Mi")
-	// The first installation was by a GitOps tool, and the upgrade by hand.
+	// As if the first installation was by a GitOps tool, and the upgrade by hand.
 	l.run(t, "apply", "--server-side", "--force-conflicts", "--field-manager=argocd-controller", "-k", overlay)
 	newer := ownOverlay(t, "resources: [deploy/overlays/default]",
 		`patches: [{target: {kind: Deployment}, patch: '[{"op":"replace","path":"/spec/template/spec/containers/0/resources/limits/memory","value":"300Mi"}]'}]`)
@@ -181,15 +180,15 @@ func (l *life) expectLimit(t *testing.T, want string) {
 	}
 }
 
-// removeWithoutIssuers removes everything but the CRDs and the issuers, and the namespace.
+// removeWithoutIssuers removes everything except for the CRDs, the issuers and the namespace.
 func (l *life) removeWithoutIssuers(t *testing.T) {
-	l.stopPlugin(t)
+	l.stopIssuer(t)
 	l.run(t, "delete", "-k", overlay, "-l", keepIssuers)
 	for _, object := range l.Installation.Objects {
 		err := l.Client.Get(t.Context(), client.ObjectKeyFromObject(object), object.DeepCopy())
 		if kind := object.GetKind(); kind == "CustomResourceDefinition" || kind == "Namespace" {
 			if err != nil {
-				t.Errorf("%s should have stayed: %v", object.GetName(), err)
+				t.Errorf("%s was removed: %v", object.GetName(), err)
 			}
 		} else if !apierrors.IsNotFound(err) {
 			t.Errorf("%s %s is still there: %v", object.GetKind(), object.GetName(), err)
@@ -198,15 +197,15 @@ func (l *life) removeWithoutIssuers(t *testing.T) {
 	l.checkIssuers(t)
 }
 
-// comeBack installs again: the issuers work as before.
-func (l *life) comeBack(t *testing.T) {
+// reinstall installs again, with working issuers.
+func (l *life) reinstall(t *testing.T) {
 	l.startIssuer(t)
 	l.issue(t, "SelfSignedIssuer", "valid", "http://crl.example.com/root.crl")
 }
 
-// removeWithIssuers leaves nothing but what was issued.
+// removeWithIssuers removes everything except for the certificates.
 func (l *life) removeWithIssuers(t *testing.T) {
-	l.stopPlugin(t)
+	l.stopIssuer(t)
 	before := l.secrets(t)
 	l.run(t, "delete", "-k", overlay, "--ignore-not-found")
 	l.Get(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: l.Installation.Deployment.Namespace}})
@@ -217,14 +216,14 @@ func (l *life) removeWithIssuers(t *testing.T) {
 		}
 	}
 	if err := l.Client.List(t.Context(), &selfsigned.SelfSignedIssuerList{}); !apierrors.IsNotFound(err) {
-		t.Errorf("the kind is still served: %v", err)
+		t.Errorf("the CRD is still served: %v", err)
 	}
 	if diff := cmp.Diff(before, l.secrets(t)); diff != "" {
 		t.Errorf("Secrets with certificates (-before +after):\n%s", diff)
 	}
 }
 
-func (l *life) stopPlugin(t *testing.T) {
+func (l *life) stopIssuer(t *testing.T) {
 	t.Helper()
 	if err := l.Issuer.Stop(10 * time.Second); err != nil {
 		t.Fatal(err)

@@ -41,8 +41,8 @@ const (
 	renewTimeout = 10 * time.Second
 )
 
-// testMetricsRenewal renews the certificates of authority, client and server one after the
-// other, in both orders. Prometheus can read the metrics after each step.
+// testMetricsRenewal renews the certificates of authority, client and server in sequence, in both
+// orders. Prometheus can read the metrics after each step.
 func (l *life) testMetricsRenewal(t *testing.T, overlay string) {
 	mount := t.TempDir()
 	for _, secret := range []string{server, scraper} {
@@ -77,11 +77,11 @@ func (l *life) hasCertificate(t *testing.T, name string) error {
 	return nil
 }
 
-// mount writes the server's Secret into a directory, as the kubelet does.
-func (l *life) mount(t *testing.T, folder string) {
+// mount writes the server's Secret to a directory, as the kubelet does.
+func (l *life) mount(t *testing.T, directory string) {
 	t.Helper()
 	for name, content := range l.secret(t, server).Data {
-		path := filepath.Join(folder, name)
+		path := filepath.Join(directory, name)
 		if before, err := os.ReadFile(path); err == nil && bytes.Equal(before, content) {
 			continue
 		}
@@ -111,7 +111,7 @@ func (l *life) leaf(t *testing.T, secret string) *x509.Certificate {
 	return leaf
 }
 
-// renew renews the certificate in a Secret as `cmctl renew` does.
+// renew renews the certificate in a Secret like `cmctl renew`.
 func (l *life) renew(t *testing.T, secret string) {
 	t.Helper()
 	before := l.leaf(t, secret)
@@ -133,8 +133,8 @@ func (l *life) renew(t *testing.T, secret string) {
 	})
 }
 
-// expectScrape reads the metrics as Prometheus does, with what is in the client's Secret, once
-// the server serves what is in its own.
+// expectScrape reads the metrics like Prometheus, with the client's Secret, and waits until the
+// server uses its Secret.
 func (l *life) expectScrape(t *testing.T, url, when string) {
 	t.Helper()
 	secret, served := l.secret(t, scraper).Data, l.leaf(t, server)
@@ -154,7 +154,7 @@ func (l *life) expectScrape(t *testing.T, url, when string) {
 	l.Eventually(t, "metrics "+when, func(context.Context) error {
 		response, err := scraping.Get(url)
 		if err != nil {
-			t.Fatalf("%s: %v", when, err) // each scrape works, also while the new certificate is read
+			t.Fatalf("%s: %v", when, err) // each scrape must succeed
 		}
 		defer response.Body.Close()
 		body, err := io.ReadAll(response.Body)

@@ -23,11 +23,11 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 )
 
-// certManager is the namespace of cert-manager, into which external issuers are often installed.
+// certManager is the namespace of cert-manager, in which external issuers are often installed.
 const certManager = "cert-manager"
 
-// testOwnNamespace installs into a namespace that others use too, with a prefix, and removes it
-// again: everything of the others stays.
+// testOwnNamespace installs into a shared namespace, with a prefix, and removes the installation:
+// other objects are kept.
 func (l *life) testOwnNamespace(t *testing.T) {
 	root := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: certManager, Name: "root"}, StringData: map[string]string{"tls.key": "precious"}}
 	l.Create(t, root)
@@ -40,33 +40,33 @@ func (l *life) testOwnNamespace(t *testing.T) {
 	l.run(t, "delete", "-k", overlay, "--ignore-not-found")
 	l.run(t, "delete", "-n", certManager, "--ignore-not-found", "lease/selfsigned-issuer.selfsigned.cert-manager.io",
 		"secret/selfsigned-issuer-metrics-ca", "secret/selfsigned-issuer-metrics-tls", "secret/selfsigned-issuer-metrics-client")
-	l.Eventually(t, "what is in the namespace", func(context.Context) error { return expect.NoDiff(before, l.contents(t, certManager)) })
+	l.Eventually(t, "the content of the namespace", func(context.Context) error { return expect.NoDiff(before, l.contents(t, certManager)) })
 	l.Get(t, root)
 	if got := string(root.Data["tls.key"]); got != "precious" {
-		t.Errorf("the root is %q now", got)
+		t.Errorf("the root is %q", got)
 	}
 }
 
-// ownOverlay writes a kustomization of a user's own. Paths in its lines begin with deploy/.
+// ownOverlay writes a user's kustomization. Paths in its lines start with deploy/.
 func ownOverlay(t *testing.T, lines ...string) string {
 	t.Helper()
 	root, err := build.Root()
 	if err != nil {
 		t.Fatal(err)
 	}
-	folder := t.TempDir()
-	path, err := filepath.Rel(folder, root)
+	directory := t.TempDir()
+	path, err := filepath.Rel(directory, root)
 	if err != nil {
 		t.Fatal(err)
 	}
 	content := strings.ReplaceAll(strings.Join(lines, "\n")+"\n", "deploy/", path+"/deploy/")
-	if err := os.WriteFile(filepath.Join(folder, "kustomization.yaml"), []byte(content), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(directory, "kustomization.yaml"), []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return folder
+	return directory
 }
 
-// contents lists the objects of a namespace, and the namespace itself with its UID and labels.
+// contents lists the objects in a namespace, and the namespace with its UID and labels.
 func (l *life) contents(t *testing.T, name string) []string {
 	t.Helper()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
@@ -92,8 +92,8 @@ func (l *life) contents(t *testing.T, name string) []string {
 	return found
 }
 
-// startOverlay starts the program of an overlay that kubectl has applied, with the metrics'
-// certificate from a directory in the place of the mounted Secret.
+// startOverlay starts the program of an overlay that kubectl has applied, with a directory instead
+// of the mounted Secret of the metrics.
 func (l *life) startOverlay(t *testing.T, overlay, mount string) *issuer.Replica {
 	t.Helper()
 	root, err := build.Root()

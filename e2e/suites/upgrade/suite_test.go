@@ -1,8 +1,8 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package upgrade goes through the life of an installation: objects of the oldest
-// schema, an upgrade, removal without and with the issuers. It follows docs/upgrade.md.
+// Package upgrade upgrades from the oldest schema, and removes the installation without and with
+// the issuers, as docs/upgrade.md says.
 package upgrade
 
 import (
@@ -16,7 +16,7 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/testenv"
 )
 
-// life is an environment that goes through the steps, one after the other.
+// life is the environment of all steps.
 type life struct {
 	*testenv.Environment
 	kubectl environment.Kubectl
@@ -33,9 +33,9 @@ func TestLife(t *testing.T) {
 		{"older issuers", l.testOlderIssuers},
 		{"conflicts", l.testConflicts},
 		{"removal without the issuers", l.removeWithoutIssuers},
-		{"return", l.comeBack},
+		{"return", l.reinstall},
 		{"removal with the issuers", l.removeWithIssuers},
-		{"a namespace of others", l.testOwnNamespace},
+		{"a shared namespace", l.testOwnNamespace},
 	} {
 		if !t.Run(step.name, step.run) {
 			return
@@ -45,7 +45,7 @@ func TestLife(t *testing.T) {
 
 func start(t *testing.T) *life {
 	t.Helper()
-	// It would print the API server's warnings of issuers that break a later rule.
+	// The API server warns about issuers that violate a later rule.
 	log.SetLogger(logr.Discard())
 	env := testenv.Start(t, environment.Options{Race: true, WithoutIssuer: true, ControllerManager: true})
 	kubectl, err := env.Kubectl(t.Context(), t.Logf)
@@ -55,7 +55,7 @@ func start(t *testing.T) *life {
 	return &life{env, kubectl}
 }
 
-// startIssuer starts the program of an installation, as the Deployment would.
+// startIssuer installs the default overlay and starts its program.
 func (l *life) startIssuer(t *testing.T) {
 	t.Helper()
 	var err error

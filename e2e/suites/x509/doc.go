@@ -1,10 +1,8 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package x509 has tests only: certificates of package signer in every
-// combination of key, usages, kind, subject and option, verified by Go, linted
-// by zlint and verified by the openssl command.
+// Package x509 tests certificates of package signer in every combination of key, usages, kind,
+// subject and option with Go, zlint and the openssl command.
 //
-// It lives in this module because nothing but a test needs zlint: users of the
-// issuer vet the main module's requirements.
+// It is in this module because zlint must not be a requirement of the main module.
 package x509

@@ -17,13 +17,11 @@ import (
 	"github.com/zmap/zlint/v3/lint"
 )
 
-// rfcs are the sources of lints that hold for any certificate. The others are
-// rules of the public web PKI, which no self-signed certificate is part of.
+// rfcs are the sources of lints for all certificates. The others are for the public web PKI.
 var rfcs = lint.SourceList{lint.RFC3279, lint.RFC5280, lint.RFC5480, lint.RFC5891, lint.RFC8813}
 
-// exceptions are the findings that a request or an issuer demands, each with
-// the certificates that it is expected for: the same request gets the same from
-// cert-manager's own issuer.
+// exceptions are findings that result from the request or the issuer, with the certificates for
+// which they are expected. The in-tree issuer has the same findings.
 var exceptions = map[string]struct {
 	reason   string
 	expected func(combination) bool
@@ -82,17 +80,16 @@ func TestMatrix(t *testing.T) {
 	})
 	t.Run("openssl", func(t *testing.T) { verifyWithOpenSSL(t, all) })
 
-	t.Logf("%d certificates, each held against %d lints", len(all), len(registry.Names()))
+	t.Logf("%d certificates with %d lints", len(all), len(registry.Names()))
 	for name, exception := range exceptions {
 		t.Logf("%s: %d times. %s", name, seen[name], exception.reason)
 		if seen[name] == 0 {
-			t.Errorf("%s is listed and was never found: remove it", name)
+			t.Errorf("%s is listed, but not found: remove it", name)
 		}
 	}
 }
 
-// check verifies and lints certificates. It returns how often it met each of
-// the exceptions.
+// check verifies and lints certificates. It returns the number of findings of each exception.
 func check(t *testing.T, registry lint.Registry, certificates []combination) map[string]int {
 	t.Helper()
 	seen := map[string]int{}
@@ -109,7 +106,7 @@ func check(t *testing.T, registry lint.Registry, certificates []combination) map
 	return seen
 }
 
-// findings are the lints that found something worth a notice or more.
+// findings returns the results with at least a notice.
 func findings(t *testing.T, registry lint.Registry, c combination) map[string]*lint.LintResult {
 	t.Helper()
 	parsed, err := zx509.ParseCertificate(c.certificate.Raw)
@@ -131,7 +128,7 @@ func verifyWithGo(t *testing.T, c combination) {
 	roots.AddCert(c.certificate)
 	copied := *c.certificate
 	if len(c.requested.OtherNames) > 0 {
-		// Go gives up on a critical SAN of nothing but otherNames.
+		// Go does not support a critical SAN with only otherNames.
 		copied.UnhandledCriticalExtensions = slices.DeleteFunc(copied.UnhandledCriticalExtensions, asn1.ObjectIdentifier{2, 5, 29, 17}.Equal)
 	}
 	_, err := copied.Verify(x509.VerifyOptions{Roots: roots, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})

@@ -18,7 +18,7 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/signer"
 )
 
-// now is late enough for every lint to be in effect.
+// now is a time when all lints are effective.
 var now = time.Date(2030, time.March, 1, 12, 0, 0, 0, time.UTC)
 
 // choice is one value of a dimension of the matrix.
@@ -77,7 +77,7 @@ var (
 	}
 )
 
-// kindOfKey is a kind of private key, and the dimensions it is combined with.
+// kindOfKey is a kind of private key, with the dimensions of its combinations.
 type kindOfKey struct {
 	name    string
 	spec    cmapi.CertificatePrivateKey
@@ -85,8 +85,8 @@ type kindOfKey struct {
 	options []choice[signer.Options]
 }
 
-// kindsOfKey are all that cert-manager offers. RSA 8192 takes long to make and
-// to sign with: it is not combined with every usage and option.
+// kindsOfKey are those of cert-manager. RSA 8192 is slow, so it is not combined with all usages and
+// options.
 var kindsOfKey = []kindOfKey{
 	{"RSA 8192", cmapi.CertificatePrivateKey{Algorithm: cmapi.RSAKeyAlgorithm, Size: 8192}, usages[:1], options[:1]},
 	{"RSA 4096", cmapi.CertificatePrivateKey{Algorithm: cmapi.RSAKeyAlgorithm, Size: 4096}, usages, optionsAnd(rsaAlgorithms...)},
@@ -103,7 +103,7 @@ var (
 	ecdsaAlgorithms = []signer.SignatureAlgorithm{"ECDSAWithSHA256", "ECDSAWithSHA384", "ECDSAWithSHA512"}
 )
 
-// optionsAnd adds the signature algorithms that a kind of key can sign with.
+// optionsAnd adds the signature algorithms for a kind of key.
 func optionsAnd(algorithms ...signer.SignatureAlgorithm) []choice[signer.Options] {
 	all := slices.Clone(options)
 	for _, name := range algorithms {
@@ -120,17 +120,17 @@ type combination struct {
 	certificate *x509.Certificate
 }
 
-// unnamed certificates were requested without a subject, and got none.
+// unnamed reports whether the certificate has no subject, as requested.
 func (c combination) unnamed() bool {
 	return pki.IsASN1SubjectEmpty(c.certificate.RawSubject)
 }
 
-// enciphers: a key of that type, with the usage key encipherment.
+// enciphers reports whether a key of this type has the usage key encipherment.
 func (c combination) enciphers(key x509.PublicKeyAlgorithm) bool {
 	return c.certificate.PublicKeyAlgorithm == key && c.certificate.KeyUsage&x509.KeyUsageKeyEncipherment != 0
 }
 
-// combine makes a key and its certificates in all combinations.
+// combine creates a key and all combinations of its certificates.
 func (k kindOfKey) combine(t *testing.T) []combination {
 	t.Helper()
 	key, err := pki.GeneratePrivateKeyForCertificate(&cmapi.Certificate{Spec: cmapi.CertificateSpec{PrivateKey: &k.spec}})
@@ -166,8 +166,7 @@ func signAll(t *testing.T, name string, key crypto.Signer, spec cmapi.Certificat
 	return all
 }
 
-// request takes the way from a Certificate to the signer that cert-manager and
-// the controllers take.
+// request returns the parsed request of a Certificate, as from cert-manager and the controllers.
 func request(t *testing.T, spec cmapi.CertificateSpec, key crypto.Signer) *signer.ParsedRequest {
 	t.Helper()
 	csr, err := pki.GenerateCSR(&cmapi.Certificate{Spec: spec}, pki.WithUseLiteralSubject(true), pki.WithOtherNames(true),
@@ -206,7 +205,7 @@ func decode(t *testing.T, data []byte) *x509.Certificate {
 	return certificate
 }
 
-// must is for what cannot fail unless the test itself is wrong.
+// must is for errors that only a wrong test can cause.
 func must(err error) {
 	if err != nil {
 		panic(err)

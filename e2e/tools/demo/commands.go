@@ -25,9 +25,9 @@ func (s *story) apply(ctx context.Context, files ...string) error {
 	return s.show(ctx, args...)
 }
 
-// show runs a kubectl command as a person would see it.
+// show prints and runs a kubectl command.
 func (s *story) show(ctx context.Context, args ...string) error {
-	s.console.Say("$ kubectl %s", strings.Join(args, " "))
+	s.console.Printf("$ kubectl %s", strings.Join(args, " "))
 	output, err := s.kubectl.Run(ctx, args...)
 	if err != nil {
 		return err
@@ -36,18 +36,18 @@ func (s *story) show(ctx context.Context, args ...string) error {
 	return nil
 }
 
-// quietly runs a kubectl command whose output says nothing new.
+// quietly runs a kubectl command without printing its output.
 func (s *story) quietly(ctx context.Context, args ...string) error {
 	_, err := s.kubectl.Run(ctx, args...)
 	return err
 }
 
-// awaitEvent waits for an event with the given reason.
+// awaitEvent waits for an event with a reason.
 func (s *story) awaitEvent(ctx context.Context, namespace, reason string) error {
 	const poll, timeout = 50 * time.Millisecond, 30 * time.Second
 	err := wait.PollUntilContextTimeout(ctx, poll, timeout, true, func(ctx context.Context) (bool, error) {
 		var list eventsv1.EventList
-		if err := s.lab.Client.List(ctx, &list, client.InNamespace(namespace)); err != nil {
+		if err := s.env.Client.List(ctx, &list, client.InNamespace(namespace)); err != nil {
 			return false, err
 		}
 		for i := range list.Items {

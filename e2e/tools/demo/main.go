@@ -1,8 +1,8 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command demo shows selfsigned-issuer at work to a person: a real control plane, the real
-// cert-manager, and the examples of deploy/examples issued and checked, step by step.
+// Command demo shows selfsigned-issuer step by step: it starts a control plane and cert-manager,
+// and issues and checks certificates of deploy/examples.
 package main
 
 import (
@@ -32,7 +32,7 @@ func main() {
 	}
 }
 
-var errInterrupted = errors.New("interrupted; nothing is left running")
+var errInterrupted = errors.New("interrupted; all programs are stopped")
 
 func run(ctx context.Context, c *console.Console) (err error) {
 	start := time.Now()
@@ -41,8 +41,8 @@ func run(ctx context.Context, c *console.Console) (err error) {
 	s := &story{console: c}
 	defer func() {
 		var stopErr error
-		if s.lab != nil {
-			stopErr = s.lab.Stop()
+		if s.env != nil {
+			stopErr = s.env.Stop()
 		}
 		if err != nil && ctx.Err() != nil && stopErr == nil {
 			err = errInterrupted
@@ -59,10 +59,10 @@ func run(ctx context.Context, c *console.Console) (err error) {
 }
 
 const introduction = `selfsigned-issuer demo: cert-manager's page on SelfSigned, with our issuers.
-Everything is real and runs on this machine only: etcd, kube-apiserver,
-cert-manager and the plugin. The first run builds them from source, which takes
-about 11 minutes on 2 cores; later runs take less than a minute.
-Ctrl-C stops it at any time, and leaves nothing running.`
+It runs etcd, kube-apiserver, cert-manager and selfsigned-issuer on this
+machine. The first run builds them from source, which takes about 11 minutes
+on 2 cores; later runs take less than a minute.
+Ctrl-C stops all programs at any time.`
 
 const whatNext = `
 What to try next:
@@ -74,10 +74,10 @@ What to try next:
 
 // start is the first step.
 func (s *story) start(ctx context.Context) (err error) {
-	s.lab, err = environment.Start(ctx, environment.Options{Report: s.console.Say})
+	s.env, err = environment.Start(ctx, environment.Options{Report: s.console.Printf})
 	if err != nil {
 		return err
 	}
-	s.kubectl, err = s.lab.Kubectl(ctx, s.console.Say)
+	s.kubectl, err = s.env.Kubectl(ctx, s.console.Printf)
 	return err
 }

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// The README shows a recording of the demo, which has to be of this demo.
+// The recording in the README must be of this demo.
 func TestRecordingIsFresh(t *testing.T) {
 	recording, err := os.ReadFile("../../../docs/demo.svg")
 	if err != nil {
@@ -17,7 +17,7 @@ func TestRecordingIsFresh(t *testing.T) {
 	}
 	for _, step := range (&story{}).steps() {
 		if !strings.Contains(string(recording), step.title) {
-			t.Errorf("docs/demo.svg lacks the step %q: run make demo-svg", step.title)
+			t.Errorf("docs/demo.svg does not have the step %q: run make demo-svg", step.title)
 		}
 	}
 }

@@ -19,10 +19,10 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/environment"
 )
 
-// story is the demo: its steps share the lab.
+// story has the steps of the demo, in one environment.
 type story struct {
 	console *console.Console
-	lab     *environment.Environment
+	env     *environment.Environment
 	kubectl environment.Kubectl
 }
 
@@ -85,10 +85,10 @@ func (s *story) pki(ctx context.Context, file, namespace, leaf string) error {
 	return s.verify(root, leafSecret)
 }
 
-// verify checks the leaf against the root's ca.crt, as a client would that trusts it.
+// verify verifies the leaf with the root's ca.crt, as a client does.
 func (s *story) verify(root, leaf *corev1.Secret) error {
 	if !bytes.Equal(root.Data["ca.crt"], root.Data["tls.crt"]) {
-		return errors.New("the root's ca.crt is not the root itself")
+		return errors.New("the root's ca.crt is not the root")
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(root.Data["ca.crt"]) {
@@ -101,7 +101,7 @@ func (s *story) verify(root, leaf *corev1.Secret) error {
 	if _, err := certificate.Verify(x509.VerifyOptions{Roots: roots, DNSName: certificate.DNSNames[0]}); err != nil {
 		return fmt.Errorf("the leaf does not verify: %w", err)
 	}
-	s.console.Say("Verified: who trusts the root's ca.crt accepts %s.", certificate.DNSNames[0])
+	s.console.Printf("Verified: clients that trust the root's ca.crt accept %s.", certificate.DNSNames[0])
 	return nil
 }
 
@@ -130,7 +130,7 @@ func (s *story) emptySubject(ctx context.Context) error {
 	if _, err := s.issued(ctx, "sandbox", "empty-subject"); err != nil {
 		return err
 	}
-	// The event is sent beside the certificate and may be a moment later.
+	// The event can be later than the certificate.
 	if err := s.awaitEvent(ctx, "sandbox", "BadConfig"); err != nil {
 		return err
 	}
@@ -138,8 +138,8 @@ func (s *story) emptySubject(ctx context.Context) error {
 }
 
 func (s *story) stop(context.Context) error {
-	err := s.lab.Stop()
-	s.lab = nil
+	err := s.env.Stop()
+	s.env = nil
 	return err
 }
 
@@ -153,14 +153,14 @@ func (s *story) issued(ctx context.Context, namespace, name string) (*corev1.Sec
 		return nil, err
 	}
 	secret := &corev1.Secret{}
-	if err := s.lab.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: strings.TrimSpace(secretName)}, secret); err != nil {
+	if err := s.env.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: strings.TrimSpace(secretName)}, secret); err != nil {
 		return nil, err
 	}
 	certificate, err := certtext.Parse(secret.Data["tls.crt"])
 	if err != nil {
 		return nil, err
 	}
-	s.console.Say("Certificate %s in namespace %s is Ready:", name, namespace)
+	s.console.Printf("Certificate %s in namespace %s is Ready:", name, namespace)
 	s.console.Block("  " + strings.ReplaceAll(strings.TrimSpace(certtext.Describe(certificate)), "\n", "\n  "))
 	return secret, nil
 }

@@ -1,7 +1,7 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command playground keeps the demo's environment running for a person's own kubectl.
+// Command playground starts the environment of the demo for the user's kubectl.
 package main
 
 import (
@@ -30,14 +30,14 @@ func run(ctx context.Context, c *console.Console) error {
 	var env *environment.Environment
 	var kubectl environment.Kubectl
 	err := c.Step("Start a control plane with cert-manager, and install selfsigned-issuer", func() (err error) {
-		if env, err = environment.Start(ctx, environment.Options{Report: c.Say}); err != nil {
+		if env, err = environment.Start(ctx, environment.Options{Report: c.Printf}); err != nil {
 			return err
 		}
-		kubectl, err = env.Kubectl(ctx, c.Say)
+		kubectl, err = env.Kubectl(ctx, c.Printf)
 		return err
 	})
 	if ctx.Err() != nil {
-		err = nil // Ctrl-C while starting is an ordinary end
+		err = nil // Ctrl-C during the start is not an error
 	}
 	if env == nil {
 		return err

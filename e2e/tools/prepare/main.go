@@ -1,8 +1,8 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command prepare builds the programs of the test environment, and shows how far it is: the
-// test runner keeps what a passing test prints to itself.
+// Command prepare builds the programs of the test environment and shows the progress, which the
+// test runner would not print.
 package main
 
 import (
@@ -35,7 +35,7 @@ func run(ctx context.Context, c *console.Console) error {
 		build.IssuerRace(),
 		build.TrustManager(),
 	} {
-		if _, err := build.Build(ctx, program, c.Say); err != nil {
+		if _, err := build.Build(ctx, program, c.Printf); err != nil {
 			return err
 		}
 	}

@@ -21,15 +21,15 @@ const (
 )
 
 const (
-	// longestPause keeps the waits visible, and the whole watchable.
+	// longestPause limits long waits.
 	longestPause = 1200 * time.Millisecond
-	// shortestPause lets one read along.
+	// shortestPause allows reading along.
 	shortestPause = 60 * time.Millisecond
-	// finalPause shows the end before it starts again.
+	// finalPause is the pause before the recording starts again.
 	finalPause = 8 * time.Second
 )
 
-// draw returns the picture: the text scrolls up through a window, a line at a time.
+// draw returns an SVG in which the text scrolls line by line.
 func draw(lines []line) string {
 	var svg strings.Builder
 	width, height := columns*charWidth+2*margin, rows*lineHeight+2*margin
@@ -60,7 +60,7 @@ g { animation: scroll %.1fs step-end infinite }
 <svg x="%d" y="%d" width="%d" height="%d" xml:space="preserve"><g>
 `
 
-// keyframes says when each line comes in at the lower edge, and how long all of it takes.
+// keyframes returns when each line appears at the lower edge, and the total duration.
 func keyframes(lines []line) (steps string, total time.Duration) {
 	at := make([]time.Duration, len(lines))
 	for i := 1; i < len(lines); i++ {
@@ -90,7 +90,7 @@ func class(text string) string {
 
 func escape(text string) string {
 	var escaped strings.Builder
-	// A strings.Builder takes everything.
+	// A strings.Builder returns no errors.
 	_ = xml.EscapeText(&escaped, []byte(text))
 	return escaped.String()
 }

@@ -1,8 +1,7 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command record runs a command and draws what it printed, at its own pace, as an animated
-// SVG: `make demo-svg`.
+// Command record runs a command and writes its output as an animated SVG: `make demo-svg`.
 package main
 
 import (
@@ -16,7 +15,7 @@ import (
 	"time"
 )
 
-// line is a line of output, and when it came.
+// line is a line of output with its time.
 type line struct {
 	at   time.Duration
 	text string
@@ -24,11 +23,11 @@ type line struct {
 
 func main() {
 	output := flag.String("output", "", "the SVG to write")
-	prompt := flag.String("prompt", "", "what a person types to get this")
+	prompt := flag.String("prompt", "", "the command in the first line")
 	flag.Parse()
 	lines, err := record(*prompt, flag.Args())
 	if err == nil {
-		err = os.WriteFile(*output, []byte(draw(lines)), 0o644) //nolint:gosec // a picture for everybody
+		err = os.WriteFile(*output, []byte(draw(lines)), 0o644) //nolint:gosec // a public file
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "record:", err)
@@ -36,10 +35,10 @@ func main() {
 	}
 }
 
-// record runs a command to its end.
+// record runs a command and returns its output.
 func record(prompt string, command []string) ([]line, error) {
 	if len(command) == 0 {
-		return nil, fmt.Errorf("name the command to record")
+		return nil, fmt.Errorf("the command to record is missing")
 	}
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Stderr = os.Stderr
@@ -55,7 +54,7 @@ func record(prompt string, command []string) ([]line, error) {
 	scanner := bufio.NewScanner(stdout)
 	for scanner.Scan() {
 		fmt.Println(scanner.Text())
-		lines = append(lines, line{time.Since(start), anonymous(scanner.Text())})
+		lines = append(lines, line{time.Since(start), removeTemporaryPaths(scanner.Text())})
 	}
 	if err := scanner.Err(); err != nil {
 		return nil, err
@@ -63,9 +62,9 @@ func record(prompt string, command []string) ([]line, error) {
 	return lines, cmd.Wait()
 }
 
-var temporaryFolder = regexp.MustCompile(`\S*/(selfsigned-issuer-)\d+`)
+var temporaryDirectory = regexp.MustCompile(`\S*/(selfsigned-issuer-)\d+`)
 
-// anonymous leaves out where this machine keeps temporary files.
-func anonymous(text string) string {
-	return strings.TrimRight(temporaryFolder.ReplaceAllString(text, "/tmp/${1}123"), " ")
+// removeTemporaryPaths replaces the paths of temporary files.
+func removeTemporaryPaths(text string) string {
+	return strings.TrimRight(temporaryDirectory.ReplaceAllString(text, "/tmp/${1}123"), " ")
 }

@@ -1,8 +1,8 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command release does what the Makefile's targets for a release cannot do in a line: it writes a
-// new version into the files that name it, packages the chart, and pushes the chart.
+// Command release writes a new version into the files that contain it, and packages and pushes the
+// chart, for targets of the Makefile.
 package main
 
 import (
@@ -61,7 +61,7 @@ func run(command string) error {
 	return err
 }
 
-// commitTime is the time of archives, such that the same commit makes the same ones.
+// commitTime returns the time of archives, so that the same commit produces the same archives.
 func commitTime() (time.Time, error) {
 	epoch := os.Getenv("SOURCE_DATE_EPOCH")
 	if epoch == "" {

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// runControllers runs the selected controllers until the context ends. It reports ready when
-// their caches have synced: from then on no event is missed.
+// runControllers runs the selected controllers until the context ends. It reports ready when their
+// caches have synced.
 func runControllers(ctx context.Context, opts *options, ready *readiness) error {
 	names, err := selectControllers(opts.controllers, knownControllers())
 	if err != nil {
@@ -57,8 +57,8 @@ func startInformers(ctx context.Context, base *controller.Context) {
 	base.GWShared.Start(ctx.Done())
 }
 
-// synced waits until all started informers have synced; false means that the context ended
-// before. Objects whose CRD is absent keep it waiting until the CRD appears.
+// synced waits until all started informers have synced, including those of missing CRDs. It returns
+// false if the context ends.
 func synced(ctx context.Context, base *controller.Context) bool {
 	base.SharedInformerFactory.WaitForCacheSync(ctx.Done())
 	base.KubeSharedInformerFactory.WaitForCacheSync(ctx.Done())
@@ -66,8 +66,7 @@ func synced(ctx context.Context, base *controller.Context) bool {
 	return ctx.Err() == nil
 }
 
-// ignoreStop drops the error that a controller returns when it is stopped before its caches
-// have synced: a stop on request is a success.
+// ignoreStop removes the error of a controller that is stopped before its caches have synced.
 func ignoreStop(ctx context.Context, err error) error {
 	select {
 	case <-ctx.Done():
@@ -77,9 +76,8 @@ func ignoreStop(ctx context.Context, err error) error {
 	}
 }
 
-// contextOptions carries over what the flags say; the rest are the defaults of cert-manager's
-// own controller command, whose option type cannot be imported without the ACME, Vault and
-// Venafi clients.
+// contextOptions returns the options of the flags, and cert-manager's defaults, whose type cannot
+// be imported without the ACME, Vault and Venafi clients.
 func contextOptions(opts *options, controllers []string) controller.ContextOptions {
 	result := controller.ContextOptions{
 		Kubeconfig:         opts.kubeconfig,

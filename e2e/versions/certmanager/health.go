@@ -12,18 +12,18 @@ import (
 	"time"
 )
 
-// readiness turns true once the controllers' caches have synced.
+// readiness is true after the controllers' caches have synced.
 type readiness struct{ atomic.Bool }
 
-// ServeHTTP answers 200 when ready and 503 before.
+// ServeHTTP returns 200 if ready, otherwise 503.
 func (r *readiness) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	if !r.Load() {
 		http.Error(w, "the controllers' caches have not synced yet", http.StatusServiceUnavailable)
 	}
 }
 
-// serveHealth answers GET /readyz until the context ends. cert-manager's own health server
-// knows /livez only, which says nothing about whether an event would be noticed.
+// serveHealth serves /readyz until the context ends. cert-manager's health server has only /livez,
+// which does not show whether the caches have synced.
 func serveHealth(ctx context.Context, address string, ready *readiness) error {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {

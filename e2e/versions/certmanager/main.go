@@ -1,14 +1,13 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command certmanager runs the real cert-manager core, its controllers and its webhook, as one
-// small program for the end-to-end tests.
+// Command certmanager runs the controllers and the webhook of cert-manager as one program for the
+// end-to-end tests.
 //
-// cert-manager publishes its commands only as container images: their modules replace
-// cert-manager by a local folder, so `go install` refuses them. This program assembles the same
-// packages in the same way. Its module path lies below cert-manager's, as those of
-// cert-manager's own commands do, because that is what allows it to import the webhook from
-// cert-manager's internal packages.
+// cert-manager publishes its commands only as container images: their modules replace cert-manager
+// by a local directory, so `go install` rejects them. This program uses the same packages. Its
+// module path is below cert-manager's, because it imports the webhook from cert-manager's internal
+// packages.
 package main
 
 import (

@@ -18,7 +18,7 @@ import (
 	logsapi "k8s.io/component-base/logs/api/v1"
 )
 
-// options are the command line. Flags that cert-manager has bear its names and its defaults.
+// options are the flags. Those that cert-manager also has have the same names and defaults.
 type options struct {
 	kubeconfig        string
 	webhookKubeconfig string
@@ -42,8 +42,7 @@ type options struct {
 	logging      logsapi.LoggingConfiguration
 }
 
-// parseOptions reads and checks the command line. It returns pflag.ErrHelp after printing the
-// help text.
+// parseOptions parses and validates the flags. It returns pflag.ErrHelp after printing the help text.
 func parseOptions(args []string) (*options, error) {
 	o := &options{}
 	flags := pflag.NewFlagSet("certmanager", pflag.ContinueOnError)
@@ -72,7 +71,7 @@ func (o *options) addFlags(flags *pflag.FlagSet) {
 		"cert-manager's feature gates, for controllers and webhook alike:\n"+
 			strings.Join(utilfeature.DefaultFeatureGate.KnownFeatures(), "\n"))
 	logsapi.SetRecommendedLoggingConfiguration(&o.logging)
-	o.logging.Verbosity = 2 // what cert-manager's chart asks for
+	o.logging.Verbosity = 2 // as in cert-manager's chart
 	logf.AddFlagsNonDeprecated(&o.logging, flags)
 }
 
@@ -107,7 +106,7 @@ func (o *options) validate() error {
 		return errors.New("--kubeconfig is required")
 	}
 	if o.noWebhook && o.webhookOnly {
-		return errors.New("--no-webhook and --webhook-only leave nothing to run: give one of them")
+		return errors.New("--no-webhook and --webhook-only cannot be used together")
 	}
 	if o.workers < 1 {
 		return fmt.Errorf("--concurrent-workers is %d, must be at least 1", o.workers)

@@ -14,7 +14,7 @@ func TestParseOptionsRefuses(t *testing.T) {
 		want string
 	}{
 		"no kubeconfig":        {"--no-webhook", "--kubeconfig is required"},
-		"nothing to run":       {"--kubeconfig=k --no-webhook --webhook-only", "leave nothing to run"},
+		"nothing to run":       {"--kubeconfig=k --no-webhook --webhook-only", "cannot be used together"},
 		"no workers":           {"--kubeconfig=k --no-webhook --concurrent-workers=0", "must be at least 1"},
 		"unknown controller":   {"--kubeconfig=k --no-webhook --controllers=bogus", `no controller is called "bogus"`},
 		"webhook no address":   {"--kubeconfig=k --tls-cert-file=c --tls-private-key-file=k", "--webhook-address: want host:port"},

@@ -3,9 +3,8 @@
 
 package main
 
-// cert-manager's controllers and issuer types register themselves when they are imported.
-// ACME, Vault and Venafi are left out: they play no part in self-signed certificates, and the
-// clients that they pull in would dominate the build.
+// cert-manager's controllers and issuer types register themselves when they are imported. ACME,
+// Vault and Venafi are excluded: their clients are large, and not needed here.
 import (
 	_ "github.com/cert-manager/cert-manager/pkg/controller/certificate-shim/gateways"
 	_ "github.com/cert-manager/cert-manager/pkg/controller/certificate-shim/ingresses"

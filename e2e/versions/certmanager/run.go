@@ -12,8 +12,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 )
 
-// run runs the selected parts until the context ends, which is a clean exit, or until one of
-// them fails, which stops the others.
+// run runs the selected parts until the context ends or one of them fails.
 func run(ctx context.Context, opts *options) error {
 	logf.InitLogs()
 	defer logf.FlushLogs()
@@ -23,8 +22,8 @@ func run(ctx context.Context, opts *options) error {
 	if err := utilfeature.DefaultMutableFeatureGate.SetFromMap(opts.featureGates); err != nil {
 		return err
 	}
-	// The admission server logs through controller-runtime, which prints a warning with a
-	// stack trace when nobody gave it a logger.
+	// The admission server uses the logger of controller-runtime, which prints a warning with a
+	// stack trace if it is not set.
 	ctrl.SetLogger(logf.Log)
 	ctx = logf.NewContext(ctx, logf.Log)
 

@@ -13,9 +13,9 @@ import (
 	"github.com/cert-manager/cert-manager/pkg/controller"
 )
 
-// defaultControllers are what a Certificate needs from its creation to its renewal, with the
-// issuers that need nothing outside the cluster. The certificate-shims and the signers of
-// Kubernetes CertificateSigningRequests are known but have to be asked for.
+// defaultControllers are those that issue and renew Certificates, with the issuers that need no
+// external service. The certificate-shims and the signers of Kubernetes CertificateSigningRequests
+// are off by default.
 var defaultControllers = []string{
 	"certificates-*",
 	"certificaterequests-*",
@@ -27,10 +27,9 @@ func knownControllers() []string {
 	return slices.Sorted(maps.Keys(controller.Known()))
 }
 
-// selectControllers returns the known names that match one of the patterns (syntax of
-// path.Match) and none of those with a leading '-'. As in cert-manager's own flag, exclusions
-// alone mean the defaults without those. A pattern that matches nothing is an error: it is a
-// typing mistake that would otherwise show up as a controller that never runs.
+// selectControllers returns the known names that match a pattern (syntax of path.Match), but no
+// pattern with a leading '-'. As in cert-manager's flag, only exclusions mean the defaults without
+// them. A pattern that matches nothing is an error, because it is probably a typing error.
 func selectControllers(patterns, known []string) ([]string, error) {
 	included, excluded := splitPatterns(patterns)
 	if len(included) == 0 {

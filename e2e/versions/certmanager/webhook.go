@@ -20,10 +20,10 @@ import (
 
 // runWebhook serves cert-manager's admission webhook until the context ends.
 //
-// cert-manager's server type is asked for its admission chain only: its Run method listens on
-// all addresses of the machine, which a test must not do.
+// Only the admission chain of cert-manager's server is used, because its Run method listens on all
+// addresses.
 func runWebhook(ctx context.Context, opts *options) error {
-	// The discarded log would only say that this server, which is never run, has no certificate.
+	// Without its log about a missing certificate, because this server is not run.
 	chain, err := cmwebhook.NewCertManagerWebhookServer(logr.Discard(), webhookconfig.WebhookConfiguration{
 		KubeConfig: opts.webhookKubeconfig,
 	})

@@ -1,7 +1,7 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package lint shows that the linter's configuration does what it says.
+// Package lint tests the configuration of the linter.
 package lint
 
 import (
@@ -25,87 +25,87 @@ const (
 
 // imports are what a package under each directory may and may not import.
 var imports = []struct {
-	folder            string
+	directory         string
 	allowed, rejected []string
 }{{
-	folder:  "signer",
-	allowed: []string{"crypto/x509", "k8s.io/api/certificates/v1", "github.com/cert-manager/cert-manager/pkg/util/pki"},
+	directory: "signer",
+	allowed:   []string{"crypto/x509", "k8s.io/api/certificates/v1", "github.com/cert-manager/cert-manager/pkg/util/pki"},
 	rejected: []string{
 		"k8s.io/client-go/kubernetes", "sigs.k8s.io/controller-runtime/pkg/client",
 		issuerLib + "/api/v1alpha1", issuerLib + "/controllers",
 		project + "/api/v1alpha1", project + "/controllers", project + "/cmd/selfsigned-issuer/app", project + "/e2e/probe",
 	},
 }, {
-	folder:  "api",
-	allowed: []string{"k8s.io/apimachinery/pkg/apis/meta/v1", issuerLib + "/api/v1alpha1"},
+	directory: "api",
+	allowed:   []string{"k8s.io/apimachinery/pkg/apis/meta/v1", issuerLib + "/api/v1alpha1"},
 	rejected: []string{
 		"sigs.k8s.io/controller-runtime/pkg/client", issuerLib + "/conditions", issuerLib + "/controllers",
 		project + "/controllers", project + "/signer", project + "/cmd/selfsigned-issuer/app", project + "/e2e/probe",
 	},
 }, {
-	folder: "controllers",
+	directory: "controllers",
 	allowed: []string{
 		"k8s.io/client-go/kubernetes", "sigs.k8s.io/controller-runtime/pkg/client",
 		issuerLib + "/conditions", issuerLib + "/controllers", project + "/api/v1alpha1", project + "/signer",
 	},
 	rejected: []string{project + "/cmd/selfsigned-issuer/app", project + "/e2e/probe"},
 }, {
-	folder:   "controllers/internal/outcome",
-	allowed:  []string{"sigs.k8s.io/controller-runtime/pkg/client", project + "/api/v1alpha1", project + "/signer"},
-	rejected: []string{project + "/controllers", internal + "events", internal + "metrics", internal + "request", issuerLib + "/conditions", issuerLib + "/controllers/signer"},
+	directory: "controllers/internal/outcome",
+	allowed:   []string{"sigs.k8s.io/controller-runtime/pkg/client", project + "/api/v1alpha1", project + "/signer"},
+	rejected:  []string{project + "/controllers", internal + "events", internal + "metrics", internal + "request", issuerLib + "/conditions", issuerLib + "/controllers/signer"},
 }, {
-	folder:   "controllers/internal/request",
-	allowed:  []string{"sigs.k8s.io/controller-runtime/pkg/client", issuerLib + "/api/v1alpha1", issuerLib + "/controllers/signer", internal + "outcome"},
-	rejected: []string{project + "/controllers", internal + "events", internal + "metrics", issuerLib + "/conditions", issuerLib + "/controllers"},
+	directory: "controllers/internal/request",
+	allowed:   []string{"sigs.k8s.io/controller-runtime/pkg/client", issuerLib + "/api/v1alpha1", issuerLib + "/controllers/signer", internal + "outcome"},
+	rejected:  []string{project + "/controllers", internal + "events", internal + "metrics", issuerLib + "/conditions", issuerLib + "/controllers"},
 }, {
-	folder:   "controllers/internal/events",
-	allowed:  []string{"sigs.k8s.io/controller-runtime/pkg/client", internal + "outcome"},
-	rejected: []string{project + "/controllers", internal + "metrics", internal + "request", issuerLib + "/controllers/signer"},
+	directory: "controllers/internal/events",
+	allowed:   []string{"sigs.k8s.io/controller-runtime/pkg/client", internal + "outcome"},
+	rejected:  []string{project + "/controllers", internal + "metrics", internal + "request", issuerLib + "/controllers/signer"},
 }, {
-	folder:   "controllers/internal/metrics",
-	allowed:  []string{"sigs.k8s.io/controller-runtime/pkg/client", internal + "outcome", internal + "request", issuerLib + "/api/v1alpha1"},
-	rejected: []string{project + "/controllers", internal + "events", issuerLib + "/controllers/signer"},
+	directory: "controllers/internal/metrics",
+	allowed:   []string{"sigs.k8s.io/controller-runtime/pkg/client", internal + "outcome", internal + "request", issuerLib + "/api/v1alpha1"},
+	rejected:  []string{project + "/controllers", internal + "events", issuerLib + "/controllers/signer"},
 }, {
-	folder:   "cmd",
-	allowed:  []string{"sigs.k8s.io/controller-runtime/pkg/client", project + "/controllers", project + "/cmd/selfsigned-issuer/app"},
-	rejected: []string{issuerLib + "/controllers", project + "/api/v1alpha1", project + "/signer", project + "/e2e/probe"},
+	directory: "cmd",
+	allowed:   []string{"sigs.k8s.io/controller-runtime/pkg/client", project + "/controllers", project + "/cmd/selfsigned-issuer/app"},
+	rejected:  []string{issuerLib + "/controllers", project + "/api/v1alpha1", project + "/signer", project + "/e2e/probe"},
 }, {
-	folder:   "e2e",
-	allowed:  []string{project + "/api/v1alpha1", project + "/signer"},
-	rejected: []string{issuerLib + "/controllers", project + "/cmd/selfsigned-issuer/app"},
+	directory: "e2e",
+	allowed:   []string{project + "/api/v1alpha1", project + "/signer"},
+	rejected:  []string{issuerLib + "/controllers", project + "/cmd/selfsigned-issuer/app"},
 }, {
-	folder:   "e2e/suites",
-	allowed:  []string{project + "/e2e/framework/probe"},
-	rejected: []string{project + "/e2e/suites/probe", project + "/e2e/tools/probe"},
+	directory: "e2e/suites",
+	allowed:   []string{project + "/e2e/framework/probe"},
+	rejected:  []string{project + "/e2e/suites/probe", project + "/e2e/tools/probe"},
 }, {
-	folder:   "e2e/framework",
-	allowed:  []string{project + "/e2e/framework/probe"},
-	rejected: []string{project + "/e2e/suites/probe", project + "/e2e/tools/probe"},
+	directory: "e2e/framework",
+	allowed:   []string{project + "/e2e/framework/probe"},
+	rejected:  []string{project + "/e2e/suites/probe", project + "/e2e/tools/probe"},
 }, {
-	folder:   "e2e/tools",
-	allowed:  []string{project + "/e2e/framework/probe", project + "/e2e/tools/probe"},
-	rejected: []string{project + "/e2e/suites/probe"},
+	directory: "e2e/tools",
+	allowed:   []string{project + "/e2e/framework/probe", project + "/e2e/tools/probe"},
+	rejected:  []string{project + "/e2e/suites/probe"},
 }}
 
 func TestDependencyRule(t *testing.T) {
 	dir := copyOfRepository(t)
-	for _, folder := range []string{"e2e", "e2e/suites", "e2e/framework", "e2e/tools"} {
-		write(t, filepath.Join(dir, folder, "probe/probe.go"), source(nil))
+	for _, directory := range []string{"e2e", "e2e/suites", "e2e/framework", "e2e/tools"} {
+		write(t, filepath.Join(dir, directory, "probe/probe.go"), source(nil))
 	}
 	for _, i := range imports {
-		write(t, filepath.Join(dir, i.folder, "imports/imports.go"), source(slices.Concat(i.allowed, i.rejected)))
+		write(t, filepath.Join(dir, i.directory, "imports/imports.go"), source(slices.Concat(i.allowed, i.rejected)))
 	}
 	got := lint(t, dir)
 	for _, i := range imports {
-		file := i.folder + "/imports/imports.go"
+		file := i.directory + "/imports/imports.go"
 		for _, path := range i.rejected {
 			if !slices.Contains(got[file], path) {
-				t.Errorf("%s may import %s, which it must not", i.folder, path)
+				t.Errorf("%s can import %s, which is forbidden", i.directory, path)
 			}
 		}
 		for _, path := range i.allowed {
 			if slices.Contains(got[file], path) {
-				t.Errorf("%s may not import %s, which it has to", i.folder, path)
+				t.Errorf("%s cannot import %s, which it needs", i.directory, path)
 			}
 		}
 		delete(got, file)
@@ -123,7 +123,7 @@ func source(imports []string) string {
 	return text
 }
 
-// lint returns the imports in each file that the linter refuses.
+// lint returns the imports that the linter rejects, by file.
 func lint(t *testing.T, dir string) map[string][]string {
 	t.Helper()
 	modfile, err := filepath.Abs("go.mod")
@@ -165,12 +165,12 @@ func refused(t *testing.T, report []byte) map[string][]string {
 	return files
 }
 
-// copyOfRepository copies what the shipped program is made from, and the configuration.
+// copyOfRepository copies the sources of the program and the configuration of the linter.
 func copyOfRepository(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, folder := range []string{"api", "cmd", "controllers", "signer"} {
-		if err := os.CopyFS(filepath.Join(dir, folder), os.DirFS(filepath.Join(repository, folder))); err != nil {
+	for _, directory := range []string{"api", "cmd", "controllers", "signer"} {
+		if err := os.CopyFS(filepath.Join(dir, directory), os.DirFS(filepath.Join(repository, directory))); err != nil {
 			t.Fatal(err)
 		}
 	}

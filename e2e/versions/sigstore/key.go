@@ -22,13 +22,13 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 )
 
-// What a statement says about a digest, in the terms of cosign.
+// The predicate types of statements, as in cosign.
 const (
 	signature       = "https://sigstore.dev/cosign/sign/v1"
 	billOfMaterials = "https://cyclonedx.org/bom"
 )
 
-// key signs and verifies. Nothing else knows its private part.
+// key signs and verifies with a temporary key.
 type key struct {
 	pair     *sign.EphemeralKeypair
 	verifier *verify.Verifier
@@ -74,7 +74,7 @@ func (k *key) sign(ctx context.Context, digest name.Digest, predicateType string
 	return protojson.Marshal(signed)
 }
 
-// verify expects a statement about the digest in the registry, signed by this key.
+// verify expects a statement about the digest in the registry that is signed with this key.
 func (k *key) verify(ctx context.Context, digest name.Digest, predicateType string) error {
 	hash, err := v1.NewHash(digest.DigestStr())
 	if err != nil {

@@ -1,10 +1,9 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command sigstore rehearses the signatures of a release with a key that it throws away: it signs
-// what it is given by digest, attests the bill of materials to it, verifies both as they are in
-// the registry, and expects that they do not hold for another digest. The public workflow does
-// the first two with cosign, without a key.
+// Command sigstore rehearses the signatures of a release with a temporary key: it signs digests,
+// attests their bill of materials, verifies both in the registry, and expects that they are not
+// valid for another digest. The public workflow signs and attests with cosign, without a key.
 package main
 
 import (
@@ -74,12 +73,12 @@ func rehearseOne(ctx context.Context, k *key, digest name.Digest, predicateType 
 	if err != nil {
 		return err
 	}
-	// As somebody would who replaces the image and keeps its signature.
+	// As if the image was replaced and the signature kept.
 	if err := attach(ctx, changed, bundle); err != nil {
 		return err
 	}
 	if k.verify(ctx, changed, predicateType) == nil {
-		return errors.New("it holds for another digest too")
+		return errors.New("it is also valid for another digest")
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ import (
 
 const bundleType = types.MediaType("application/vnd.dev.sigstore.bundle.v0.3+json")
 
-// attach puts a bundle beside what the digest names, as cosign does.
+// attach attaches a bundle to a digest, as cosign does.
 func attach(ctx context.Context, digest name.Digest, bundle []byte) error {
 	subject, err := remote.Head(digest, remote.WithContext(ctx))
 	if err != nil {
@@ -36,7 +36,7 @@ func attach(ctx context.Context, digest name.Digest, bundle []byte) error {
 	return remote.Write(digest.Context().Digest(attached.String()), image, remote.WithContext(ctx))
 }
 
-// attachments returns the bundles beside what the digest names.
+// attachments returns the bundles that are attached to a digest.
 func attachments(ctx context.Context, digest name.Digest) ([][]byte, error) {
 	referrers, err := remote.Referrers(digest, remote.WithContext(ctx), remote.WithFilter("artifactType", string(bundleType)))
 	if err != nil {
@@ -74,7 +74,7 @@ func firstLayer(ctx context.Context, digest name.Digest) ([]byte, error) {
 	return io.ReadAll(content)
 }
 
-// change pushes what the digest names with one annotation more, which gives it another digest.
+// change adds an annotation to the index or image with a digest, and returns its new digest.
 func change(ctx context.Context, digest name.Digest) (name.Digest, error) {
 	there, err := remote.Get(digest, remote.WithContext(ctx))
 	if err != nil {

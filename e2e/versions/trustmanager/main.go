@@ -1,13 +1,11 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command trustmanager runs the real trust-manager, its controllers and its webhook, for the
-// end-to-end tests.
+// Command trustmanager runs the controllers and the webhook of trust-manager for the end-to-end tests.
 //
-// trust-manager's own command serves its probes and metrics on all addresses, and has no flag
-// for it; a test listens on loopback alone. This program takes the same flags and assembles the
-// same packages. It serves the probes where --webhook-host says, and neither metrics, which
-// nobody reads, nor leader election, which wants a Pod.
+// trust-manager's command serves its probes and metrics on all addresses, while a test listens only
+// on loopback. This program has the same flags and packages. It serves the probes at
+// --webhook-host, and has no metrics and no leader election, which needs a Pod.
 package main
 
 import (
@@ -44,7 +42,7 @@ func main() {
 	}
 	opts.Prepare(command)
 	if err := command.Execute(); err != nil {
-		os.Exit(1) // cobra has printed why
+		os.Exit(1) // cobra has printed the error
 	}
 }
 

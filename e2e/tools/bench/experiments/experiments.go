@@ -35,7 +35,7 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/tools/bench/report"
 )
 
-// Options say what is measured.
+// Options are the parameters of the measurement.
 type Options struct {
 	Requests int            // in online and backlog; a fifth in trickle and secret, ten times as many in scale
 	Rounds   int            // how often each experiment is run
@@ -174,7 +174,7 @@ func (b *bench) run(ctx context.Context) error {
 				return fmt.Errorf("%s, %s: %w", e.name, c.name, err)
 			}
 			b.results.Runs = append(b.results.Runs, report.Run{Experiment: e.name, Contestant: c.name, Values: values})
-			b.Report.Say("%s, %s: %v", e.name, c.name, values)
+			b.Report.Printf("%s, %s: %v", e.name, c.name, values)
 		}
 	}
 	return nil
@@ -248,7 +248,7 @@ func (b *bench) buildBefore(ctx context.Context) error {
 	if b.Before == "" {
 		return nil
 	}
-	b.Report.Say("building selfsigned-issuer at commit %s", b.Before)
+	b.Report.Printf("building selfsigned-issuer at commit %s", b.Before)
 	directory := "bin/before-" + b.Before
 	command := exec.CommandContext(ctx, "sh", "-ec", `cd "$(git rev-parse --show-toplevel)"; mkdir -p "$1"; git archive "$2" | tar -x -C "$1"; cd "$1"
 		CGO_ENABLED=0 GOWORK=off go build -trimpath -buildvcs=false -ldflags='-s -w' -o selfsigned-issuer ./cmd/selfsigned-issuer; pwd`,

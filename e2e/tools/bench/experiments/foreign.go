@@ -72,7 +72,7 @@ func (b *bench) measureStart(ctx context.Context, e experiment, c contestant) (v
 
 // fill replaces all objects, and restarts the API server, which reads them from etcd.
 func (b *bench) fill(ctx context.Context, n int, issuerRef cmmeta.IssuerReference) error {
-	b.Report.Say("creating %d finished requests for %s, and as many Secrets", n, issuerRef.Group)
+	b.Report.Printf("creating %d finished requests for %s, and as many Secrets", n, issuerRef.Group)
 	if err := b.Client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: foreign}}); client.IgnoreAlreadyExists(err) != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func newContents() (contents, error) {
 	return contents{
 		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}),
 		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: csrDER}),
-		bytes.Repeat([]byte("certificate"), 70), // it has the size of one, and nobody parses it
+		bytes.Repeat([]byte("certificate"), 70), // it has the size of one, and is not parsed
 	}, errors.Join(keyErr, csrErr)
 }
 

@@ -27,7 +27,7 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/tools/bench/report"
 )
 
-// batch is one measurement: requests in a namespace of their own, and who signs them.
+// batch is one measurement: requests in a separate namespace, and their signer.
 type batch struct {
 	*bench
 	experiment

@@ -32,14 +32,14 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 )
 
-// TestWakesWithinASecond measures how long a waiting request takes from what it waits for to
-// its certificate, 100 times for each cause.
+// TestWakesWithinASecond measures the time from the fix to the certificate of a pending request,
+// 100 times per cause.
 func TestWakesWithinASecond(t *testing.T) {
 	key := newKey(t)
 	for _, test := range []struct {
 		name    string
 		prepare func(t *testing.T, request *cmapi.CertificateRequest, object string)
-		event   string // by which it is known to wait
+		event   string // of the pending request
 		wake    func(t *testing.T, namespace, object string, tlsKey []byte)
 	}{
 		{
@@ -128,7 +128,7 @@ func updateSecret(t *testing.T, namespace, object string, tlsKey []byte) {
 	}
 }
 
-// TestUnlabeledSecretIsPolled: a Secret without cert-manager's label is found nevertheless, also
+// TestUnlabeledSecretIsPolled expects that a Secret without cert-manager's label is found, also
 // after a change.
 func TestUnlabeledSecretIsPolled(t *testing.T) {
 	t.Parallel()
@@ -151,7 +151,7 @@ func TestUnlabeledSecretIsPolled(t *testing.T) {
 	}
 }
 
-// awaitEvents waits until so many requests of a namespace have an event with that reason.
+// awaitEvents waits until a number of requests in a namespace have an event with the reason.
 func awaitEvents(t *testing.T, namespace, reason string, count int) {
 	t.Helper()
 	env.Eventually(t, fmt.Sprintf("%d events %s", count, reason), func(ctx context.Context) error {
@@ -166,13 +166,13 @@ func awaitEvents(t *testing.T, namespace, reason string, count int) {
 			}
 		}
 		if len(about) < count {
-			return fmt.Errorf("%d requests have it", len(about))
+			return fmt.Errorf("%d requests have the event", len(about))
 		}
 		return nil
 	})
 }
 
-// watchSigned sends the name of each request of a namespace once it has a certificate.
+// watchSigned sends the name of each request in a namespace when it has a certificate.
 func watchSigned(t *testing.T, namespace string) <-chan string {
 	t.Helper()
 	c, err := environment.Client(env.ControlPlane.AdminConfig())
@@ -195,8 +195,8 @@ func watchSigned(t *testing.T, namespace string) <-chan string {
 	return names
 }
 
-// finishedRequests is how many TestFinishedRequestsSleep creates. The environment variable
-// is for a measurement with more of them.
+// finishedRequests is the number of requests in TestFinishedRequestsSleep. An environment variable
+// sets another number, for measurements.
 func finishedRequests(t *testing.T) int {
 	t.Helper()
 	const variable, usual = "SELFSIGNED_ISSUER_FINISHED_REQUESTS", 200
@@ -211,12 +211,12 @@ func finishedRequests(t *testing.T) int {
 	return count
 }
 
-// TestFinishedRequestsSleep changes a Secret that many finished requests name, every 100 ms:
-// nothing is reconciled. It must not run beside other tests, whose reconciles would count.
+// TestFinishedRequestsSleep changes a Secret of many finished requests every 100 ms: nothing is
+// reconciled. It must not run in parallel, because it counts reconciles.
 func TestFinishedRequestsSleep(t *testing.T) {
 	namespace, key := newNamespace(t, certmanager.DisableValidationLabel), newKey(t)
 	createKeySecret(t, namespace, key)
-	env.Create(t, keySecret(namespace, "later", nil)) // labeled, and in the cache by then: it is not polled
+	env.Create(t, keySecret(namespace, "later", nil)) // labeled, so that it is not polled
 	count, start := finishedRequests(t), time.Now()
 	createFinished(t, namespace, key, count)
 	t.Logf("%d finished requests were created in %s", count, time.Since(start))
@@ -226,7 +226,7 @@ func TestFinishedRequestsSleep(t *testing.T) {
 	awaitEventReason(t, waits, "MissingPrivateKey")
 	env.Eventually(t, "rest", func(context.Context) error {
 		if busy := metric(t, "controller_runtime_active_workers{controller=\"certificaterequest.") + metric(t, "workqueue_depth{controller=\"certificaterequest."); busy > 0 {
-			return fmt.Errorf("%v requests are at work", busy)
+			return fmt.Errorf("%v requests are being reconciled", busy)
 		}
 		return nil
 	})
@@ -242,11 +242,11 @@ func TestFinishedRequestsSleep(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// The watch delivers in order: once the request that waits has been woken by a later
-	// Secret, the changes have been delivered as well. That is the only reconcile.
+	// The watch is ordered: when a change of a later Secret has triggered the pending request, the
+	// earlier changes have arrived. This is the only reconcile.
 	updateSecret(t, namespace, "later", keyPEM(t, key))
 	awaitReady(t, waits, cmmeta.ConditionTrue, "Issued", "Secret "+namespace+"/later")
-	env.Eventually(t, "the count of that reconcile", func(context.Context) error { // the write is seen before it
+	env.Eventually(t, "the count of that reconcile", func(context.Context) error { // the write is visible before the count
 		if metric(t, reconcileTotal) <= before {
 			return errors.New("not yet")
 		}
@@ -258,8 +258,8 @@ func TestFinishedRequestsSleep(t *testing.T) {
 	t.Logf("%d finished requests, %d changes of their Secret: no reconcile", count, changes)
 }
 
-// createFinished creates requests that carry a certificate, signed once and copied. They are
-// approved in the same write, so that cert-manager's approver has little work with them.
+// createFinished creates requests with a copied certificate, which are approved in the same write,
+// to limit the work of cert-manager's approver.
 func createFinished(t *testing.T, namespace string, key crypto.Signer, count int) {
 	t.Helper()
 	model := newRequest(t, namespace, key)
@@ -300,7 +300,7 @@ func createWithStatus(ctx context.Context, request *cmapi.CertificateRequest, st
 	if err := env.Client.Create(ctx, request); err != nil {
 		return err
 	}
-	return retry.RetryOnConflict(retry.DefaultRetry, func() error { // the approver may have been faster
+	return retry.RetryOnConflict(retry.DefaultRetry, func() error { // the approver also writes it
 		if err := env.Client.Get(ctx, client.ObjectKeyFromObject(request), request); err != nil {
 			return err
 		}
@@ -315,8 +315,8 @@ const (
 	reconcileErrors = "controller_runtime_reconcile_errors_total{controller=\"certificaterequest."
 )
 
-// metric returns the sum of the plugin's metrics whose line begins with prefix. It waits for
-// the first of them: controllers have none before they start, as the leader.
+// metric waits for metrics whose line starts with prefix, and returns their sum. Controllers have
+// none before they start.
 func metric(t *testing.T, prefix string) float64 {
 	t.Helper()
 	var sum float64
@@ -342,7 +342,7 @@ func metric(t *testing.T, prefix string) float64 {
 	return sum
 }
 
-// TestSpecChangeTakesEffect changes an issuer: what is signed from then on follows it.
+// TestSpecChangeTakesEffect changes an issuer: later certificates follow the new spec.
 func TestSpecChangeTakesEffect(t *testing.T) {
 	t.Parallel()
 	namespace, key := newNamespace(t), newKey(t)

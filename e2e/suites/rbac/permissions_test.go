@@ -23,10 +23,10 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/manifest"
 )
 
-// installation is one way to install, and how its process is made to use all of its rights.
+// installation is an overlay or chart, and how its process uses all permissions.
 type installation struct {
 	overlay    string
-	namespaces []string // that it serves; none: all
+	namespaces []string // selected ones; none: all
 	use        func(t *testing.T, metrics *authority)
 }
 
@@ -36,7 +36,7 @@ var installations = []installation{
 	{overlay: metricsTLS, use: scrapeWithToken},
 	{overlay: "e2e/suites/testdata/kubernetes-csrs", use: signKubernetesCSR},
 	{overlay: "e2e/suites/testdata/no-secret-watch"},
-	{overlay: issuer.NamespacedOverlay, namespaces: []string{sandbox}, use: refuseClusterIssuer},
+	{overlay: issuer.NamespacedOverlay, namespaces: []string{sandbox}, use: rejectClusterIssuer},
 	{overlay: "e2e/suites/testdata/namespaced-metrics", namespaces: []string{sandbox, second}, use: scrapeWithCertificate},
 	{overlay: chartWith + "{kubernetesCSRs: {enabled: true}}", use: signKubernetesCSR},
 	{
@@ -45,23 +45,22 @@ var installations = []installation{
 	},
 }
 
-// chartWith begins the name of an installation by the Helm chart, with these values.
+// chartWith is the prefix of an installation of the Helm chart with values.
 const chartWith = "chart with "
 
 // metricsTLS is the default overlay with the component metrics-tls.
 const metricsTLS = "e2e/suites/testdata/metrics-tls"
 
-// TestRights installs each installation in turn, has its process do all that it does, and
-// compares what it asked for with what it may do: nothing is granted and unused, nothing is
-// used and not granted. A rule that is taken away from a role is refused here.
-func TestRights(t *testing.T) {
+// TestPermissions uses all features of each installation, and compares the audit log with its
+// roles: all granted permissions are used, and all used permissions are granted.
+func TestPermissions(t *testing.T) {
 	env.Create(t, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: ownHome, Name: "nobody"}})
 	for _, i := range installations {
-		t.Run(strings.NewReplacer("deploy/overlays/", "", "e2e/suites/testdata/", "").Replace(i.overlay), func(t *testing.T) { testRights(t, i) })
+		t.Run(strings.NewReplacer("deploy/overlays/", "", "e2e/suites/testdata/", "").Replace(i.overlay), func(t *testing.T) { testPermissions(t, i) })
 	}
 }
 
-func testRights(t *testing.T, i installation) {
+func testPermissions(t *testing.T, i installation) {
 	log := openAuditLog(t)
 	metrics := newAuthority(t)
 	installed := start(t, i.overlay, metrics)
@@ -82,21 +81,21 @@ func testRights(t *testing.T, i installation) {
 	if err := env.Issuer.Stop(10 * time.Second); err != nil {
 		t.Error(err)
 	}
-	given, refused := log.asked(t, account)
-	rights := flatten(grants)
-	if slices.Contains(rights, signing) {
-		given = append(given, signing)
+	allowed, denied := log.asked(t, account)
+	permissions := flatten(grants)
+	if slices.Contains(permissions, signing) {
+		allowed = append(allowed, signing)
 	}
-	for _, r := range unused(rights, given) {
+	for _, r := range unused(permissions, allowed) {
 		t.Errorf("granted and never used: %s", r)
 	}
-	for _, r := range refused {
+	for _, r := range denied {
 		t.Errorf("used and not granted: %s", r)
 	}
 }
 
-// start installs an overlay, with strict validation by the API server, and starts its process.
-// When the test ends, the process has ended and its rights are gone.
+// start installs an overlay, with strict validation by the API server, and starts its process. The
+// process and its permissions are removed when the test ends.
 func start(t *testing.T, overlay string, metrics *authority) *issuer.Installation {
 	t.Helper()
 	installed := install(t, overlay)
@@ -104,7 +103,7 @@ func start(t *testing.T, overlay string, metrics *authority) *issuer.Installatio
 	// As with an API server that cannot stream a list: the client lists and then watches.
 	t.Setenv("KUBE_FEATURE_WatchListClient", "false")
 	var err error
-	if env.Issuer, err = installed.Start(t.Context(), env.Binary, "selfsigned-issuer", withCertificate(installed, metrics.folder)...); err != nil {
+	if env.Issuer, err = installed.Start(t.Context(), env.Binary, "selfsigned-issuer", withCertificate(installed, metrics.directory)...); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -154,7 +153,7 @@ func installChart(t *testing.T, text string) (*issuer.Installation, error) {
 	return issuer.Installed(env.ControlPlane, objects)
 }
 
-// uninstall takes back the rights; the kinds and namespaces stay for the next installation.
+// uninstall removes the permissions, but keeps CRDs and namespaces for the next installation.
 func uninstall(t *testing.T, installed *issuer.Installation) {
 	t.Helper()
 	for _, object := range installed.Objects {
@@ -165,7 +164,7 @@ func uninstall(t *testing.T, installed *issuer.Installation) {
 	remove(t, &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: ownHome, Name: "selfsigned-issuer.selfsigned.cert-manager.io"}})
 }
 
-// checkReviewed compares what the API server itself says about the account with the roles.
+// checkReviewed compares the rules review of the API server with the roles.
 func checkReviewed(t *testing.T, grants []grant, installed *issuer.Installation) {
 	t.Helper()
 	for _, namespace := range []string{ownHome, sandbox, second, unserved} {
@@ -181,14 +180,14 @@ func checkReviewed(t *testing.T, grants []grant, installed *issuer.Installation)
 		}
 		slices.Sort(want)
 		if diff := cmp.Diff(slices.Compact(want), got, cmpopts.EquateEmpty()); diff != "" {
-			t.Errorf("in %s the account may do something else than its roles say (-roles +real):\n%s", namespace, diff)
+			t.Errorf("the permissions of the account in %s differ from its roles (-roles +review):\n%s", namespace, diff)
 		}
 	}
 }
 
-// refuseClusterIssuer: a process for chosen namespaces says why it does not sign, and does
-// not ask for what it has no right to.
-func refuseClusterIssuer(t *testing.T, _ *authority) {
+// rejectClusterIssuer expects that a process for selected namespaces reports that it does not sign
+// for cluster issuers, and does not try to read them.
+func rejectClusterIssuer(t *testing.T, _ *authority) {
 	csr, _ := newCSR(t)
 	request := newRequest(t, sandbox, "ClusterSelfSignedIssuer", csr)
 	got := awaitReason(t, request, "Pending").Message

@@ -33,11 +33,12 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/process"
 )
 
-// abuse is text that is valid in an object, and bad for whoever prints it carelessly.
-const abuse = "100%d%s%n\u202egnirts\u2028\x1b[31m\x00\ufeff{detail}{kind}"
+// hostileText is valid in an object, but must be escaped in output.
+const hostileText = "100%d%s%n\u202egnirts\u2028\x1b[31m\x00\ufeff{detail}{kind}"
 
-// poisons are objects that want to crash, stall or fool the plugin, and what it has to mention.
-var poisons = []struct {
+// poisonedObjects are objects that could crash, block or mislead selfsigned-issuer, with their
+// expected outcomes.
+var poisonedObjects = []struct {
 	name   string
 	spoil  func(t *testing.T, r *tracked, request *cmapi.CertificateRequest)
 	reason string
@@ -52,11 +53,11 @@ var poisons = []struct {
 	{"path as name of a Secret", func(_ *testing.T, _ *tracked, request *cmapi.CertificateRequest) {
 		request.Annotations[cmapi.CertificateRequestPrivateKeyAnnotationKey] = "../../default/secrets/key?x=%2e%2e"
 	}, "Pending", waitsForSecret.mention},
-	{"abuse as name of a Secret", func(_ *testing.T, _ *tracked, request *cmapi.CertificateRequest) {
-		request.Annotations[cmapi.CertificateRequestPrivateKeyAnnotationKey] = abuse
+	{"hostile name of a Secret", func(_ *testing.T, _ *tracked, request *cmapi.CertificateRequest) {
+		request.Annotations[cmapi.CertificateRequestPrivateKeyAnnotationKey] = hostileText
 	}, "Pending", "100%d%s%n"},
-	{"abuse as name of an issuer", func(_ *testing.T, _ *tracked, request *cmapi.CertificateRequest) {
-		request.Spec.IssuerRef.Name = abuse
+	{"hostile name of an issuer", func(_ *testing.T, _ *tracked, request *cmapi.CertificateRequest) {
+		request.Spec.IssuerRef.Name = hostileText
 	}, "Pending", "100%d%s%n"},
 	{"huge name of an issuer", func(_ *testing.T, _ *tracked, request *cmapi.CertificateRequest) {
 		request.Spec.IssuerRef.Name = strings.Repeat("ä%", 100<<10)
@@ -103,62 +104,62 @@ var poisons = []struct {
 	{"1 MiB request", func(_ *testing.T, _ *tracked, request *cmapi.CertificateRequest) {
 		request.Spec.Request = bytes.Repeat([]byte("-----BEGIN CERTIFICATE REQUEST-----\n"), 20_000)
 	}, "Failed", "36500"},
-	{"abuse as usage", func(_ *testing.T, _ *tracked, request *cmapi.CertificateRequest) {
-		request.Spec.Usages = []cmapi.KeyUsage{abuse}
-	}, "", ""}, // the schema refuses it
+	{"hostile usage", func(_ *testing.T, _ *tracked, request *cmapi.CertificateRequest) {
+		request.Spec.Usages = []cmapi.KeyUsage{hostileText}
+	}, "", ""}, // the schema rejects it
 }
 
 func withKey(data func(*testing.T, crypto.Signer) []byte) func(*testing.T, *tracked, *cmapi.CertificateRequest) {
 	return func(t *testing.T, r *tracked, _ *cmapi.CertificateRequest) { r.secret.Data["tls.key"] = data(t, r.key) }
 }
 
-// TestPoisonedObjects hands out every poison several times at once, while a neighbour makes
-// ordinary requests: those take at most a second longer than without. In `make test`, with the
-// race detector and other tests beside it, ten seconds are let pass.
+// TestPoisonedObjects creates each poisoned object several times, while a neighbor creates ordinary
+// requests, which may take one second longer than without them. In `make test`, with the race
+// detector and parallel tests, the limit is ten seconds.
 func TestPoisonedObjects(t *testing.T) {
 	p := startReady(t, env.Installation)
-	quiet := watchNeighbour(t)
+	quiet := watchNeighbor(t)
 	quiet.requestEvery(t, 20, 50*time.Millisecond)
 	slowest := quiet.slowest(t)
 	before := consumed(t, p)
 
 	poisoned := newPoisoned(t)
-	neighbour := watchNeighbour(t)
+	neighbor := watchNeighbor(t)
 	begin := time.Now()
 	created := make(chan error, 1)
 	go func() { created <- poisoned.create(t.Context(), 0) }()
-	neighbour.requestEvery(t, 40, 50*time.Millisecond)
+	neighbor.requestEvery(t, 40, 50*time.Millisecond)
 	if err := <-created; err != nil {
 		t.Fatal(err)
 	}
 	checkPoisoned(t, poisoned)
-	t.Logf("%d poisoned requests had their outcome after %s", len(poisoned.tracked), time.Since(begin))
-	disturbed := neighbour.slowest(t)
+	t.Logf("%d poisoned requests have their outcome after %s", len(poisoned.tracked), time.Since(begin))
+	disturbed := neighbor.slowest(t)
 	after := consumed(t, p)
 	worked := after.CPU - before.CPU
-	t.Logf("slowest neighbour: %s without poison, %s with; the plugin worked for %s", slowest, disturbed, worked)
-	// On a busy machine, and with the race detector, everybody waits for the processor.
+	t.Logf("slowest request of the neighbor: %s without poisoned objects, %s with them; all finished after %s", slowest, disturbed, worked)
+	// A busy machine and the race detector need CPU time.
 	limit := 10 * time.Second
 	if full() {
 		limit = time.Second
 	}
 	if delay := disturbed - slowest; delay > limit {
-		t.Errorf("a neighbour's request took %s longer than without poison, want at most %s", delay, limit)
+		t.Errorf("a request of the neighbor took %s longer, want at most %s", delay, limit)
 	}
-	t.Logf("most memory: %d MiB before, %d MiB after", before.PeakRSS>>20, after.PeakRSS>>20)
+	t.Logf("peak memory: %d MiB before, %d MiB after", before.PeakRSS>>20, after.PeakRSS>>20)
 	if slack := memorySlack() * (1 << 20) * raceFactor(); float64(after.PeakRSS-before.PeakRSS) > slack {
-		t.Error("the poison took too much memory")
+		t.Error("poisoned objects used too much memory")
 	}
 }
 
-// newPoisoned returns several requests for each poison. Their namespace is one that
-// cert-manager's webhook leaves alone, which would refuse some.
+// newPoisoned returns several requests for each poisoned object, in a namespace without
+// cert-manager's webhook, which would reject some.
 func newPoisoned(t *testing.T) *burst {
 	t.Helper()
 	b := newNamespace(t, certmanager.DisableValidationLabel)
 	const copies = 3
-	for i := range copies * len(poisons) {
-		poison := poisons[i%len(poisons)]
+	for i := range copies * len(poisonedObjects) {
+		poison := poisonedObjects[i%len(poisonedObjects)]
 		if poison.reason == "" {
 			continue
 		}
@@ -173,7 +174,7 @@ func newPoisoned(t *testing.T) *burst {
 func checkPoisoned(t *testing.T, b *burst) {
 	t.Helper()
 	for _, r := range b.tracked {
-		poison := poisons[r.index%len(poisons)]
+		poison := poisonedObjects[r.index%len(poisonedObjects)]
 		request := &cmapi.CertificateRequest{}
 		var got cmapi.CertificateRequestCondition
 		err := eventually(t.Context(), func() error {
@@ -190,15 +191,15 @@ func checkPoisoned(t *testing.T, b *burst) {
 			t.Errorf("%s: %v", poison.name, err)
 		}
 		if !utf8.ValidString(got.Message) || len(got.Message) > 2048 || strings.ContainsFunc(got.Message, func(r rune) bool { return !unicode.IsPrint(r) }) {
-			t.Errorf("%s: unfit for a terminal: %q", poison.name, got.Message)
+			t.Errorf("%s: not printable: %q", poison.name, got.Message)
 		}
 	}
 }
 
-// TestSchemaRefusesPoison: what nobody can write needs no outcome.
+// TestSchemaRefusesPoison expects that the schema rejects objects without an outcome.
 func TestSchemaRefusesPoison(t *testing.T) {
 	b := newNamespace(t, certmanager.DisableValidationLabel)
-	for i, poison := range poisons {
+	for i, poison := range poisonedObjects {
 		if poison.reason != "" {
 			continue
 		}
@@ -219,7 +220,7 @@ func readyCondition(request *cmapi.CertificateRequest) cmapi.CertificateRequestC
 	return cmapi.CertificateRequestCondition{}
 }
 
-// raceFactor is how much more memory the race detector takes.
+// raceFactor is how much more memory is used with the race detector.
 func raceFactor() float64 {
 	if raceDetector() {
 		return 4
@@ -236,15 +237,15 @@ func consumed(t *testing.T, p *issuer.Replica) process.Usage {
 	return usage
 }
 
-// neighbour makes ordinary requests, and sees how long each takes from its approval.
-type neighbour struct {
+// neighbor creates ordinary requests, and measures the time from approval to certificate.
+type neighbor struct {
 	*burst
 	took chan time.Duration
 }
 
-func watchNeighbour(t *testing.T) *neighbour {
+func watchNeighbor(t *testing.T) *neighbor {
 	t.Helper()
-	n := &neighbour{newNamespace(t), make(chan time.Duration, 1000)}
+	n := &neighbor{newNamespace(t), make(chan time.Duration, 1000)}
 	n.awaitIssuer(t)
 	c, err := environment.Client(env.ControlPlane.AdminConfig())
 	if err != nil {
@@ -273,7 +274,7 @@ func watchNeighbour(t *testing.T) *neighbour {
 	return n
 }
 
-func (n *neighbour) requestEvery(t *testing.T, count int, interval time.Duration) {
+func (n *neighbor) requestEvery(t *testing.T, count int, interval time.Duration) {
 	t.Helper()
 	for i := range count {
 		n.tracked = append(n.tracked, n.newSigned(t, i))
@@ -283,7 +284,7 @@ func (n *neighbour) requestEvery(t *testing.T, count int, interval time.Duration
 	}
 }
 
-func (n *neighbour) slowest(t *testing.T) time.Duration {
+func (n *neighbor) slowest(t *testing.T) time.Duration {
 	t.Helper()
 	var all []time.Duration
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
@@ -293,7 +294,7 @@ func (n *neighbour) slowest(t *testing.T) time.Duration {
 		case took := <-n.took:
 			all = append(all, took)
 		case <-ctx.Done():
-			t.Fatal("a neighbour's request was not signed")
+			t.Fatal("a neighbor's request was not signed")
 		}
 	}
 	return slices.Max(all)
@@ -308,8 +309,8 @@ func p224(t *testing.T) crypto.Signer {
 	return key
 }
 
-// hugeCSR is for a public key of 16384 bits and has no signature: its key has to be refused
-// before that is looked at.
+// hugeCSR has a public key of 16384 bits and no signature: the key must be rejected before the
+// signature is checked.
 func hugeCSR(t *testing.T) []byte {
 	t.Helper()
 	n := new(big.Int).Lsh(big.NewInt(1), 16384-1)
@@ -337,7 +338,7 @@ func hugeCSR(t *testing.T) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})
 }
 
-// hugeRSA returns a private key of 16384 bits whose factors are merely odd.
+// hugeRSA returns a private key of 16384 bits, with factors that are odd but not prime.
 func hugeRSA(t *testing.T) []byte {
 	t.Helper()
 	one, e := big.NewInt(1), big.NewInt(65537)
