@@ -43,7 +43,7 @@ CONTROLLER_GEN = $(call tool,tools) controller-gen paths=./api/... \
 	object:headerFile=e2e/versions/tools/header.go.txt crd:headerFile=e2e/versions/tools/header.yaml.txt
 
 # The tests that render generated files: see internal/docgen. -p=1, because some write the same page.
-DOCGEN = go test -p=1 -count=1 -run='^TestGenerated' ./api/v1alpha1 ./cmd/selfsigned-issuer/app ./controllers/... ./internal/docgen ./signer
+DOCGEN = go test -p=1 -count=1 -run='^TestGenerated' ./api/v1alpha1 ./cmd/selfsigned-issuer/app ./controllers ./controllers/internal/metrics ./internal/docgen ./signer
 
 # $(call chart-files,DIRECTORY) writes the copied files and the README of the chart in DIRECTORY.
 CHART = deploy/charts/selfsigned-issuer
