@@ -58,11 +58,15 @@ func TestGeneratedReadiness(t *testing.T) {
 // outcomeQuotes has the messages as templates, by their reason.
 func outcomeQuotes() map[string]string {
 	quotes := map[string]string{
-		outcome.BadConfig:                        eventQuote("Warning", outcome.BadConfigMessage),
 		string(outcome.ReasonWaitingForApproval): eventQuote(outcome.ApprovalHint.EventType, outcome.ApprovalHint.Message),
 		"WaitingForApproval of a CSR":            eventQuote(outcome.CSRApprovalHint.EventType, outcome.CSRApprovalHint.Message),
 		string(outcome.ReasonIssuerKindUnknown):  eventQuote(outcome.KindHint.EventType, outcome.KindHint.Message),
 		string(outcome.ReasonSignerNameInvalid):  eventQuote(outcome.SignerNameHint.EventType, outcome.SignerNameHint.Message),
+	}
+	for reason, message := range outcome.Warnings {
+		if reason != outcome.Adjusted {
+			quotes[reason] = eventQuote("Warning", message)
+		}
 	}
 	for reason, outcome := range outcome.Table {
 		event := outcome.EventType

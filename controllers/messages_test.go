@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -202,7 +203,7 @@ func sent(recorder *events.FakeRecorder) []string {
 
 // allReasons returns the reasons of all events and of the Denied condition.
 func allReasons() []string {
-	reasons := []string{outcome.BadConfig, outcome.Adjusted}
+	reasons := slices.Collect(maps.Keys(outcome.Warnings))
 	for reason := range outcome.Table {
 		reasons = append(reasons, string(reason))
 	}

@@ -32,7 +32,7 @@ func (a *attempt) record(written bool) {
 		a.recorder.Eventf(object, nil, kind, string(d.Reason), eventAction, d.Message)
 	}
 	if d.Certificate.EmptySubject {
-		a.recorder.Eventf(object, nil, corev1.EventTypeWarning, outcome.BadConfig, eventAction, outcome.BadConfigMessage)
+		a.recorder.Eventf(object, nil, corev1.EventTypeWarning, outcome.BadConfig, eventAction, outcome.Warnings[outcome.BadConfig])
 	}
 	for _, warning := range d.Certificate.Warnings {
 		a.recorder.Eventf(object, nil, corev1.EventTypeWarning, outcome.Adjusted, eventAction, warning)

@@ -101,7 +101,7 @@ func (w *Writer) Eventf(regarding, _ runtime.Object, eventType, reason, action, 
 // isReplaceable is true for events about pending requests and issuers. Events about finished
 // requests, and their warnings, are final.
 func isReplaceable(reason string) bool {
-	if reason == outcome.BadConfig || reason == outcome.Adjusted {
+	if _, ok := outcome.Warnings[reason]; ok {
 		return false
 	}
 	o, known := outcome.Table[outcome.Reason(reason)]

@@ -123,7 +123,10 @@ const (
 	// BadConfig means that the certificate has an empty subject. The reason is that of the
 	// in-tree issuer.
 	BadConfig = "BadConfig"
-
-	// BadConfigMessage is the message with the reason BadConfig.
-	BadConfigMessage = "The certificate has an empty subject and therefore an empty issuer DN, which RFC 5280 section 4.1.2.4 forbids and strict clients reject. Add a subject to the request. For a Certificate, set spec.commonName or spec.subject."
 )
+
+// Warnings are the messages of these events. Those of Adjusted are from the signer.
+var Warnings = map[string]string{
+	Adjusted:  "",
+	BadConfig: "The certificate has an empty subject and therefore an empty issuer DN, which RFC 5280 section 4.1.2.4 forbids and strict clients reject. Add a subject to the request. For a Certificate, set spec.commonName or spec.subject.",
+}
