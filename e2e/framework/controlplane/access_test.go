@@ -13,13 +13,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 )
 
 // TestAccess checks authentication and authorization, in one cluster with all options.

@@ -162,8 +162,10 @@ func (e *Environment) Issue(t *testing.T) {
 		},
 	}
 	e.Create(t, certificate)
-	e.Eventually(t, "a certificate", func(context.Context) error {
-		e.Get(t, certificate)
+	e.Eventually(t, "a certificate", func(ctx context.Context) error {
+		if err := e.Client.Get(ctx, client.ObjectKeyFromObject(certificate), certificate); err != nil {
+			return err
+		}
 		if cmutil.CertificateHasCondition(certificate, cmapi.CertificateCondition{Type: cmapi.CertificateConditionReady, Status: cmmeta.ConditionTrue}) {
 			return nil
 		}
