@@ -12,6 +12,8 @@ import (
 	"time"
 
 	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
@@ -145,8 +147,8 @@ func TestBusyNamespace(t *testing.T) {
 			t.Errorf("%d of 119 requests are signed in the end", signed)
 		}
 		slots := c.reconciler.slots
-		if len(slots.tickets) > 0 || len(slots.small.keys) > 0 {
-			t.Errorf("%d requests of %d namespaces keep slots", len(slots.tickets), len(slots.small.keys))
+		if len(slots.tickets) > 0 || len(slots.fast.keys) > 0 {
+			t.Errorf("%d requests of %d namespaces keep slots", len(slots.tickets), len(slots.fast.keys))
 		}
 	})
 }
@@ -200,6 +202,34 @@ func TestBusyNamespaceKeepsItsSlots(t *testing.T) {
 		took, ideal := time.Duration(last.Load()-start.UnixNano()), count/slots*read
 		if took != ideal {
 			t.Errorf("%d requests took %s, want %s", count, took, ideal)
+		}
+	})
+}
+
+// TestPendingRequestsUseFewSlots: when a Secret changes, the many requests that wait for it are
+// read less at a time than new ones.
+func TestPendingRequestsUseFewSlots(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var reading, most atomic.Int64
+		c := newCrowd(t, 100, func(context.Context, string) error {
+			most.Store(max(most.Load(), reading.Add(1)))
+			time.Sleep(20 * time.Millisecond) //nolint:forbidigo // of synctest
+			reading.Add(-1)
+			return apierrors.NewNotFound(corev1.Resource("secrets"), "key")
+		})
+		const count = 100
+		c.add(t, "tenant", count, new(0))
+		time.Sleep(time.Second) //nolint:forbidigo // of synctest
+		if got := most.Swap(0); got != 32 {
+			t.Errorf("%d new requests are read at a time, want 32", got)
+		}
+		for i := range count {
+			c.queue.Add(ctrl.Request{NamespacedName: types.NamespacedName{Namespace: "tenant", Name: fmt.Sprint("request-", i)}})
+		}
+		time.Sleep(time.Second) //nolint:forbidigo // of synctest
+		if got := most.Load(); got != 10 {
+			t.Errorf("%d pending requests are read at a time, want 10", got)
 		}
 	})
 }

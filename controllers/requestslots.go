@@ -16,23 +16,22 @@ import (
 // of its size while it is decoded. The size of a Secret is not known before it is read. It has at
 // most 1 MiB.
 type readSlots struct {
-	small *FairSlots
-	large *FairSlots // for requests that are large themselves
+	fast *FairSlots
+	// slow is for large requests, and for pending ones: a change of a Secret triggers all that wait
+	// for it, and new requests of other namespaces share the API server with them.
+	slow *FairSlots
 }
 
 const (
-	maxLiveReads      = 48
-	maxLargeLiveReads = 16
+	maxFastSlots = 48
+	maxSlowSlots = 16
 )
 
 // newReadSlots returns slots for a number of workers. The limits are so low that busy namespaces
 // do not block all workers. One namespace cannot use all slots.
 func newReadSlots(workers int) *readSlots {
 	limits := func(total int) *FairSlots { return NewFairSlots(max(total, 1), max(total*2/3, 1)) }
-	return &readSlots{
-		small: limits(min(maxLiveReads, workers/2)),
-		large: limits(min(maxLargeLiveReads, workers/4)),
-	}
+	return &readSlots{fast: limits(min(maxFastSlots, workers/2)), slow: limits(min(maxSlowSlots, workers/4))}
 }
 
 // requestSlots gives slots to the requests of one work queue. A request without a slot does not
@@ -61,13 +60,13 @@ func (s *requestSlots) setQueue(_ context.Context, queue workQueue) error {
 var grantedPriority = new(1)
 
 // acquire returns whether the request has a slot. If not, it waits for one.
-func (s *requestSlots) acquire(request types.NamespacedName, namespace string, large bool) bool {
+func (s *requestSlots) acquire(request types.NamespacedName, namespace string, slow bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.tickets[request] == nil {
-		slots := s.small
-		if large {
-			slots = s.large
+		slots := s.fast
+		if slow {
+			slots = s.slow
 		}
 		s.tickets[request] = slots.enter(namespace)
 	}
@@ -101,7 +100,8 @@ func (s *requestSlots) releaseAll() {
 // attempt ends.
 func (a *attempt) acquireSlot() bool {
 	name := client.ObjectKeyFromObject(a.request.Object())
-	a.waitingForSlot = !a.slots.acquire(name, a.request.KeySecret().Namespace, a.request.Partial())
+	pending := a.tracker.lastReported(name, a.request.Object().GetUID()) != ""
+	a.waitingForSlot = !a.slots.acquire(name, a.request.KeySecret().Namespace, pending || a.request.Partial())
 	return !a.waitingForSlot
 }
 

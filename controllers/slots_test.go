@@ -61,7 +61,7 @@ func TestReadSlots(t *testing.T) {
 	t.Parallel()
 	for workers, want := range map[int][4]int{1: {1, 1, 1, 1}, 20: {10, 6, 5, 3}, 100: {48, 32, 16, 10}, 1000: {48, 32, 16, 10}} {
 		slots := newReadSlots(workers)
-		if got := [4]int{slots.small.free, slots.small.perKey, slots.large.free, slots.large.perKey}; got != want {
+		if got := [4]int{slots.fast.free, slots.fast.perKey, slots.slow.free, slots.slow.perKey}; got != want {
 			t.Errorf("%d workers have the slots %v, want %v", workers, got, want)
 		}
 	}
@@ -110,7 +110,7 @@ func TestSlotOrder(t *testing.T) {
 // slots, and their places among the waiting.
 func TestRequestSlotsOfStoppedScope(t *testing.T) {
 	t.Parallel()
-	shared := &readSlots{small: NewFairSlots(2, 1)}
+	shared := &readSlots{fast: NewFairSlots(2, 1)}
 	stopped, running := newRequestSlots(shared), newRequestSlots(shared)
 	queue := priorityqueue.New[ctrl.Request]("test")
 	for _, slots := range []*requestSlots{stopped, running} {
@@ -129,7 +129,7 @@ func TestRequestSlotsOfStoppedScope(t *testing.T) {
 		t.Error("the slots of the stopped controller are still in use")
 	}
 	running.release(requestKey)
-	if len(shared.small.keys) > 0 || shared.small.free != 2 {
-		t.Errorf("%d namespaces are remembered, %d slots are free", len(shared.small.keys), shared.small.free)
+	if len(shared.fast.keys) > 0 || shared.fast.free != 2 {
+		t.Errorf("%d namespaces are remembered, %d slots are free", len(shared.fast.keys), shared.fast.free)
 	}
 }
