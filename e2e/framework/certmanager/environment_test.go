@@ -30,7 +30,7 @@ const (
 	// timeout is how long an expected condition may take.
 	timeout = time.Minute
 	// negativeTimeout is how long a condition is checked that must not become true.
-	negativeTimeout = 2 * time.Second
+	negativeTimeout = 10 * time.Second
 )
 
 // shared is the cluster of most tests, each of which has its own namespace.
@@ -161,8 +161,10 @@ func step(t *testing.T, f func(context.Context) error) {
 // eventually reads the object until the condition holds.
 func eventually(t *testing.T, c client.Client, object client.Object, condition func() bool) {
 	t.Helper()
-	expect.Eventually(t, fmt.Sprintf("%T %s", object, object.GetName()), timeout, func(context.Context) error {
-		expect.Get(t, c, object)
+	expect.Eventually(t, fmt.Sprintf("%T %s", object, object.GetName()), timeout, func(ctx context.Context) error {
+		if err := c.Get(ctx, client.ObjectKeyFromObject(object), object); err != nil {
+			return err
+		}
 		if !condition() {
 			return fmt.Errorf("the condition does not hold for %+v", object)
 		}

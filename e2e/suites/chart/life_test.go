@@ -147,7 +147,7 @@ func (l *life) uninstallAll(t *testing.T) {
 	l.Eventually(t, "removal of the CRDs", func(context.Context) error {
 		for _, object := range l.objects {
 			if err := l.Client.Get(t.Context(), client.ObjectKeyFromObject(object), object.DeepCopy()); !apierrors.IsNotFound(err) {
-				return fmt.Errorf("%s %s is still there: %w", object.GetKind(), object.GetName(), err)
+				return fmt.Errorf("%s %s is still there: %s", object.GetKind(), object.GetName(), fmt.Sprint(err))
 			}
 		}
 		return nil

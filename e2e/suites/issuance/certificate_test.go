@@ -313,7 +313,7 @@ func TestKeySwappedDuringIssuance(t *testing.T) {
 		}
 		var list cmapi.CertificateRequestList
 		if err := env.Client.List(t.Context(), &list, client.InNamespace(certificate.Namespace)); err != nil || len(list.Items) == 0 {
-			return fmt.Errorf("%d requests, %w", len(list.Items), err)
+			return fmt.Errorf("%d requests, %s", len(list.Items), fmt.Sprint(err))
 		}
 		return nil
 	})

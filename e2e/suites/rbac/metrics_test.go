@@ -60,7 +60,7 @@ func scrapeWithToken(t *testing.T, served *authority) {
 		env.Eventually(t, "a response to a client of the metrics", func(ctx context.Context) error { // when the binding has taken effect
 			status, body, err := scrape(ctx, client, token)
 			if err != nil || status != want || strings.Contains(body, "selfsigned_issuer_build_info") != (want == http.StatusOK) {
-				return fmt.Errorf("%d %.100s %w, want %d", status, body, err, want)
+				return fmt.Errorf("%d %.100s %s, want %d", status, body, fmt.Sprint(err), want)
 			}
 			return nil
 		})

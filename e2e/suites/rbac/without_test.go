@@ -269,7 +269,7 @@ func TestReviewsForbidden(t *testing.T) {
 			env.Eventually(t, "metrics without the permission to create "+cut, func(ctx context.Context) error {
 				status, _, err := scrape(ctx, metrics.client(), token)
 				if log := env.Issuer.Tail(10); status != want || !strings.Contains(log, logged) {
-					return fmt.Errorf("status %d (%w), log:\n%s", status, err, log)
+					return fmt.Errorf("status %d (%s), log:\n%s", status, fmt.Sprint(err), log)
 				}
 				return nil
 			})
