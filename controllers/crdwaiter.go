@@ -34,9 +34,9 @@ import (
 // crdPollInterval is the interval of discovery until the CRDs are installed.
 const crdPollInterval = 2 * time.Second
 
-// Add makes the manager run the controllers as soon as the CRDs are installed. Until then,
+// SetupWithManager makes the manager run the controllers as soon as the CRDs are installed. Until then,
 // selfsigned-issuer runs, is not ready and reports the missing CRDs.
-func Add(mgr ctrl.Manager, options Options) (*Added, error) {
+func SetupWithManager(mgr ctrl.Manager, options Options) (*Hooks, error) {
 	m, err := metrics.Registered()
 	if err != nil {
 		return nil, err
@@ -45,22 +45,23 @@ func Add(mgr ctrl.Manager, options Options) (*Added, error) {
 	options.metrics, options.events = m, events.New(mgr.GetClient(), mgr.GetLogger(), m.EventsDropped)
 	options.slots = newReadSlots(options.Concurrency)
 	s := &crdWaiter{mgr: mgr, options: options, readiness: newReadiness(mgr.GetLogger(), m)}
-	return &Added{
+	return &Hooks{
 		Ready:    func(*http.Request) error { return s.readiness.check() },
 		Unserved: s.readiness.describeUnserved,
 		Flush:    func() { options.events.Stop(events.FlushTimeout) },
 	}, mgr.Add(s)
 }
 
-// Added is the result of Add.
-type Added struct {
+// Hooks are for the program that runs the manager.
+type Hooks struct {
 	// Ready is the readiness check. Its error has the reason.
 	Ready healthz.Checker
 
 	// Unserved describes the namespaces that are not served.
 	Unserved func() []string
 
-	// Flush writes the queued events. It must be called when the manager has stopped.
+	// Flush writes the queued events. It must be called when the manager has stopped, so that another
+	// replica gets the Lease before.
 	Flush func()
 }
 

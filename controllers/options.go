@@ -40,9 +40,9 @@ type Options struct {
 	// Clock is the clock for validity periods and delays.
 	Clock clock.PassiveClock
 
-	metrics *metrics.Metrics // set by Add
-	events  *events.Writer   // set by Add
-	slots   *readSlots       // set by Add
+	metrics *metrics.Metrics // set by SetupWithManager
+	events  *events.Writer   // set by SetupWithManager
+	slots   *readSlots       // set by SetupWithManager
 }
 
 // The defaults are cert-manager's.

@@ -49,13 +49,13 @@ func runManager(ctx context.Context, o options, logger logr.Logger) error {
 	}
 	settings := controllerOptions(o)
 	settings.LeaseNotRenewedFor = lease.notRenewedFor
-	added, err := controllers.Add(mgr, settings) //nolint:contextcheck // events outlive ctx: Flush ends them
+	hooks, err := controllers.SetupWithManager(mgr, settings) //nolint:contextcheck // events outlive ctx: Flush ends them
 	if err != nil {
 		return fmt.Errorf("setting up: %w", err)
 	}
-	defer added.Flush()
-	probes.setReadiness(added.Ready)
-	probes.setUnserved(added.Unserved)
+	defer hooks.Flush()
+	probes.setReadiness(hooks.Ready)
+	probes.setUnserved(hooks.Unserved)
 	if err := addMetrics(ctx, mgr, o); err != nil {
 		return fmt.Errorf("setting up: %w", err)
 	}

@@ -104,7 +104,7 @@ func runInProcess(t *testing.T, clock *jumpingClock) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	added, err := controllers.Add(mgr, controllers.Options{
+	hooks, err := controllers.SetupWithManager(mgr, controllers.Options{
 		ClusterResourceNamespace: "cert-manager", Concurrency: 20, KubernetesCSRs: true, KeyMismatchGrace: gracePeriod, Clock: clock,
 	})
 	if err != nil {
@@ -118,7 +118,7 @@ func runInProcess(t *testing.T, clock *jumpingClock) {
 		if err := <-stopped; err != nil {
 			t.Error(err)
 		}
-		added.Flush()
+		hooks.Flush()
 		_ = log.Close()
 	})
 }
