@@ -39,6 +39,7 @@ func run(ctx context.Context) error {
 	flag.IntVar(&options.Foreign, "foreign", 20000, "objects of each kind in the experiment foreign")
 	flag.StringVar(&options.Before, "before", "", "commit of an earlier version to measure too")
 	only := flag.String("only", "online,backlog,scale,trickle,secret,foreign", "experiments to run")
+	flag.StringVar(&options.Contestants, "contestants", "", "measure only contestants whose names begin with this")
 	update := flag.Bool("update", false, "write the results to docs/benchmark.md and docs/benchmark.svg")
 	flag.Parse()
 	options.Only = strings.Split(*only, ",")

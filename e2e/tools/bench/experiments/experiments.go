@@ -37,13 +37,14 @@ import (
 
 // Options are the parameters of the measurement.
 type Options struct {
-	Requests int            // in online and backlog; a fifth in trickle and secret, ten times as many in scale
-	Rounds   int            // how often each experiment is run
-	Foreign  int            // objects of each kind in foreign
-	Before   string         // commit of an earlier version that is measured too; empty: none
-	Only     []string       // the experiments to run
-	Race     bool           // selfsigned-issuer has the race detector, for a test without meaningful values
-	Report   build.Reporter // receives progress
+	Requests    int            // in online and backlog; a fifth in trickle and secret, ten times as many in scale
+	Rounds      int            // how often each experiment is run
+	Foreign     int            // objects of each kind in foreign
+	Before      string         // commit of an earlier version that is measured too; empty: none
+	Only        []string       // the experiments to run
+	Contestants string         // how the names of the measured contestants begin; empty: all
+	Race        bool           // selfsigned-issuer has the race detector, for a test without meaningful values
+	Report      build.Reporter // receives progress
 }
 
 // bench is one execution of the benchmark.
@@ -165,6 +166,7 @@ func (b *bench) run(ctx context.Context) error {
 				return err
 			}
 		}
+		e.contestants = slices.DeleteFunc(e.contestants, func(c contestant) bool { return !strings.HasPrefix(c.name, b.Contestants) })
 		for i := range b.Rounds * len(e.contestants) {
 			c := e.contestants[i%len(e.contestants)]
 			ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
