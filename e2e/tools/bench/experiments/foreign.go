@@ -202,9 +202,16 @@ func (b *bench) copy(ctx context.Context, n int, keys string, first client.Objec
 // deleteAll deletes all requests, Secrets and events in a namespace.
 func (b *bench) deleteAll(namespace string) error {
 	for _, keys := range []string{requestKeys, secretKeys, eventKeys} {
-		interval := map[string][]byte{"key": []byte(keys + namespace + "/"), "range_end": []byte(keys + namespace + "0")} // "0" follows "/"
-		if _, err := b.etcd("deleterange", interval); err != nil {
-			return err
+		from := keys + namespace + "/"
+		for i := 10_000; i <= 100_000; i += 10_000 { // etcd cannot delete 100,000 objects at once
+			to := keys + namespace + "/" + name(i)
+			if i == 100_000 {
+				to = keys + namespace + "0" // "0" follows "/"
+			}
+			if _, err := b.etcd("deleterange", map[string][]byte{"key": []byte(from), "range_end": []byte(to)}); err != nil {
+				return err
+			}
+			from = to
 		}
 	}
 	return nil
