@@ -166,7 +166,7 @@ func (b *bench) run(ctx context.Context) error {
 				return err
 			}
 		}
-		e.contestants = slices.DeleteFunc(e.contestants, func(c contestant) bool { return !strings.HasPrefix(c.name, b.Contestants) })
+		e.contestants = slices.DeleteFunc(slices.Clone(e.contestants), func(c contestant) bool { return !strings.HasPrefix(c.name, b.Contestants) })
 		for i := range b.Rounds * len(e.contestants) {
 			c := e.contestants[i%len(e.contestants)]
 			ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
