@@ -146,6 +146,7 @@ func TestBusyNamespace(t *testing.T) {
 		if signed := c.signed(t, "tenant"); signed != 119 {
 			t.Errorf("%d of 119 requests are signed in the end", signed)
 		}
+		synctest.Wait()
 		slots := c.reconciler.slots
 		if len(slots.tickets) > 0 || len(slots.fast.keys) > 0 {
 			t.Errorf("%d requests of %d namespaces keep slots", len(slots.tickets), len(slots.fast.keys))
