@@ -214,6 +214,7 @@ func finishedRequests(t *testing.T) int {
 // TestFinishedRequestsSleep changes a Secret of many finished requests every 100 ms: nothing is
 // reconciled. It must not run in parallel, because it counts reconciles.
 func TestFinishedRequestsSleep(t *testing.T) {
+	deleteRequests(t)
 	namespace, key := newNamespace(t, certmanager.DisableValidationLabel), newKey(t)
 	createKeySecret(t, namespace, key)
 	env.Create(t, keySecret(namespace, "later", nil)) // labeled, so that it is not polled
@@ -256,6 +257,20 @@ func TestFinishedRequestsSleep(t *testing.T) {
 		t.Errorf("%d changes of a Secret that %d finished requests name led to %v reconciles, want none", changes, count, got)
 	}
 	t.Logf("%d finished requests, %d changes of their Secret: no reconcile", count, changes)
+}
+
+// deleteRequests deletes the requests of earlier tests, which may poll their Secrets.
+func deleteRequests(t *testing.T) {
+	t.Helper()
+	var all cmapi.CertificateRequestList
+	if err := env.Client.List(t.Context(), &all); err != nil {
+		t.Fatal(err)
+	}
+	for i := range all.Items {
+		if err := env.Client.Delete(t.Context(), &all.Items[i]); client.IgnoreNotFound(err) != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // createFinished creates requests with a copied certificate, which are approved in the same write,
