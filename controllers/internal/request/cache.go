@@ -73,12 +73,17 @@ func stripCertificateRequest(o *cmapi.CertificateRequest) client.Object {
 	stripped.Spec.IssuerRef.Kind = intern(outcome.Clip(ref.Kind))
 	stripped.Spec.IssuerRef.Name = intern(outcome.Clip(ref.Name))
 	stripped.Status.Conditions = stripConditions(o.Status.Conditions)
-	if ours && IsPending(r) && specSize(o.Spec) <= maxCachedSpec && o.ObjectMeta.Size() <= maxSmallMetadata {
+	if ours && IsPending(r) && isSmall(specSize(o.Spec), o.ObjectMeta) {
 		stripped.Spec.Duration, stripped.Spec.IsCA = o.Spec.Duration, o.Spec.IsCA
 		stripped.Spec.Usages, stripped.Spec.Request = o.Spec.Usages, o.Spec.Request
 	}
 	*o = stripped
 	return o
+}
+
+// isSmall returns whether the spec of a request is kept in the cache.
+func isSmall(specSize int, meta metav1.ObjectMeta) bool {
+	return specSize <= maxCachedSpec && meta.Size() <= maxSmallMetadata
 }
 
 // specSize is the size of the used fields of a spec, with the string headers of the usages.
@@ -124,7 +129,7 @@ func stripCertificateSigningRequest(o *certificatesv1.CertificateSigningRequest)
 	stripped.Spec.SignerName = intern(o.Spec.SignerName) // at most 571 bytes
 	stripped.Status.Conditions = stripCSRConditions(o.Status.Conditions)
 	duration := o.Annotations[experimental.CertificateSigningRequestDurationAnnotationKey]
-	if ours && IsPending(r) && o.Spec.Size()+len(duration) <= maxCachedSpec && o.ObjectMeta.Size() <= maxSmallMetadata {
+	if ours && IsPending(r) && isSmall(o.Spec.Size()+len(duration), o.ObjectMeta) {
 		stripped.Spec = o.Spec
 		keepAnnotation(&stripped.ObjectMeta, o, experimental.CertificateSigningRequestDurationAnnotationKey)
 		keepAnnotation(&stripped.ObjectMeta, o, experimental.CertificateSigningRequestIsCAAnnotationKey)
