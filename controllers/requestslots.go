@@ -90,10 +90,10 @@ func (s *requestSlots) release(request types.NamespacedName) {
 func (s *requestSlots) releaseAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for request, ticket := range s.tickets {
-		delete(s.tickets, request)
+	for _, ticket := range s.tickets {
 		ticket.leave()
 	}
+	clear(s.tickets)
 }
 
 // acquireSlot returns whether the attempt has a slot for its reads and writes. Without one, the

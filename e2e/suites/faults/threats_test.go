@@ -239,7 +239,7 @@ func awaitNote(t *testing.T, about client.Object, reason, mention string) {
 		if err := env.Client.List(t.Context(), &list); err != nil {
 			return err
 		}
-		var told []string
+		var texts []string
 		for _, event := range list.Items {
 			if event.Regarding.UID != about.GetUID() {
 				continue
@@ -247,9 +247,9 @@ func awaitNote(t *testing.T, about client.Object, reason, mention string) {
 			if event.Reason == reason && strings.Contains(event.Note, mention) {
 				return nil
 			}
-			told = append(told, event.Reason+": "+event.Note)
+			texts = append(texts, event.Reason+": "+event.Note)
 		}
-		return fmt.Errorf("events of %s: %q, want %s that mentions %s", about.GetName(), told, reason, mention)
+		return fmt.Errorf("events of %s: %q, want %s that mentions %s", about.GetName(), texts, reason, mention)
 	})
 	if err != nil {
 		t.Fatal(err)
