@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/build"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 )
 
 const unitTests = "testdata/alerts.yaml"
@@ -24,17 +25,11 @@ func TestAlerts(t *testing.T) {
 		t.Skipf("the alerts cannot be tested without promtool (Debian: package prometheus): %v", err)
 	}
 	dir := t.TempDir()
-	if err := writeRules(dir); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, writeRules(dir))
 	tests, err := os.ReadFile(unitTests)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	path := filepath.Join(dir, "alerts.yaml")
-	if err := os.WriteFile(path, tests, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, os.WriteFile(path, tests, 0o600))
 	for _, args := range [][]string{{"check", "rules", filepath.Join(dir, "rules.yaml")}, {"test", "rules", path}} {
 		if output, err := exec.CommandContext(t.Context(), promtool, args...).CombinedOutput(); err != nil {
 			t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, output)
@@ -45,9 +40,7 @@ func TestAlerts(t *testing.T) {
 // TestEveryAlertIsTested expects for each alert a case in which it fires, and one in which it does not.
 func TestEveryAlertIsTested(t *testing.T) {
 	tests, err := os.ReadFile(unitTests)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	for _, alert := range mustAlerts(t) {
 		fires := regexp.MustCompile(`alertname: ` + alert.Alert + `\n\s+eval_time: \d+m\n\s+exp_alerts:\n`)
 		if !fires.Match(tests) {
@@ -63,13 +56,9 @@ func TestEveryAlertIsTested(t *testing.T) {
 // TestRunbook expects one runbook entry per alert.
 func TestRunbook(t *testing.T) {
 	root, err := build.Root()
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	page, err := os.ReadFile(filepath.Join(root, "docs/monitoring.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	var got, want []string
 	for _, heading := range regexp.MustCompile(`(?m)^### (Selfsigned\w+)$`).FindAllSubmatch(page, -1) {
 		got = append(got, string(heading[1]))
@@ -92,8 +81,6 @@ func TestRunbook(t *testing.T) {
 func mustAlerts(t *testing.T) []Alert {
 	t.Helper()
 	alerts, err := Alerts()
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return alerts
 }

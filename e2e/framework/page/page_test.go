@@ -9,14 +9,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 )
 
 func readText(t *testing.T, text string) (*Page, error) {
 	t.Helper()
 	root := t.TempDir()
-	if err := os.WriteFile(filepath.Join(root, "page.md"), []byte(strings.ReplaceAll(text, "'''", "```")), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, os.WriteFile(filepath.Join(root, "page.md"), []byte(strings.ReplaceAll(text, "'''", "```")), 0o600))
 	return Read(root, "page.md")
 }
 
@@ -56,16 +56,12 @@ key: value
 '''
 `
 	page, outputs, err := follows(t, text)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	if difference := page.Compare(outputs); difference != "" {
 		t.Error(difference)
 	}
 	page, outputs, err = follows(t, strings.ReplaceAll(text, "hello world", "good bye"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	if difference := page.Compare(outputs); !strings.HasPrefix(difference, "page.md:12 does not print the output on the page, but:\nhello   world at ") {
 		t.Errorf("a different output is accepted: %q", difference)
 	}
@@ -84,9 +80,7 @@ func TestPageStopsAtTheFirstFailure(t *testing.T) {
 func follows(t *testing.T, text string) (page *Page, outputs string, err error) {
 	t.Helper()
 	page, err = readText(t, text)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	outputs = t.TempDir()
 	bash := exec.CommandContext(t.Context(), "bash", "-c", page.Script(outputs))
 	bash.Dir = t.TempDir()

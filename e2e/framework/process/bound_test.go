@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 )
 
 // signEnv makes the test binary a parent process: it starts a child that writes to the named pipe,
@@ -64,20 +66,14 @@ func TestChildDiesWithItsParent(t *testing.T) {
 			parent := exec.Command(os.Args[0])
 			parent.Env = append(os.Environ(), signEnv+"="+sign.path, endEnv+"="+test.end)
 			stdin, err := parent.StdinPipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := parent.Start(); err != nil {
-				t.Fatal(err)
-			}
+			expect.NoError(t, err)
+			expect.NoError(t, parent.Start())
 			sign.awaitReady()
 			if _, err := stdin.Write([]byte{'\n'}); err != nil {
 				t.Fatal(err)
 			}
 			if test.signal != nil {
-				if err := parent.Process.Signal(test.signal); err != nil {
-					t.Fatal(err)
-				}
+				expect.NoError(t, parent.Process.Signal(test.signal))
 			}
 			_ = parent.Wait() // the test has ended it
 			sign.awaitGone()
@@ -89,9 +85,7 @@ func TestChildDiesWithItsParent(t *testing.T) {
 func TestChildIsInAProcessGroupOfItsOwn(t *testing.T) {
 	p := startShell(t, "exec sleep 1000", nil)
 	group, err := syscall.Getpgid(p.PID())
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	if group != p.PID() {
 		t.Errorf("process %d is in group %d", p.PID(), group)
 	}

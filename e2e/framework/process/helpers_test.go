@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 )
 
 // timeout is how long a process may take to do what a test asks for.
@@ -31,9 +33,7 @@ type readyPipe struct {
 func newReadyPipe(t *testing.T) *readyPipe {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "sign")
-	if err := syscall.Mkfifo(path, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, syscall.Mkfifo(path, 0o600))
 	return &readyPipe{t: t, path: path}
 }
 
@@ -87,9 +87,7 @@ func startShell(t *testing.T, script string, onUnexpectedExit func(error)) *Proc
 		Name: "child", Path: "/bin/sh", Args: []string{"-c", script},
 		LogFile: filepath.Join(t.TempDir(), "log"), OnUnexpectedExit: onUnexpectedExit,
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	t.Cleanup(func() { _ = p.Kill() })
 	return p
 }

@@ -36,9 +36,7 @@ func TestChildSurvivesTheThreadThatStartedIt(t *testing.T) {
 		return os.IsNotExist(err)
 	})
 	// A pending SIGKILL arrives before this signal.
-	if err := p.signal(syscall.SIGUSR1); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, p.signal(syscall.SIGUSR1))
 	if err := sign.awaitLine("alive"); err != nil {
 		t.Errorf("the child ended with the thread: %v", err)
 	}
@@ -62,16 +60,12 @@ func onEndingThread(f func()) {
 
 func TestPauseAndResume(t *testing.T) {
 	p := shell(t, "READY; exec sleep 1000")
-	if err := p.Pause(); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, p.Pause())
 	eventually(t, "the stop", func() bool { return state(t, p) == "T" })
 	if !p.Running() {
 		t.Error("a paused process counts as ended")
 	}
-	if err := p.Resume(); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, p.Resume())
 	eventually(t, "the continuation", func() bool { return state(t, p) == "S" })
 }
 
@@ -80,9 +74,7 @@ func TestUsage(t *testing.T) {
 	var last Usage
 	eventually(t, "CPU time grows", func() bool {
 		usage, err := p.Usage()
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		last = usage
 		return usage.CPU >= 3*tick
 	})
@@ -92,13 +84,9 @@ func TestUsage(t *testing.T) {
 	if last.Read < 1_000_000 || last.Read > 1_100_000 {
 		t.Errorf("%d bytes read, want a million and the programs' libraries", last.Read)
 	}
-	if err := p.Kill(); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, p.Kill())
 	final, err := p.Usage()
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	if final.CPU < last.CPU-tick || final.RSS != 0 || final.PeakRSS != 0 {
 		t.Errorf("after its end %+v, before %+v", final, last)
 	}
@@ -120,9 +108,7 @@ func TestParseStat(t *testing.T) {
 func state(t *testing.T, p *Process) string {
 	t.Helper()
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.PID()))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))[0]
 }
 

@@ -8,13 +8,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 )
 
 func TestStopLetsTheProcessEndByItself(t *testing.T) {
 	p := shell(t, `trap 'echo bye; exit 3' TERM; READY; while :; do sleep 0.01; done`)
-	if err := p.Stop(timeout); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, p.Stop(timeout))
 	if p.Running() {
 		t.Error("it is still running")
 	}
@@ -34,9 +34,7 @@ func TestStopLetsTheProcessEndByItself(t *testing.T) {
 
 func TestStopKillsAProcessThatDoesNotEnd(t *testing.T) {
 	p := shell(t, `trap '' TERM; READY; while :; do sleep 0.01; done`)
-	if err := p.Stop(time.Millisecond); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, p.Stop(time.Millisecond))
 	if err := p.ExitError(); err == nil || !strings.Contains(err.Error(), "killed") {
 		t.Errorf("ExitError: %v", err)
 	}
@@ -44,12 +42,8 @@ func TestStopKillsAProcessThatDoesNotEnd(t *testing.T) {
 
 func TestStopEndsAPausedProcess(t *testing.T) {
 	p := shell(t, `trap 'exit 3' TERM; READY; while :; do sleep 0.01; done`)
-	if err := p.Pause(); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Stop(timeout); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, p.Pause())
+	expect.NoError(t, p.Stop(timeout))
 	if err := p.ExitError(); err == nil || err.Error() != "exit status 3" {
 		t.Errorf("ExitError: %v", err)
 	}
@@ -57,12 +51,8 @@ func TestStopEndsAPausedProcess(t *testing.T) {
 
 func TestKillEndsAPausedProcess(t *testing.T) {
 	p := shell(t, `READY; exec sleep 1000`)
-	if err := p.Pause(); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Kill(); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, p.Pause())
+	expect.NoError(t, p.Kill())
 	if err := p.Resume(); err == nil || !strings.Contains(err.Error(), "it has ended") {
 		t.Errorf("resumed after its end: %v", err)
 	}
@@ -96,18 +86,14 @@ func TestUnexpectedEndIsReported(t *testing.T) {
 
 func TestExpectedEndIsNotReported(t *testing.T) {
 	p := startShell(t, "exec sleep 1000", func(err error) { t.Errorf("reported: %v", err) })
-	if err := p.Kill(); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, p.Kill())
 }
 
 func TestLogIsContinuedByTheNextProcess(t *testing.T) {
 	log := filepath.Join(t.TempDir(), "log")
 	for _, word := range []string{"one", "two"} {
 		p, err := Start(Options{Path: "/bin/echo", Args: []string{word}, LogFile: log})
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		<-p.Done()
 	}
 	if got := Tail(log, 9); got != "one\ntwo" {

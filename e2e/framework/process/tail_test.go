@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 )
 
 func TestTail(t *testing.T) {
@@ -25,9 +27,7 @@ func TestTail(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "log")
-			if err := os.WriteFile(path, []byte(test.log), 0o600); err != nil {
-				t.Fatal(err)
-			}
+			expect.NoError(t, os.WriteFile(path, []byte(test.log), 0o600))
 			if got := Tail(path, test.n); got != test.want {
 				t.Errorf("got %q, want %q", got, test.want)
 			}

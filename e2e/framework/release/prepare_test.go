@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 )
 
 const logBefore = `# Changelog
@@ -40,12 +42,8 @@ func newRepository(t *testing.T) string {
 		dockerfile:         "url=\"https://github.com/cert-manager/selfsigned-issuer\"\n",
 	} {
 		path = filepath.Join(root, path)
-		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, os.MkdirAll(filepath.Dir(path), 0o750))
+		expect.NoError(t, os.WriteFile(path, []byte(content), 0o600))
 	}
 	return root
 }
@@ -53,9 +51,7 @@ func newRepository(t *testing.T) string {
 func expectFile(t *testing.T, root, path, want string) {
 	t.Helper()
 	got, err := os.ReadFile(filepath.Join(root, path))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	if string(got) != want {
 		t.Errorf("%s is\n%s\nwant\n%s", path, got, want)
 	}
@@ -63,9 +59,7 @@ func expectFile(t *testing.T, root, path, want string) {
 
 func TestPrepare(t *testing.T) {
 	root := newRepository(t)
-	if err := (Release{"v0.2.0", "registry.example.com/fork"}).Prepare(root, date); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, (Release{"v0.2.0", "registry.example.com/fork"}).Prepare(root, date))
 	expectFile(t, root, deployment, "        image: registry.example.com/fork/selfsigned-issuer:v0.2.0\n")
 	expectFile(t, root, "README.md", "kubectl apply -f https://github.com/fork/selfsigned-issuer/releases/download/v0.2.0/install.yaml\nhelm install oci://registry.example.com/fork/charts/selfsigned-issuer --version 0.2.0\nhttps://raw.githubusercontent.com/fork/selfsigned-issuer/v0.2.0/deploy/x.yaml\n")
 	expectFile(t, root, "deploy/charts/selfsigned-issuer/values.yaml", "image:\n  registry: registry.example.com\n  repository: fork/selfsigned-issuer\n")
@@ -94,14 +88,10 @@ func TestPrepare(t *testing.T) {
 func TestPrepareNext(t *testing.T) {
 	root := newRepository(t)
 	for _, version := range []string{"v0.1.0", "v0.1.1"} {
-		if err := (Release{version, "ghcr.io/cert-manager"}).Prepare(root, date); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, (Release{version, "ghcr.io/cert-manager"}).Prepare(root, date))
 	}
 	page, err := os.ReadFile(filepath.Join(root, changelog))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	for _, want := range []string{
 		"## [Unreleased]\n\n## [0.1.1] - 2026-12-01\n\n## [0.1.0] - 2026-12-01\n",
 		"[0.1.1]: https://github.com/cert-manager/selfsigned-issuer/compare/v0.1.0...v0.1.1\n",
@@ -114,9 +104,7 @@ func TestPrepareNext(t *testing.T) {
 
 func TestPrepareRefuses(t *testing.T) {
 	root := newRepository(t)
-	if err := (Release{"v0.1.0", "ghcr.io/cert-manager"}).Prepare(root, date); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, (Release{"v0.1.0", "ghcr.io/cert-manager"}).Prepare(root, date))
 	for _, test := range []struct {
 		release Release
 		want    string

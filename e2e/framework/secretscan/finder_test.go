@@ -16,22 +16,18 @@ import (
 	"encoding/pem"
 	"fmt"
 	"testing"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 )
 
 func keys(t *testing.T) map[string]crypto.Signer {
 	t.Helper()
 	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	_, ed, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	r, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return map[string]crypto.Signer{"ECDSA": ec, "Ed25519": ed, "RSA": r}
 }
 
@@ -40,9 +36,7 @@ func TestFindsWhatIsPlanted(t *testing.T) {
 	t.Parallel()
 	for name, key := range keys(t) {
 		der, err := x509.MarshalPKCS8PrivateKey(key)
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		encoded := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 		f := NewFinder()
 		for _, secret := range Secrets(encoded) {
@@ -67,9 +61,7 @@ func TestFindsWhatIsPlanted(t *testing.T) {
 			}
 		}
 		public, err := x509.MarshalPKIXPublicKey(key.Public())
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		for _, text := range []string{string(public), base64.StdEncoding.EncodeToString(public), hex.Dump(public)} {
 			if found := f.Find("log", []byte(text)); len(found) > 0 {
 				t.Errorf("%s: the public key is reported as a private one: %s", name, found)

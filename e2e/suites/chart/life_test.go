@@ -22,6 +22,7 @@ import (
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/environment"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/helm"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/testenv"
@@ -39,9 +40,8 @@ func TestLife(t *testing.T) {
 	l := &life{Environment: testenv.Start(t, environment.Options{WithoutIssuer: true, Race: true})}
 	l.CreateNamespace(t, testenv.Namespace)
 	var err error
-	if l.helm, err = helm.NewClient(l.ControlPlane.AdminKubeconfig(), name, namespace); err != nil {
-		t.Fatal(err)
-	}
+	l.helm, err = helm.NewClient(l.ControlPlane.AdminKubeconfig(), name, namespace)
+	expect.NoError(t, err)
 	for _, step := range []struct {
 		name string
 		run  func(*testing.T)
@@ -60,9 +60,7 @@ func TestLife(t *testing.T) {
 
 func (l *life) adopt(t *testing.T) {
 	installed, err := issuer.Install(t.Context(), l.ControlPlane, issuer.DefaultOverlay)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	l.Run(t, installed)
 	l.Issue(t)
 	l.End(t)
@@ -70,9 +68,8 @@ func (l *life) adopt(t *testing.T) {
 	if l.objects, err = l.helm.Install(t.Context(), current(t), nil, false); err == nil || !strings.Contains(err.Error(), "cannot be imported into the current release") {
 		t.Fatalf("without adopt: error %v", err)
 	}
-	if l.objects, err = l.helm.Install(t.Context(), current(t), nil, true); err != nil {
-		t.Fatal(err)
-	}
+	l.objects, err = l.helm.Install(t.Context(), current(t), nil, true)
+	expect.NoError(t, err)
 	after := l.deployment(t)
 	if after.UID != before.UID || after.Labels["app.kubernetes.io/managed-by"] != "Helm" {
 		t.Errorf("the Deployment was not adopted: %v, then %v", before.ObjectMeta, after.ObjectMeta)
@@ -91,18 +88,14 @@ func (l *life) adopt(t *testing.T) {
 func (l *life) sign(t *testing.T) {
 	t.Helper()
 	installed, err := issuer.Installed(l.ControlPlane, l.objects)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	l.Run(t, installed)
 	l.Issue(t)
 	l.End(t)
 }
 
 func (l *life) uninstallAndKeep(t *testing.T) {
-	if err := l.helm.Uninstall(); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, l.helm.Uninstall())
 	for _, object := range l.objects {
 		err := l.Client.Get(t.Context(), client.ObjectKeyFromObject(object), object.DeepCopy())
 		if object.GetKind() == "CustomResourceDefinition" {
@@ -120,18 +113,16 @@ func (l *life) installBefore(t *testing.T) {
 	chart := before(t)
 	var err error
 	// The existing CRDs have fields that kubectl applied.
-	if l.objects, err = l.helm.Install(t.Context(), chart, map[string]any{"replicaCount": 2}, true); err != nil {
-		t.Fatal(err)
-	}
+	l.objects, err = l.helm.Install(t.Context(), chart, map[string]any{"replicaCount": 2}, true)
+	expect.NoError(t, err)
 	l.ExpectIssuer(t)
 	l.sign(t)
 }
 
 func (l *life) upgrade(t *testing.T) {
 	var err error
-	if l.objects, err = l.helm.Upgrade(t.Context(), current(t), map[string]any{"crds": map[string]any{"keep": false}}); err != nil {
-		t.Fatal(err)
-	}
+	l.objects, err = l.helm.Upgrade(t.Context(), current(t), map[string]any{"crds": map[string]any{"keep": false}})
+	expect.NoError(t, err)
 	if got := *l.deployment(t).Spec.Replicas; got != 2 {
 		t.Errorf("%d replicas, want 2, as in the previous values", got)
 	}
@@ -141,9 +132,7 @@ func (l *life) upgrade(t *testing.T) {
 
 // uninstallAll also removes the CRDs, and with them the issuers.
 func (l *life) uninstallAll(t *testing.T) {
-	if err := l.helm.Uninstall(); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, l.helm.Uninstall())
 	l.Eventually(t, "removal of the CRDs", func(context.Context) error {
 		for _, object := range l.objects {
 			if err := l.Client.Get(t.Context(), client.ObjectKeyFromObject(object), object.DeepCopy()); !apierrors.IsNotFound(err) {
@@ -167,9 +156,7 @@ func (l *life) deployment(t *testing.T) *appsv1.Deployment {
 func current(t *testing.T) *v2.Chart {
 	t.Helper()
 	chart, err := loader.LoadDir(filepath.Join(root(t), directory))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return chart
 }
 
@@ -188,9 +175,7 @@ func before(t *testing.T) *v2.Chart {
 	t.Logf("from the chart of commit %s", commit)
 	archive := git(t, "archive", "--format=tar.gz", "--prefix="+name+"/", commit+":"+directory)
 	chart, err := loader.LoadArchive(strings.NewReader(archive))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return chart
 }
 

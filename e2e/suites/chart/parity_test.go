@@ -17,6 +17,7 @@ import (
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/build"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/chart"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 )
 
@@ -71,13 +72,9 @@ func valuesOf(t *testing.T, name string) map[string]any {
 func readYAML(t *testing.T, path string) map[string]any {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join(root(t), path))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	values := map[string]any{}
-	if err := yaml.Unmarshal(content, &values); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, yaml.Unmarshal(content, &values))
 	return values
 }
 
@@ -86,18 +83,14 @@ func readYAML(t *testing.T, path string) map[string]any {
 func kustomized(t *testing.T, overlay string) []*unstructured.Unstructured {
 	t.Helper()
 	steps, err := issuer.Steps(overlay)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	var objects []*unstructured.Unstructured
 	for _, step := range steps {
 		if step == issuer.NamespaceStep {
 			continue
 		}
 		rendered, err := issuer.Render(step)
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		objects = append(objects, rendered...)
 	}
 	return objects
@@ -107,9 +100,7 @@ func kustomized(t *testing.T, overlay string) []*unstructured.Unstructured {
 func render(t *testing.T, values map[string]any) []*unstructured.Unstructured {
 	t.Helper()
 	objects, err := tryRender(t, values)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return objects
 }
 
@@ -154,8 +145,6 @@ func removeHelm(t *testing.T, object *unstructured.Unstructured) {
 func root(t *testing.T) string {
 	t.Helper()
 	directory, err := build.Root()
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return directory
 }

@@ -7,17 +7,16 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 )
 
 func parse(t *testing.T, text string) map[string]any {
 	t.Helper()
 	values := map[string]any{}
-	if err := yaml.UnmarshalStrict([]byte(text), &values); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, yaml.UnmarshalStrict([]byte(text), &values))
 	return values
 }
 
@@ -79,9 +78,7 @@ extraEnv: [{name: GOMEMLIMIT, value: 800MiB}, {name: HTTPS_PROXY, value: 'http:/
 		{"environment", env, []string{"POD_NAMESPACE=", "GOGC=50", "GOMEMLIMIT=800MiB", "HTTPS_PROXY=http://proxy"}},
 		{"selector", pods.Spec.Selector.MatchLabels, map[string]string{"app.kubernetes.io/name": name, "app.kubernetes.io/component": "controller"}},
 	} {
-		if diff := cmp.Diff(test.want, test.got); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", test.what, diff)
-		}
+		expect.Equal(t, test.what, test.want, test.got)
 	}
 }
 
@@ -110,9 +107,7 @@ func TestNames(t *testing.T) {
 		"Service pki/roots-metrics issuer",
 		"ServiceAccount pki/roots issuer",
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("objects (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "objects", want, got)
 }
 
 // TestWithoutAdministrator expects that all objects are in namespaces.

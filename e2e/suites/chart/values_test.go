@@ -21,6 +21,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/release"
 )
 
@@ -38,9 +39,7 @@ func TestLint(t *testing.T) {
 
 func TestVersion(t *testing.T) {
 	committed, err := release.Committed(root(t))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	metadata := readYAML(t, directory+"/Chart.yaml")
 	if metadata["version"] != strings.TrimPrefix(committed.Version, "v") || metadata["appVersion"] != committed.Version {
 		t.Errorf("the chart has the versions %v and %v, but the overlays %s", metadata["version"], metadata["appVersion"], committed.Version)
@@ -64,9 +63,7 @@ func TestSchema(t *testing.T) {
 		{`{"app": {"namespaces": ["a"]}, "kubernetesCSRs": {"enabled": true}}`, "cannot be signed for app.namespaces"},
 	} {
 		var values map[string]any
-		if err := json.Unmarshal([]byte(test.values), &values); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, json.Unmarshal([]byte(test.values), &values))
 		_, err := tryRender(t, values)
 		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
 			t.Errorf("%s: error %v, want %q", test.values, err, test.want)
@@ -77,13 +74,9 @@ func TestSchema(t *testing.T) {
 // TestSchemaIsComplete expects exactly the values in the schema.
 func TestSchemaIsComplete(t *testing.T) {
 	content, err := os.ReadFile(filepath.Join(root(t), directory, "values.schema.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	var schema map[string]any
-	if err := json.Unmarshal(content, &schema); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, json.Unmarshal(content, &schema))
 	got := properties(schema, "")
 	want := append(keys(readYAML(t, directory+"/values.yaml"), schema, ""), "enabled", "global")
 	slices.Sort(got)
@@ -133,9 +126,7 @@ var notInApp = []string{
 // TestFlags sets each flag by its value, which has the default of the flag.
 func TestFlags(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join(root(t), "docs/flags.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	defaults := readYAML(t, directory+"/values.yaml")["app"].(map[string]any)
 	delete(defaults, "namespaces")
 	for _, row := range flagRow.FindAllStringSubmatch(string(page), -1) {
@@ -198,9 +189,7 @@ func deployment(t *testing.T, objects []*unstructured.Unstructured) *appsv1.Depl
 	found := &appsv1.Deployment{}
 	for _, object := range objects {
 		if object.GetKind() == "Deployment" {
-			if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, found); err != nil {
-				t.Fatal(err)
-			}
+			expect.NoError(t, runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, found))
 			return found
 		}
 	}

@@ -18,6 +18,7 @@ import (
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/certtext"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 )
 
 const issuerName = "clustertest"
@@ -57,9 +58,7 @@ func (i *installation) issue(t *testing.T, kind, name string) {
 		t.Error("ca.crt is not the certificate itself")
 	}
 	parsed, err := certtext.Parse(secret.Data["tls.crt"])
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	if err := parsed.CheckSignature(parsed.SignatureAlgorithm, parsed.RawTBSCertificate, parsed.Signature); err != nil {
 		t.Errorf("the certificate is not self-signed: %v", err)
 	}

@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 )
 
 // testKilled deletes all Pods at once, without waiting for their end.
@@ -24,9 +26,7 @@ func (i *installation) testKilled(t *testing.T) {
 	start := time.Now()
 	run(t, args...)
 	r := newRequests(t, i.namespace)
-	if err := r.create(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, r.create(t.Context()))
 	r.awaitSigned(t)
 	t.Logf("a request was signed %.1f s after all Pods were killed", time.Since(start).Seconds())
 	for _, pod := range i.pods(t) {
@@ -59,9 +59,7 @@ func (i *installation) testRollingUpdate(t *testing.T) {
 		return nil
 	})
 	stop()
-	if err := <-ended; err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, <-ended)
 	slowest := r.awaitSigned(t)
 	t.Logf("%d requests came during the update of %.1f s; all are signed, the slowest after about %.0f s", r.made, rolled.Seconds(), slowest.Seconds())
 	for _, pod := range i.pods(t) {

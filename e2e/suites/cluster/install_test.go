@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/build"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 )
 
@@ -43,16 +44,12 @@ func install(t *testing.T, o overlay) *installation {
 	path := "deploy/overlays/" + o.name
 	i := &installation{overlay: o, namespace: "clustertest"}
 	objects, err := issuer.Render(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	for _, object := range objects {
 		if object.GetKind() != "Deployment" {
 			continue
 		}
-		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &i.deployment); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &i.deployment))
 	}
 	if o.apart {
 		i.namespace = "sandbox" // which the overlay selects
@@ -83,20 +80,14 @@ func (i *installation) served() string {
 func withImage(t *testing.T, path, old string) string {
 	t.Helper()
 	root, err := build.Root()
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	directory := t.TempDir()
 	base, err := filepath.Rel(directory, filepath.Join(root, path))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	oldName, _ := nameAndTag(old)
 	name, tag := nameAndTag(image)
 	content := fmt.Sprintf("resources: [%q]\nimages:\n- {name: %q, newName: %q, newTag: %q}\n", base, oldName, name, tag)
-	if err := os.WriteFile(filepath.Join(directory, "kustomization.yaml"), []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, os.WriteFile(filepath.Join(directory, "kustomization.yaml"), []byte(content), 0o600))
 	return directory
 }
 

@@ -16,6 +16,8 @@ import (
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 )
 
 // inventory lists all objects whose name, namespace, kind, label or annotation refers to
@@ -26,16 +28,12 @@ func inventory(t *testing.T) []string {
 	config.QPS = -1
 	config.WarningHandler = rest.NoWarnings{} // about deprecated kinds
 	kinds, err := discovery.NewDiscoveryClientForConfigOrDie(config).ServerPreferredResources()
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	client := metadata.NewForConfigOrDie(config)
 	var found []string
 	for _, group := range kinds {
 		version, err := schema.ParseGroupVersion(group.GroupVersion)
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		for _, kind := range group.APIResources {
 			if kind.Name == "events" || !slices.Contains(kind.Verbs, "list") {
 				continue
@@ -64,8 +62,6 @@ func isOurs(t *testing.T, name string, object metav1.PartialObjectMetadata) bool
 	t.Helper()
 	object.ManagedFields = nil
 	text, err := json.Marshal(object.ObjectMeta)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return strings.Contains(name+string(text), "selfsigned")
 }

@@ -22,6 +22,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/process"
 )
 
@@ -65,9 +66,7 @@ func (i *installation) testMetrics(t *testing.T) {
 func (i *installation) metricsService(t *testing.T) *corev1.Service {
 	t.Helper()
 	var list corev1.ServiceList
-	if err := env.Client.List(t.Context(), &list, client.InNamespace(i.deployment.Namespace)); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, env.Client.List(t.Context(), &list, client.InNamespace(i.deployment.Namespace)))
 	for _, service := range list.Items {
 		for _, port := range service.Spec.Ports {
 			if strings.Contains(port.Name, "metrics") {
@@ -89,9 +88,7 @@ func forward(t *testing.T, service *corev1.Service) string {
 		},
 		LogFile: filepath.Join(t.TempDir(), "port-forward.log"),
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	t.Cleanup(func() {
 		if err := p.Kill(); err != nil {
 			t.Error(err)
@@ -154,8 +151,6 @@ func (i *installation) clientCertificate(t *testing.T) tls.Certificate {
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: i.deployment.Namespace, Name: "selfsigned-issuer-metrics-client"}}
 	env.Get(t, secret)
 	certificate, err := tls.X509KeyPair(secret.Data[corev1.TLSCertKey], secret.Data[corev1.TLSPrivateKeyKey])
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return certificate
 }

@@ -72,14 +72,10 @@ func (i *installation) administrators(t *testing.T) []string {
 	t.Helper()
 	left := []string{crds[0]}
 	objects, err := issuer.Render(issuer.AdminStep)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	for _, object := range objects {
 		mapping, err := env.Client.RESTMapper().RESTMapping(object.GroupVersionKind().GroupKind())
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		left = append(left, entry(mapping.Resource, object.GetNamespace(), object.GetName()))
 	}
 	return left

@@ -24,6 +24,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 )
 
 // requests are CertificateRequests that differ only in their names, with an existing key Secret.
@@ -35,17 +37,11 @@ type requests struct {
 func newRequests(t *testing.T, namespace string) *requests {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	csr, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: "request"}}, key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	secret := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, GenerateName: "key-", Labels: map[string]string{cmapi.PartOfCertManagerControllerLabelKey: "true"}},
 		Data:       map[string][]byte{"tls.key": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})},

@@ -11,6 +11,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 )
 
 // TestNamedTestsExist finds names of tests on pages that do not exist.
@@ -29,15 +31,11 @@ func TestNamedTestsExist(t *testing.T) {
 		}
 		return err
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	named := regexp.MustCompile("`((?:Test|Fuzz)\\w+)`")
 	for _, path := range []string{"docs/reliability.md", "SECURITY.md"} {
 		page, err := os.ReadFile(filepath.Join(root, path))
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		for _, match := range named.FindAllSubmatch(page, -1) {
 			if name := string(match[1]); !there[name] {
 				t.Errorf("%s names %s, which does not exist", path, name)
@@ -51,15 +49,11 @@ func TestLicensesPage(t *testing.T) {
 	t.Parallel()
 	root := repository(t)
 	page, err := os.ReadFile(filepath.Join(root, "docs", "licenses.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	list := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{with .Module}}{{.Path}} {{.Version}}{{end}}", "./cmd/selfsigned-issuer")
 	list.Dir = root
 	modules, err := list.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	for line := range strings.Lines(string(modules)) {
 		path, version, dependency := strings.Cut(strings.TrimSpace(line), " ")
 		if !dependency {

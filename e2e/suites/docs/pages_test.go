@@ -18,6 +18,7 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/build"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/certmanager"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/environment"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/page"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/testenv"
 )
@@ -58,17 +59,13 @@ func start(t *testing.T) *testenv.Environment {
 func follow(t *testing.T, root string, p *page.Page, env *testenv.Environment) {
 	t.Helper()
 	directory, outputs := t.TempDir(), t.TempDir()
-	if err := os.CopyFS(filepath.Join(directory, "deploy"), os.DirFS(filepath.Join(root, "deploy"))); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, os.CopyFS(filepath.Join(directory, "deploy"), os.DirFS(filepath.Join(root, "deploy"))))
 	script := p.Script(outputs)
 	if _, err := exec.LookPath("openssl"); err != nil && strings.Contains(script, "openssl") {
 		t.Skipf("the commands of this page need openssl: %v", err)
 	}
 	kubectl, err := env.Kubectl(t.Context(), t.Logf)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), pageTimeout)
 	defer cancel()
 	bash := exec.CommandContext(ctx, "bash", "-c", script)
@@ -115,9 +112,7 @@ func pages(t *testing.T, root string) []*page.Page {
 		pages = append(pages, p)
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	slices.SortFunc(pages, func(a, b *page.Page) int { return strings.Compare(a.Path, b.Path) })
 	return pages
 }
@@ -125,8 +120,6 @@ func pages(t *testing.T, root string) []*page.Page {
 func repository(t *testing.T) string {
 	t.Helper()
 	root, err := build.Root()
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return root
 }

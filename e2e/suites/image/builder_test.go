@@ -17,6 +17,8 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 )
 
 // builder is the program that builds images: docker, podman or buildah.
@@ -52,9 +54,7 @@ func (b builder) makeImage(t *testing.T, name, directory string, variables ...st
 	t.Setenv("GOOS", "linux")
 	run(t, "make", "--no-print-directory", "-C", directory, "build", "BIN="+filepath.Dir(binary))
 	committed := commitTime(t, directory)
-	if err := os.Chtimes(binary, committed, committed); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, os.Chtimes(binary, committed, committed))
 	return b.makeImageFrom(t, stage, name, directory, variables...)
 }
 
@@ -85,9 +85,7 @@ func (b builder) remove(t *testing.T, args ...string) {
 func commitTime(t *testing.T, directory string) time.Time {
 	t.Helper()
 	seconds, err := strconv.ParseInt(git(t, directory, "log", "-1", "--format=%ct"), 10, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return time.Unix(seconds, 0)
 }
 
@@ -120,18 +118,14 @@ func (b builder) save(t *testing.T, image string) v1.Image {
 		run(t, string(b), "save", "--output="+archive, image)
 	}
 	saved, err := tarball.ImageFromPath(archive, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return saved
 }
 
 func load(t *testing.T, image v1.Image) *v1.ConfigFile {
 	t.Helper()
 	config, err := image.ConfigFile()
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return config
 }
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/build"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 )
 
 // buildFiles are copied, so that changes can be tested before they are committed.
@@ -19,16 +20,12 @@ var buildFiles = []string{".gitignore", ".dockerignore", "Dockerfile", "Makefile
 func cleanClone(t *testing.T) string {
 	t.Helper()
 	root, err := build.Root()
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	clone := t.TempDir()
 	run(t, "git", "clone", "--quiet", root, clone)
 	for _, name := range buildFiles {
 		content, err := os.ReadFile(filepath.Join(root, name))
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		write(t, filepath.Join(clone, name), string(content))
 	}
 	const noon = "2026-01-01T12:00:00Z"

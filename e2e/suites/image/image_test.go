@@ -26,6 +26,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/build"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/release"
 )
 
@@ -34,9 +35,7 @@ const program = "selfsigned-issuer"
 func TestImage(t *testing.T) {
 	b := findBuilder(t)
 	root, err := build.Root()
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	image := b.makeImage(t, "program", root)
 	saved := b.save(t, image)
 	checkConfig(t, load(t, saved))
@@ -71,9 +70,7 @@ func checkConfig(t *testing.T, image *v1.ConfigFile) {
 func checkLabels(t *testing.T, image *v1.ConfigFile, repository string) {
 	t.Helper()
 	published, err := release.Committed(repository)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	project := "https://github.com/" + path.Base(published.Registry) + "/" + program
 	for label, want := range map[string]string{
 		"title":         program,
@@ -105,9 +102,7 @@ func programOf(t *testing.T, image v1.Image) string {
 func version(t *testing.T, binary string) string {
 	t.Helper()
 	info, err := buildinfo.ReadFile(binary)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	commit := strings.TrimSpace(run(t, "git", "rev-parse", "HEAD"))
 	for _, setting := range info.Settings {
 		if setting.Key == "vcs.revision" && setting.Value == commit {
@@ -123,9 +118,7 @@ func version(t *testing.T, binary string) string {
 func TestBuildContextIsTheCommit(t *testing.T) {
 	b := findBuilder(t)
 	clone := cleanClone(t)
-	if err := os.Mkdir(filepath.Join(clone, "bin"), 0o750); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, os.Mkdir(filepath.Join(clone, "bin"), 0o750))
 	write(t, filepath.Join(clone, "bin", program), "an earlier build")
 	dockerfile := filepath.Join(t.TempDir(), "Dockerfile")
 	write(t, dockerfile, "FROM scratch\nCOPY . /\n")
@@ -146,9 +139,7 @@ func TestSameCommitSameImage(t *testing.T) {
 	var digests []v1.Hash
 	for _, name := range []string{"once", "again"} {
 		digest, err := b.save(t, b.makeImage(t, name, cleanClone(t))).Digest()
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		digests = append(digests, digest)
 	}
 	if digests[0] != digests[1] {
@@ -186,9 +177,7 @@ func TestOtherPlatform(t *testing.T) {
 func platforms(t *testing.T, root string) string {
 	t.Helper()
 	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	found := regexp.MustCompile(`(?m)^PLATFORMS = (.*)$`).FindSubmatch(makefile)
 	if found == nil {
 		t.Fatal("the Makefile has no PLATFORMS")
@@ -202,13 +191,9 @@ func emptyStage(t *testing.T, platforms string) string {
 	stage := t.TempDir()
 	for platform := range strings.SplitSeq(platforms, ",") {
 		directory := filepath.Join(stage, "src/bin", platform)
-		if err := os.MkdirAll(directory, 0o750); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, os.MkdirAll(directory, 0o750))
 		write(t, filepath.Join(directory, program), "")
-		if err := os.Chtimes(filepath.Join(directory, program), time.Unix(0, 0), time.Unix(0, 0)); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, os.Chtimes(filepath.Join(directory, program), time.Unix(0, 0), time.Unix(0, 0)))
 	}
 	return stage
 }
@@ -235,9 +220,7 @@ func TestSeveralPlatforms(t *testing.T) {
 		t.Errorf("the same commit produces the index %s and then %s", inspected[0], inspected[1])
 	}
 	var list v1.IndexManifest
-	if err := json.Unmarshal([]byte(inspected[1]), &list); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, json.Unmarshal([]byte(inspected[1]), &list))
 	var got []string
 	for _, manifest := range list.Manifests {
 		got = append(got, manifest.Platform.String())
@@ -249,9 +232,7 @@ func TestSeveralPlatforms(t *testing.T) {
 
 func write(t *testing.T, path, content string) {
 	t.Helper()
-	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, os.WriteFile(path, []byte(content), 0o600))
 }
 
 // files lists the files of the image, without directories.
@@ -272,18 +253,14 @@ func unpack(t *testing.T, image v1.Image, dir string) {
 	walk(t, image, func(header *tar.Header, content io.Reader) {
 		path := filepath.Join(dir, header.Name)
 		if header.Typeflag == tar.TypeDir {
-			if err := os.MkdirAll(path, 0o750); err != nil {
-				t.Fatal(err)
-			}
+			expect.NoError(t, os.MkdirAll(path, 0o750))
 			return
 		}
 		data, err := io.ReadAll(content)
 		if err == nil {
 			err = os.WriteFile(path, data, header.FileInfo().Mode())
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 	})
 }
 
@@ -297,9 +274,7 @@ func walk(t *testing.T, image v1.Image, each func(*tar.Header, io.Reader)) {
 		if errors.Is(err, io.EOF) {
 			return
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		each(header, archive)
 	}
 }

@@ -12,20 +12,17 @@ import (
 	"testing"
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/build"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 )
 
 // TestSBOM compares the bill of materials with the build information of the program.
 func TestSBOM(t *testing.T) {
 	root, err := build.Root()
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	bin := t.TempDir()
 	run(t, "make", "-C", root, "sbom", "BIN="+bin)
 	content, err := os.ReadFile(filepath.Join(bin, program+".cdx.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	var bom struct {
 		BOMFormat string
 		Metadata  struct {
@@ -33,16 +30,12 @@ func TestSBOM(t *testing.T) {
 		}
 		Components []struct{ Name, Version string }
 	}
-	if err := json.Unmarshal(content, &bom); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, json.Unmarshal(content, &bom))
 	if bom.BOMFormat != "CycloneDX" {
 		t.Errorf("the format is %q", bom.BOMFormat)
 	}
 	info, err := buildinfo.ReadFile(filepath.Join(bin, program))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	if got, want := bom.Metadata.Component.Version, git(t, root, "describe", "--tags", "--always", "--dirty"); got != want {
 		t.Errorf("is about version %q, want %q", got, want)
 	}

@@ -9,10 +9,10 @@ import (
 	"testing"
 
 	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
-	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/manifest"
 )
 
@@ -68,9 +68,7 @@ func TestKubernetesCSRUserPermissions(t *testing.T) {
 			"certificates.k8s.io/signers" + ourSigners + " [approve]",
 		},
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("permissions (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "permissions", want, got)
 	for id, b := range bindings(objects) {
 		if objects[b.role.Kind+"/"+b.role.Name] == nil {
 			t.Errorf("%s binds %s %s, which does not exist", id, b.role.Kind, b.role.Name)
@@ -81,9 +79,7 @@ func TestKubernetesCSRUserPermissions(t *testing.T) {
 func parse(t *testing.T, path string) []runtime.Object {
 	t.Helper()
 	objects, err := manifest.Decode([]byte(read(t, path)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	var typed []runtime.Object
 	for _, object := range objects {
 		typed = append(typed, decode(t, object))

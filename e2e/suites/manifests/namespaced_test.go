@@ -7,10 +7,10 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apiextensions "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 )
 
@@ -53,9 +53,7 @@ func TestNamespaced(t *testing.T) {
 	for id, r := range rules(objects) {
 		got[id] = ruleLines(r)
 	}
-	if diff := cmp.Diff(namespacedPermissions, got); diff != "" {
-		t.Errorf("permissions (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "permissions", namespacedPermissions, got)
 	served := servedNamespaces(deployment(t, objects))
 	for _, id := range []string{servedRole, servedBinding} {
 		if got := []string{accessor(t, objects[id]).GetNamespace()}; !slices.Equal(got, served) {

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
-	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -18,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 )
 
@@ -45,15 +45,15 @@ func TestHighAvailability(t *testing.T) {
 func TestNetworkPolicy(t *testing.T) {
 	for installation, want := range map[string]connections{
 		issuer.ProductionOverlay: {
-			in:  []string{"metrics/TCP"},
-			out: []string{"443/TCP", "6443/TCP", "53/UDP", "53/TCP"},
+			In:  []string{"metrics/TCP"},
+			Out: []string{"443/TCP", "6443/TCP", "53/UDP", "53/TCP"},
 			// The namespace and the labels of Prometheus in kube-prometheus.
-			peers: [][2]string{{"kubernetes.io/metadata.name in (monitoring)", "app.kubernetes.io/name in (prometheus)"}},
+			Peers: [][2]string{{"kubernetes.io/metadata.name in (monitoring)", "app.kubernetes.io/name in (prometheus)"}},
 		},
 		adjusted: {
-			in:    []string{"metrics/TCP"},
-			out:   []string{"443/TCP", "6443/TCP", "8443/TCP", "53/UDP", "53/TCP"},
-			peers: [][2]string{{"kubernetes.io/metadata.name in (openshift-user-workload-monitoring)", "app.kubernetes.io/name in (prometheus)"}},
+			In:    []string{"metrics/TCP"},
+			Out:   []string{"443/TCP", "6443/TCP", "8443/TCP", "53/UDP", "53/TCP"},
+			Peers: [][2]string{{"kubernetes.io/metadata.name in (openshift-user-workload-monitoring)", "app.kubernetes.io/name in (prometheus)"}},
 		},
 	} {
 		objects := render(t, installation)
@@ -62,28 +62,26 @@ func TestNetworkPolicy(t *testing.T) {
 		if want := []networkingv1.PolicyType{"Ingress", "Egress"}; !slices.Equal(spec.PolicyTypes, want) {
 			t.Errorf("%s restricts %q, want %q", installation, spec.PolicyTypes, want)
 		}
-		if diff := cmp.Diff(want, connectionsOf(spec), cmp.AllowUnexported(connections{})); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", installation, diff)
-		}
+		expect.Equal(t, installation, want, connectionsOf(spec))
 	}
 }
 
 // connections are the readable rules of a NetworkPolicy.
 type connections struct {
-	in, out []string
-	peers   [][2]string // who may connect: the selectors of the namespace and of the Pods
+	In, Out []string
+	Peers   [][2]string // who may connect: the selectors of the namespace and of the Pods
 }
 
 func connectionsOf(spec networkingv1.NetworkPolicySpec) connections {
 	var p connections
 	for _, rule := range spec.Ingress {
-		p.in = append(p.in, ports(rule.Ports)...)
+		p.In = append(p.In, ports(rule.Ports)...)
 		for _, peer := range rule.From {
-			p.peers = append(p.peers, [2]string{metav1.FormatLabelSelector(peer.NamespaceSelector), metav1.FormatLabelSelector(peer.PodSelector)})
+			p.Peers = append(p.Peers, [2]string{metav1.FormatLabelSelector(peer.NamespaceSelector), metav1.FormatLabelSelector(peer.PodSelector)})
 		}
 	}
 	for _, rule := range spec.Egress {
-		p.out = append(p.out, ports(rule.Ports)...)
+		p.Out = append(p.Out, ports(rule.Ports)...)
 	}
 	return p
 }
@@ -156,9 +154,7 @@ func TestSecureMetrics(t *testing.T) {
 		maps.Copy(want.endpoint, map[string]any{"port": "metrics", "path": "/metrics", "scheme": "https", "interval": "30s"})
 		monitor := get[*unstructured.Unstructured](t, objects, "ServiceMonitor/"+name)
 		endpoints, _, _ := unstructured.NestedSlice(monitor.Object, "spec", "endpoints")
-		if diff := cmp.Diff([]any{want.endpoint}, endpoints); diff != "" {
-			t.Errorf("%s: what Prometheus scrapes (-want +got):\n%s", installation, diff)
-		}
+		expect.Equal(t, installation+": what Prometheus scrapes", []any{want.endpoint}, endpoints)
 		checkServedCertificate(t, objects)
 	}
 }

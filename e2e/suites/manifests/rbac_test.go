@@ -8,9 +8,9 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	rbacv1 "k8s.io/api/rbac/v1"
 
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 )
 
@@ -96,9 +96,7 @@ func TestPermissions(t *testing.T) {
 		for id, r := range rules(render(t, installation)) {
 			got[id] = ruleLines(r)
 		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%s: permissions (-want +got):\n%s", installation, diff)
-		}
+		expect.Equal(t, installation+": permissions", want, got)
 	}
 }
 
@@ -126,9 +124,7 @@ func TestBindings(t *testing.T) {
 				continue // see TestApproverIsCertManager and TestTransformed
 			}
 			want := []rbacv1.Subject{{Kind: "ServiceAccount", Name: name, Namespace: namespace}}
-			if diff := cmp.Diff(want, b.subjects); diff != "" {
-				t.Errorf("%s has other subjects (-want +got):\n%s", id, diff)
-			}
+			expect.Equal(t, id+" has other subjects", want, b.subjects)
 		}
 	})
 }
@@ -140,9 +136,7 @@ func TestApproverIsCertManager(t *testing.T) {
 		otherCertManager:      {Kind: "ServiceAccount", Name: "my-cert-manager", Namespace: "my-namespace"},
 	} {
 		got := bindings(render(t, installation))["ClusterRoleBinding/"+approver].subjects
-		if diff := cmp.Diff([]rbacv1.Subject{want}, got); diff != "" {
-			t.Errorf("%s: approvers (-want +got):\n%s", installation, diff)
-		}
+		expect.Equal(t, installation+": approvers", []rbacv1.Subject{want}, got)
 	}
 }
 

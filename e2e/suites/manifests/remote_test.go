@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/release"
 )
 
@@ -24,9 +25,7 @@ func TestRemoteBase(t *testing.T) {
 	for _, path := range []string{"deploy", "docs", "CHANGELOG.md", "README.md"} {
 		copyTo(t, repository, path)
 	}
-	if err := (release.Release{Version: tag, Registry: "registry.example.com/rehearsal"}).Prepare(repository, time.Now()); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, (release.Release{Version: tag, Registry: "registry.example.com/rehearsal"}).Prepare(repository, time.Now()))
 	for _, args := range [][]string{
 		{"init", "--quiet", "--initial-branch=main"},
 		{"add", "."},
@@ -45,9 +44,7 @@ func TestRemoteBase(t *testing.T) {
 			want := mustRender(t, relative(t, filepath.Join(repository, overlay)))
 			mine := t.TempDir()
 			content := "resources:\n- file://" + repository + "//" + overlay + "?ref=" + tag + "\n"
-			if err := os.WriteFile(filepath.Join(mine, "kustomization.yaml"), []byte(content), 0o600); err != nil {
-				t.Fatal(err)
-			}
+			expect.NoError(t, os.WriteFile(filepath.Join(mine, "kustomization.yaml"), []byte(content), 0o600))
 			got := mustRender(t, relative(t, mine))
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("differs from the clone (-clone +remote):\n%s", diff)
@@ -74,25 +71,19 @@ func copyTo(t *testing.T, directory, path string) {
 	t.Helper()
 	source, target := filepath.Join(root(t), path), filepath.Join(directory, path)
 	info, err := os.Stat(source)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	if info.IsDir() {
 		err = os.CopyFS(target, os.DirFS(source))
 	} else {
 		err = os.WriteFile(target, []byte(read(t, path)), 0o600)
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 }
 
 // relative returns a directory as an argument for mustRender.
 func relative(t *testing.T, directory string) string {
 	t.Helper()
 	path, err := filepath.Rel(root(t), directory)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return path
 }

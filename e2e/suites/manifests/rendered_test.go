@@ -19,6 +19,7 @@ import (
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/build"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/environment"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 )
 
@@ -53,9 +54,7 @@ func mustRender(t *testing.T, kustomization string) []*unstructured.Unstructured
 	t.Helper()
 	if renderings[kustomization] == nil {
 		objects, err := issuer.Render(kustomization)
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		renderings[kustomization] = objects
 	}
 	return renderings[kustomization]
@@ -80,9 +79,7 @@ func render(t *testing.T, installation string) rendered {
 func steps(t *testing.T, installation string) []string {
 	t.Helper()
 	steps, err := issuer.Steps(installation)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return steps
 }
 
@@ -91,9 +88,7 @@ func steps(t *testing.T, installation string) []string {
 func decode(t *testing.T, object *unstructured.Unstructured) runtime.Object {
 	t.Helper()
 	data, err := object.MarshalJSON()
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	codecs := serializer.NewCodecFactory(environment.Scheme(), serializer.EnableStrict)
 	typed, _, err := codecs.UniversalDeserializer().Decode(data, nil, nil)
 	if runtime.IsNotRegisteredError(err) && object.GroupVersionKind().Group == "monitoring.coreos.com" {
@@ -166,9 +161,7 @@ func bindings(objects rendered) map[string]binding {
 func read(t *testing.T, path string) string {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join(root(t), path))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return string(content)
 }
 
@@ -182,9 +175,7 @@ func list(t *testing.T, pattern string) []string {
 	var paths []string
 	for _, file := range found {
 		path, err := filepath.Rel(root(t), file)
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		paths = append(paths, path)
 	}
 	return paths
@@ -193,9 +184,7 @@ func list(t *testing.T, pattern string) []string {
 func root(t *testing.T) string {
 	t.Helper()
 	directory, err := build.Root()
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return directory
 }
 

@@ -17,6 +17,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 )
 
@@ -62,21 +63,13 @@ func (tr transformation) render(t *testing.T, installation string) []*unstructur
 	t.Helper()
 	directory := t.TempDir()
 	base, err := filepath.Rel(directory, filepath.Join(root(t), installation))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	content := fmt.Sprintf("%sresources: [%q]\n", tr.fields, base)
-	if err := os.WriteFile(filepath.Join(directory, "kustomization.yaml"), []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, os.WriteFile(filepath.Join(directory, "kustomization.yaml"), []byte(content), 0o600))
 	path, err := filepath.Rel(root(t), directory)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	objects, err := issuer.Render(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return objects
 }
 
@@ -113,9 +106,7 @@ func servedObjects(t *testing.T, installation string, tr transformation, objects
 			}
 			if object.GetKind() == "RoleBinding" && tr.name != "nothing" {
 				subject := map[string]any{"kind": "ServiceAccount", "name": deployment.Spec.Template.Spec.ServiceAccountName, "namespace": deployment.Namespace}
-				if err := unstructured.SetNestedSlice(object.Object, []any{subject}, "subjects"); err != nil {
-					t.Fatal(err)
-				}
+				expect.NoError(t, unstructured.SetNestedSlice(object.Object, []any{subject}, "subjects"))
 			}
 			served = append(served, object)
 		}
@@ -209,9 +200,7 @@ func TestNoSubstitution(t *testing.T) {
 		for _, step := range steps(t, installation) {
 			for _, object := range mustRender(t, step) {
 				text, err := object.MarshalJSON()
-				if err != nil {
-					t.Fatal(err)
-				}
+				expect.NoError(t, err)
 				if !strings.Contains(string(text), "${") {
 					continue
 				}

@@ -8,15 +8,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 )
 
 // The component kubernetes-csrs adds one flag and its permissions.
 func TestKubernetesCSRs(t *testing.T) {
 	objects := render(t, kubernetesCSR)
-	if diff := cmp.Diff(csrPermissions, ruleLines(rules(objects)[csrComponent])); diff != "" {
-		t.Errorf("permissions (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "permissions", csrPermissions, ruleLines(rules(objects)[csrComponent]))
 	if bindings(objects)["ClusterRoleBinding/selfsigned-issuer-kubernetes-csrs"].role.Name != "selfsigned-issuer-kubernetes-csrs" {
 		t.Error("the permissions are not bound")
 	}

@@ -17,15 +17,14 @@ import (
 	podsecurity "k8s.io/pod-security-admission/api"
 	"k8s.io/pod-security-admission/policy"
 
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/release"
 )
 
 func TestPodSecurity(t *testing.T) {
 	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	restricted := podsecurity.LevelVersion{Level: podsecurity.LevelRestricted, Version: podsecurity.LatestVersion()}
 	forEach(t, func(t *testing.T, objects rendered) {
 		labels := get[*corev1.Namespace](t, objects, "Namespace/"+namespace).Labels
@@ -112,9 +111,7 @@ func TestMemoryLimitHasHeadroom(t *testing.T) {
 		}
 		// 200MiB for Go is 200Mi for Kubernetes.
 		value, err := resource.ParseQuantity(strings.TrimSuffix(c.Env[i].Value, "B"))
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		limit := c.Resources.Limits.Memory().Value()
 		if most, least := limit*9/10, limit/2; value.Value() > most || value.Value() < least {
 			t.Errorf("GOMEMLIMIT is %s, want at most 90 %% of the limit of %s, and at least half of it", c.Env[i].Value, c.Resources.Limits.Memory())
@@ -212,9 +209,7 @@ func TestLabels(t *testing.T) {
 // Every installation runs the published image, which is in one line of the base.
 func TestImage(t *testing.T) {
 	committed, err := release.Committed(root(t))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	made := regexp.MustCompile(`(?m)^REGISTRY \?= (.*)$`).FindStringSubmatch(read(t, "Makefile"))
 	if made == nil || made[1] != committed.Registry {
 		t.Errorf("the manifests name the registry %s, the Makefile %q", committed.Registry, made)
@@ -229,8 +224,6 @@ func TestImage(t *testing.T) {
 func accessor(t *testing.T, object any) metav1.Object {
 	t.Helper()
 	m, err := meta.Accessor(object)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return m
 }

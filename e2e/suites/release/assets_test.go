@@ -22,6 +22,7 @@ import (
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/build"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/environment"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/helm"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/manifest"
@@ -43,9 +44,7 @@ func TestAssets(t *testing.T) {
 	makeAssets(t, root(t), assets)
 	e := testenv.Start(t, environment.Options{WithoutIssuer: true, Race: true, ControllerManager: true})
 	e.CreateNamespace(t, testenv.Namespace)
-	if err := monitoring.InstallCRDs(t.Context(), e.ControlPlane.AdminConfig()); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, monitoring.InstallCRDs(t.Context(), e.ControlPlane.AdminConfig()))
 	for _, files := range [][]string{
 		{"install.yaml"}, {"install-production.yaml"}, {"install-admin.yaml", "install-namespaced.yaml"},
 	} {
@@ -63,21 +62,13 @@ func TestAssets(t *testing.T) {
 			t.Fatalf("charts %q, want 1 (%v)", charts, err)
 		}
 		chart, err := loader.Load(charts[0])
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		release, err := helm.NewClient(e.ControlPlane.AdminKubeconfig(), name, namespace)
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		objects, err := release.Install(t.Context(), chart, map[string]any{"crds": map[string]any{"enabled": false}}, false)
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		use(t, e, objects)
-		if err := release.Uninstall(); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, release.Uninstall())
 		expectGone(t, e, objects)
 		remove(t, e, assets, "crds.yaml")
 		expectGone(t, e, crds)
@@ -97,9 +88,7 @@ func makeAssets(t *testing.T, repository, assets string) {
 		listed = append(listed, file)
 	}
 	entries, err := os.ReadDir(assets)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	for _, entry := range entries {
 		if entry.Name() != "checksums.txt" {
 			there = append(there, entry.Name())
@@ -117,9 +106,7 @@ func apply(t *testing.T, e *testenv.Environment, assets string, files ...string)
 	for _, file := range files {
 		kubectl(t, e, "apply", "--server-side", "-f", filepath.Join(assets, file))
 		decoded, err := manifest.Decode([]byte(read(t, assets, file)))
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		objects = append(objects, decoded...)
 	}
 	return objects
@@ -129,9 +116,7 @@ func apply(t *testing.T, e *testenv.Environment, assets string, files ...string)
 func use(t *testing.T, e *testenv.Environment, objects []*unstructured.Unstructured) *issuer.Installation {
 	t.Helper()
 	installed, err := issuer.Installed(e.ControlPlane, objects)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	e.Run(t, installed, plainMetrics...)
 	e.Issue(t)
 	e.End(t)
@@ -158,9 +143,7 @@ func expectGone(t *testing.T, e *testenv.Environment, objects []*unstructured.Un
 func kubectl(t *testing.T, e *testenv.Environment, args ...string) {
 	t.Helper()
 	k, err := e.Kubectl(t.Context(), t.Logf)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	if _, err := k.Run(t.Context(), args...); err != nil {
 		t.Fatal(err)
 	}
@@ -183,17 +166,13 @@ func run(t *testing.T, directory string, env []string, name string, args ...stri
 func read(t *testing.T, elements ...string) string {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join(elements...))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return string(content)
 }
 
 func root(t *testing.T) string {
 	t.Helper()
 	directory, err := build.Root()
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return directory
 }

@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/page"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/testenv"
@@ -30,9 +31,7 @@ const followedHere = "TestRehearsal in e2e/suites/release follows these commands
 // Only the addresses of downloads are replaced.
 func (r *rehearsal) followReadme(t *testing.T, e *testenv.Environment) {
 	readme, err := page.Read(r.clone, "README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	var commands []string
 	for _, block := range readme.Blocks {
 		if block.NotRun == followedHere {
@@ -80,13 +79,9 @@ func (r *rehearsal) fromHere(t *testing.T, code string) string {
 func (r *rehearsal) programs(t *testing.T, e *testenv.Environment) string {
 	t.Helper()
 	k, err := e.Kubectl(t.Context(), t.Logf)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	directory := t.TempDir()
-	if err := os.Symlink(k.Path, filepath.Join(directory, "kubectl")); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, os.Symlink(k.Path, filepath.Join(directory, "kubectl")))
 	run(t, filepath.Join(root(t), "e2e"), nil, "go", "build", "-o", filepath.Join(directory, "helm"), "helm.sh/helm/v4/cmd/helm")
 	return directory
 }
@@ -95,21 +90,15 @@ func (r *rehearsal) programs(t *testing.T, e *testenv.Environment) string {
 func (r *rehearsal) installed(t *testing.T, e *testenv.Environment) *issuer.Installation {
 	t.Helper()
 	deployment := &appsv1.Deployment{}
-	if err := e.Client.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, deployment); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, e.Client.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, deployment))
 	if got, want := deployment.Spec.Template.Spec.Containers[0].Image, r.registry+"/"+name+":"+tag; got != want {
 		t.Errorf("it runs the image %s, want %s", got, want)
 	}
 	object, err := runtime.DefaultUnstructuredConverter.ToUnstructured(deployment)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	object["kind"] = "Deployment"
 	installed, err := issuer.Installed(e.ControlPlane, []*unstructured.Unstructured{{Object: object}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return installed
 }
 

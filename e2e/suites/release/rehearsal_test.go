@@ -28,6 +28,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/environment"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/release"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/testenv"
 )
@@ -117,17 +118,13 @@ func (r *rehearsal) make(t *testing.T, env []string, target string, variables ..
 // compile builds the programs like the build stage of the image, without its base image.
 func (r *rehearsal) compile(t *testing.T) {
 	seconds, err := strconv.ParseInt(strings.TrimSpace(run(t, r.clone, nil, "git", "log", "-1", "--format=%ct")), 10, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	committed := time.Unix(seconds, 0)
 	for _, platform := range r.platforms {
 		parts := strings.Split(platform+"/", "/")
 		directory := filepath.Join(r.stage, "src/bin", platform)
 		r.make(t, []string{"GOOS=" + parts[0], "GOARCH=" + parts[1], "GOARM=" + strings.TrimPrefix(parts[2], "v")}, "build", "BIN="+directory)
-		if err := os.Chtimes(filepath.Join(directory, name), committed, committed); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, os.Chtimes(filepath.Join(directory, name), committed, committed))
 	}
 }
 
@@ -138,16 +135,11 @@ func (r *rehearsal) pushImage(t *testing.T) {
 		r.make(t, nil, "release-image", "BUILDER="+r.builder, "VERSION="+tag,
 			"IMAGE_FLAGS=--pull=never --build-context=build="+r.stage, "PUSH_FLAGS=--tls-verify=false")
 		reference, err := ociname.ParseReference(r.registry + "/" + name + ":" + tag)
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		there, err := remote.Get(reference)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if r.image, err = there.ImageIndex(); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
+		r.image, err = there.ImageIndex()
+		expect.NoError(t, err)
 		digests = append(digests, there.Digest.String())
 	}
 	t.Cleanup(func() {
@@ -164,16 +156,12 @@ func (r *rehearsal) pushImage(t *testing.T) {
 // checkPlatforms expects a program with the version of the tag for each platform.
 func (r *rehearsal) checkPlatforms(t *testing.T) {
 	index, err := r.image.IndexManifest()
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	var platforms []string
 	for _, descriptor := range index.Manifests {
 		platforms = append(platforms, descriptor.Platform.String())
 		info, err := buildinfo.ReadFile(r.program(t, descriptor))
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		settings := map[string]string{}
 		for _, setting := range info.Settings {
 			settings[setting.Key] = setting.Value
@@ -196,9 +184,7 @@ func (r *rehearsal) checkPlatforms(t *testing.T) {
 func (r *rehearsal) program(t *testing.T, descriptor v1.Descriptor) string {
 	t.Helper()
 	image, err := r.image.Image(descriptor.Digest)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	stream := mutate.Extract(image)
 	defer stream.Close()
 	archive := tar.NewReader(stream)
@@ -217,9 +203,7 @@ func (r *rehearsal) program(t *testing.T, descriptor v1.Descriptor) string {
 		if err == nil {
 			err = os.WriteFile(path, content, 0o700)
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		return path
 	}
 }
@@ -242,9 +226,7 @@ func (r *rehearsal) install(t *testing.T) {
 	e := testenv.Start(t, environment.Options{WithoutIssuer: true, ControllerManager: true})
 	e.CreateNamespace(t, testenv.Namespace)
 	index, err := r.image.IndexManifest()
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	for _, descriptor := range index.Manifests {
 		if descriptor.Platform.Architecture == runtime.GOARCH {
 			e.Binary = r.program(t, descriptor)

@@ -26,6 +26,7 @@ import (
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/certtext"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/manifest"
 )
 
@@ -39,32 +40,22 @@ const (
 func read(t *testing.T, name string) []*unstructured.Unstructured {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join("testdata", "first-release", name))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	objects, err := manifest.Decode(content)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return objects
 }
 
 // installFirstRelease creates issuers that were Ready with that release.
 func (l *life) installFirstRelease(t *testing.T) {
-	if err := manifest.ApplyCRDs(t.Context(), l.ControlPlane.AdminConfig(), read(t, "crds.yaml")...); err != nil {
-		t.Fatal(err)
-	}
-	if err := manifest.Apply(t.Context(), l.ControlPlane.AdminConfig(), read(t, "issuers.yaml")...); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, manifest.ApplyCRDs(t.Context(), l.ControlPlane.AdminConfig(), read(t, "crds.yaml")...))
+	expect.NoError(t, manifest.Apply(t.Context(), l.ControlPlane.AdminConfig(), read(t, "issuers.yaml")...))
 	invalid := &selfsigned.SelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "invalid"}}
 	l.Get(t, invalid)
 	meta.SetStatusCondition(&invalid.Status.Conditions, metav1.Condition{
 		Type: "Ready", Status: metav1.ConditionTrue, Reason: "Checked", Message: "Succeeded checking the issuer", ObservedGeneration: invalid.Generation,
 	})
-	if err := l.Client.Status().Update(t.Context(), invalid); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, l.Client.Status().Update(t.Context(), invalid))
 }
 
 // upgrade applies the CRDs first, as docs/upgrade.md says.
@@ -134,9 +125,7 @@ func (l *life) issue(t *testing.T, kind, issuer, list string) {
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: certificate.Spec.SecretName}}
 	l.Get(t, secret)
 	parsed, err := certtext.Parse(secret.Data["tls.crt"])
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	if !slices.Equal(parsed.CRLDistributionPoints, []string{list}) {
 		t.Errorf("CRL distribution points %q, want %q", parsed.CRLDistributionPoints, list)
 	}
@@ -225,18 +214,14 @@ func (l *life) removeWithIssuers(t *testing.T) {
 
 func (l *life) stopIssuer(t *testing.T) {
 	t.Helper()
-	if err := l.Issuer.Stop(10 * time.Second); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, l.Issuer.Stop(10*time.Second))
 }
 
 // secrets returns the certificates in the namespace's Secrets.
 func (l *life) secrets(t *testing.T) map[string]string {
 	t.Helper()
 	var list corev1.SecretList
-	if err := l.Client.List(t.Context(), &list, client.InNamespace(namespace)); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, l.Client.List(t.Context(), &list, client.InNamespace(namespace)))
 	found := map[string]string{}
 	for _, secret := range list.Items {
 		if secret.Type == corev1.SecretTypeTLS {

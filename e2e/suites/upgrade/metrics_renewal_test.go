@@ -26,6 +26,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/certtext"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 )
 
 const (
@@ -86,12 +87,8 @@ func (l *life) mount(t *testing.T, directory string) {
 			continue
 		}
 		next := path + ".next"
-		if err := os.WriteFile(next, content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Rename(next, path); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, os.WriteFile(next, content, 0o600))
+		expect.NoError(t, os.Rename(next, path))
 	}
 }
 
@@ -105,9 +102,7 @@ func (l *life) secret(t *testing.T, name string) *corev1.Secret {
 func (l *life) leaf(t *testing.T, secret string) *x509.Certificate {
 	t.Helper()
 	leaf, err := certtext.Parse(l.secret(t, secret).Data["tls.crt"])
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return leaf
 }
 
@@ -139,9 +134,7 @@ func (l *life) expectScrape(t *testing.T, url, when string) {
 	t.Helper()
 	secret, served := l.secret(t, scraper).Data, l.leaf(t, server)
 	certificate, err := tls.X509KeyPair(secret["tls.crt"], secret["tls.key"])
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(secret["ca.crt"]) {
 		t.Fatal("no authority in the client's Secret")

@@ -51,18 +51,12 @@ func (l *life) testOwnNamespace(t *testing.T) {
 func ownOverlay(t *testing.T, lines ...string) string {
 	t.Helper()
 	root, err := build.Root()
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	directory := t.TempDir()
 	path, err := filepath.Rel(directory, root)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	content := strings.ReplaceAll(strings.Join(lines, "\n")+"\n", "deploy/", path+"/deploy/")
-	if err := os.WriteFile(filepath.Join(directory, "kustomization.yaml"), []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, os.WriteFile(filepath.Join(directory, "kustomization.yaml"), []byte(content), 0o600))
 	return directory
 }
 
@@ -81,9 +75,7 @@ func (l *life) contents(t *testing.T, name string) []string {
 		list := &unstructured.UnstructuredList{}
 		list.SetAPIVersion(kind[:slash])
 		list.SetKind(kind[slash+1:] + "List")
-		if err := l.Client.List(t.Context(), list, client.InNamespace(name)); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, l.Client.List(t.Context(), list, client.InNamespace(name)))
 		for _, object := range list.Items {
 			found = append(found, kind+" "+object.GetName())
 		}
@@ -97,17 +89,11 @@ func (l *life) contents(t *testing.T, name string) []string {
 func (l *life) startOverlay(t *testing.T, overlay, mount string) *issuer.Replica {
 	t.Helper()
 	root, err := build.Root()
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	path, err := filepath.Rel(root, overlay)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	installed, err := issuer.Find(l.ControlPlane, path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	var args []string
 	for _, arg := range installed.Deployment.Spec.Template.Spec.Containers[0].Args {
 		if strings.Contains(arg, mounted) {
@@ -115,16 +101,12 @@ func (l *life) startOverlay(t *testing.T, overlay, mount string) *issuer.Replica
 		}
 	}
 	p, err := installed.Start(t.Context(), l.Binary, "selfsigned-issuer-own-namespace", args...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	t.Cleanup(func() {
 		if err := p.Stop(10 * time.Second); err != nil {
 			t.Error(err)
 		}
 	})
-	if err := p.AwaitReady(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, p.AwaitReady(t.Context()))
 	return p
 }

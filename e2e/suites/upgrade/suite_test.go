@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/environment"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/testenv"
 )
@@ -49,9 +50,7 @@ func start(t *testing.T) *life {
 	log.SetLogger(logr.Discard())
 	env := testenv.Start(t, environment.Options{Race: true, WithoutIssuer: true, ControllerManager: true})
 	kubectl, err := env.Kubectl(t.Context(), t.Logf)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return &life{env, kubectl}
 }
 
@@ -59,9 +58,8 @@ func start(t *testing.T) *life {
 func (l *life) startIssuer(t *testing.T) {
 	t.Helper()
 	var err error
-	if l.Installation, err = issuer.Install(t.Context(), l.ControlPlane, issuer.DefaultOverlay); err != nil {
-		t.Fatal(err)
-	}
+	l.Installation, err = issuer.Install(t.Context(), l.ControlPlane, issuer.DefaultOverlay)
+	expect.NoError(t, err)
 	l.Run(t, l.Installation)
 }
 

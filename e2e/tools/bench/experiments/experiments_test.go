@@ -6,6 +6,7 @@ package experiments
 import (
 	"testing"
 
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/tools/bench/report"
 )
 
@@ -14,9 +15,7 @@ func TestSmallest(t *testing.T) {
 	results, err := Run(t.Context(), Options{
 		Requests: 20, Rounds: 1, Foreign: 50, Only: []string{"backlog", "trickle", "foreign"}, Race: true, Report: t.Logf,
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	if len(results.Runs) != 4+3+3+3+2 {
 		t.Errorf("%d runs", len(results.Runs))
 	}
