@@ -18,13 +18,18 @@ import (
 // Build returns the path of a program, and builds it first if needed. The file is not changed by
 // later builds. If several processes need the same program, one builds it and the others wait.
 func Build(ctx context.Context, p Program, report Reporter) (string, error) {
-	path, err := installed(p)
-	if path != "" || err != nil {
-		return path, err
+	assets := os.Getenv(assetsEnv)
+	if p.fromPath && assets == "" {
+		if path, err := exec.LookPath(p.Name); err == nil {
+			return filepath.Abs(path)
+		}
 	}
 	b, err := newBuild(p, report)
 	if err != nil {
 		return "", err
+	}
+	if p.envtest && assets != "" {
+		return b.fromAssets(ctx, assets)
 	}
 	return b.build(ctx)
 }
@@ -39,24 +44,6 @@ func (b *build) build(ctx context.Context) (path string, err error) {
 		return "", fmt.Errorf("cannot build %s: %w", b.Name, err)
 	}
 	return path, nil
-}
-
-// installed returns the path of a program that is already installed, or an empty string.
-func installed(p Program) (string, error) {
-	if assets := os.Getenv("KUBEBUILDER_ASSETS"); assets != "" && p.envtest {
-		path, err := filepath.Abs(filepath.Join(assets, p.Name))
-		if err == nil && !executable(path) {
-			err = fmt.Errorf("KUBEBUILDER_ASSETS is set, but there is no program %s", path)
-		}
-		return path, err
-	}
-	if p.fromPath {
-		// If it is not found, it is built.
-		if path, err := exec.LookPath(p.Name); err == nil {
-			return filepath.Abs(path)
-		}
-	}
-	return "", nil
 }
 
 func executable(path string) bool {
@@ -91,7 +78,7 @@ func newBuild(p Program, report Reporter) (*build, error) {
 
 // fromPinnedModule builds a program whose sources are pinned by hashes. An earlier build is found
 // without `go build`, which would link again.
-func (b *build) fromPinnedModule(ctx context.Context) (string, error) {
+func (b *build) fromPinnedModule(ctx context.Context) (path string, err error) {
 	version, err := b.version(ctx)
 	if err != nil {
 		return "", err
@@ -106,9 +93,19 @@ func (b *build) fromPinnedModule(ctx context.Context) (string, error) {
 		return "", err
 	}
 	target := filepath.Join(entry(b.cache, b.Name, key), b.Name)
+	defer func() {
+		if err == nil && path == target {
+			b.announce(path, "%s built from Go modules", version)
+		}
+	}()
 	if executable(target) {
 		markUsed(filepath.Dir(target))
 		return target, nil
+	}
+	if b.envtest {
+		if path := installedByEnvtest.path(ctx, b, version); path != "" {
+			return path, nil
+		}
 	}
 	unlock, err := b.lock(ctx, filepath.Dir(target))
 	if err != nil {

@@ -184,21 +184,6 @@ func TestMissingGoIsReported(t *testing.T) {
 	wantError(t, err, "etcd is built from source, which needs Go")
 }
 
-func TestEnvtestAssetsAreUsed(t *testing.T) {
-	assets := t.TempDir()
-	t.Setenv("KUBEBUILDER_ASSETS", assets)
-	_, err := Build(t.Context(), Etcd(), nil)
-	wantError(t, err, "KUBEBUILDER_ASSETS", filepath.Join(assets, "etcd"))
-
-	program := filepath.Join(assets, "etcd")
-	if err := os.WriteFile(program, nil, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := Build(t.Context(), Etcd(), nil); err != nil || got != program {
-		t.Errorf("got %q, %v", got, err)
-	}
-}
-
 func TestKubectlOfThePathIsUsed(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("PATH", dir)

@@ -86,14 +86,18 @@ func write(t *testing.T, directory, name, content string) {
 }
 
 // fakeGo puts a script as the go command into the PATH.
-func fakeGo(t *testing.T, script string) {
+func fakeGo(t *testing.T, content string) {
 	t.Helper()
 	dir := t.TempDir()
-	fake := filepath.Join(dir, "go")
-	if err := os.WriteFile(fake, []byte("#!/bin/sh\n"+script), 0o700); err != nil {
+	script(t, dir, "go", content)
+	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+}
+
+func script(t *testing.T, directory, name, content string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(directory, name), []byte("#!/bin/sh\n"+content), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
 }
 
 func mustBuild(t *testing.T, b *build) string {

@@ -30,7 +30,7 @@ type Program struct {
 	workingTree bool
 	// built with the race detector
 	race bool
-	// part of what setup-envtest provides
+	// part of what setup-envtest installs, which is used instead
 	envtest bool
 	// an installed program of this name is used
 	fromPath bool
@@ -72,6 +72,15 @@ func KubeControllerManager() Program {
 // Kubectl is taken from the PATH, if possible.
 func Kubectl() Program {
 	return kubernetes("kubectl", "half a minute", Program{envtest: true, fromPath: true})
+}
+
+// SetupEnvtest installs the programs of the control plane.
+func SetupEnvtest() Program {
+	const module = "sigs.k8s.io/controller-runtime/tools/setup-envtest"
+	return Program{
+		Name: "setup-envtest", directory: "e2e/versions/envtest", pkg: module, versionModule: module,
+		coldBuild: "10 seconds",
+	}
 }
 
 func kubernetes(name, coldBuild string, p Program) Program {
