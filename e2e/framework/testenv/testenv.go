@@ -8,6 +8,7 @@ package testenv
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"testing"
@@ -18,6 +19,7 @@ import (
 	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
@@ -48,9 +50,7 @@ func Start(t *testing.T, options environment.Options) *Environment {
 	t.Helper()
 	options.Report = t.Logf
 	started, err := environment.Start(t.Context(), options)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	t.Cleanup(func() {
 		if t.Failed() {
 			started.ControlPlane.MarkFailed()
@@ -109,6 +109,58 @@ func (e *Environment) Get(t *testing.T, object client.Object) {
 	expect.Get(t, e.Client, object)
 }
 
+// List lists objects.
+func (e *Environment) List(t *testing.T, list client.ObjectList, options ...client.ListOption) {
+	t.Helper()
+	expect.NoError(t, e.Client.List(t.Context(), list, options...))
+}
+
+// Update updates an object.
+func (e *Environment) Update(t *testing.T, object client.Object) {
+	t.Helper()
+	expect.NoError(t, e.Client.Update(t.Context(), object))
+}
+
+// Delete deletes an object.
+func (e *Environment) Delete(t *testing.T, object client.Object) {
+	t.Helper()
+	expect.NoError(t, e.Client.Delete(t.Context(), object))
+}
+
+// Change reads an object, edits it, and updates it. Conflicts are retried.
+func (e *Environment) Change(t *testing.T, object client.Object, edit func()) {
+	t.Helper()
+	e.Eventually(t, "changing "+object.GetName(), func(ctx context.Context) error {
+		e.Get(t, object)
+		edit()
+		return e.Client.Update(ctx, object)
+	})
+}
+
+// ChangeStatus does the same with the status.
+func (e *Environment) ChangeStatus(t *testing.T, object client.Object, edit func()) {
+	t.Helper()
+	e.Eventually(t, "changing the status of "+object.GetName(), func(ctx context.Context) error {
+		e.Get(t, object)
+		edit()
+		return e.Client.Status().Update(ctx, object)
+	})
+}
+
+// Await reads an object until the condition is true. Otherwise, the test fails with the status of the
+// object.
+func (e *Environment) Await(t *testing.T, what string, object client.Object, condition func() bool) {
+	t.Helper()
+	e.Eventually(t, what, func(context.Context) error {
+		e.Get(t, object)
+		if condition() {
+			return nil
+		}
+		content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
+		return errors.Join(err, fmt.Errorf("%s %s: %v", object.GetNamespace(), object.GetName(), content["status"]))
+	})
+}
+
 // Eventually waits until check returns nil. Otherwise the test fails with its last error and the end of
 // the log of selfsigned-issuer.
 func (e *Environment) Eventually(t *testing.T, what string, check func(context.Context) error) {
@@ -125,22 +177,17 @@ func (e *Environment) Eventually(t *testing.T, what string, check func(context.C
 func (e *Environment) Run(t *testing.T, installed *issuer.Installation, args ...string) {
 	t.Helper()
 	var err error
-	if e.Issuer, err = installed.Start(t.Context(), e.Binary, "selfsigned-issuer", args...); err != nil {
-		t.Fatal(err)
-	}
+	e.Issuer, err = installed.Start(t.Context(), e.Binary, "selfsigned-issuer", args...)
+	expect.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), defaultTimeout)
 	defer cancel()
-	if err := e.Issuer.AwaitReady(ctx); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, e.Issuer.AwaitReady(ctx))
 }
 
 // End stops the program.
 func (e *Environment) End(t *testing.T) {
 	t.Helper()
-	if err := e.Issuer.Stop(stopTimeout); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, e.Issuer.Stop(stopTimeout))
 }
 
 // Issue waits for a new certificate from the SelfSignedIssuer "issuer", which it creates if there
@@ -162,14 +209,10 @@ func (e *Environment) Issue(t *testing.T) {
 		},
 	}
 	e.Create(t, certificate)
-	e.Eventually(t, "a certificate", func(ctx context.Context) error {
-		if err := e.Client.Get(ctx, client.ObjectKeyFromObject(certificate), certificate); err != nil {
-			return err
-		}
-		if cmutil.CertificateHasCondition(certificate, cmapi.CertificateCondition{Type: cmapi.CertificateConditionReady, Status: cmmeta.ConditionTrue}) {
-			return nil
-		}
-		return fmt.Errorf("not Ready: %+v", certificate.Status)
+	e.Await(t, "a certificate", certificate, func() bool {
+		return cmutil.CertificateHasCondition(certificate, cmapi.CertificateCondition{
+			Type: cmapi.CertificateConditionReady, Status: cmmeta.ConditionTrue,
+		})
 	})
 }
 
