@@ -93,7 +93,7 @@ func TestLargeRequests(t *testing.T) {
 	if got := f.ready(t); got.Reason != cmapi.CertificateRequestReasonIssued || reads != 1 {
 		t.Errorf("%s: %s after %d reads, want Issued after one", got.Reason, got.Message, reads)
 	}
-	if len(f.reconciler.slots.slow.keys) > 0 {
+	if len(f.reconciler.slots.large.keys) > 0 {
 		t.Error("a slot was not given back")
 	}
 }
@@ -118,7 +118,7 @@ func TestLargeRequestNotRead(t *testing.T) {
 	if got := f.ready(t); err != nil || result.RequeueAfter == 0 || got.Reason != cmapi.CertificateRequestReasonPending {
 		t.Errorf("beside a successor of the same name: %+v, %v, %s", result, err, got.Reason)
 	}
-	if len(f.reconciler.slots.slow.keys) > 0 {
+	if len(f.reconciler.slots.large.keys) > 0 {
 		t.Error("a slot was not given back")
 	}
 }

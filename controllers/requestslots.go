@@ -17,21 +17,40 @@ import (
 // most 1 MiB.
 type readSlots struct {
 	fast *FairSlots
-	// slow is for large requests, and for pending ones: a change of a Secret triggers all that wait
-	// for it, and new requests of other namespaces share the API server with them.
-	slow *FairSlots
+	// pending is for requests that were reported as pending: a change of a Secret triggers all that
+	// wait for it, and new requests of other namespaces share the API server with them.
+	pending *FairSlots
+	// large is for requests that are not cached. The API server can need a second for each.
+	large *FairSlots
 }
 
 const (
-	maxFastSlots = 48
-	maxSlowSlots = 16
+	maxFastSlots    = 48
+	maxPendingSlots = 16
+	maxLargeSlots   = 4
 )
 
 // newReadSlots returns slots for a number of workers. The limits are so low that busy namespaces
 // do not block all workers. One namespace cannot use all slots.
 func newReadSlots(workers int) *readSlots {
 	limits := func(total int) *FairSlots { return NewFairSlots(max(total, 1), max(total*2/3, 1)) }
-	return &readSlots{fast: limits(min(maxFastSlots, workers/2)), slow: limits(min(maxSlowSlots, workers/4))}
+	return &readSlots{
+		fast:    limits(min(maxFastSlots, workers/2)),
+		pending: limits(min(maxPendingSlots, workers/4)),
+		large:   limits(min(maxLargeSlots, workers/8)),
+	}
+}
+
+// of returns the slots for a request.
+func (s *readSlots) of(pending, large bool) *FairSlots {
+	switch {
+	case large:
+		return s.large
+	case pending:
+		return s.pending
+	default:
+		return s.fast
+	}
 }
 
 // requestSlots gives slots to the requests of one work queue. A request without a slot does not
@@ -60,14 +79,10 @@ func (s *requestSlots) setQueue(_ context.Context, queue workQueue) error {
 var grantedPriority = new(1)
 
 // acquire returns whether the request has a slot. If not, it waits for one.
-func (s *requestSlots) acquire(request types.NamespacedName, namespace string, slow bool) bool {
+func (s *requestSlots) acquire(request types.NamespacedName, namespace string, slots *FairSlots) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.tickets[request] == nil {
-		slots := s.fast
-		if slow {
-			slots = s.slow
-		}
 		s.tickets[request] = slots.enter(namespace)
 	}
 	queue := s.queue
@@ -101,7 +116,8 @@ func (s *requestSlots) releaseAll() {
 func (a *attempt) acquireSlot() bool {
 	name := client.ObjectKeyFromObject(a.request.Object())
 	pending := a.tracker.lastReported(name, a.request.Object().GetUID()) != ""
-	a.waitingForSlot = !a.slots.acquire(name, a.request.KeySecret().Namespace, pending || a.request.Partial())
+	slots := a.slots.of(pending, a.request.Partial())
+	a.waitingForSlot = !a.slots.acquire(name, a.request.KeySecret().Namespace, slots)
 	return !a.waitingForSlot
 }
 

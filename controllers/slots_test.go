@@ -59,10 +59,16 @@ func TestFairSlots(t *testing.T) {
 // TestReadSlots: the slots of a namespace are fewer than the workers, for any number of workers.
 func TestReadSlots(t *testing.T) {
 	t.Parallel()
-	for workers, want := range map[int][4]int{1: {1, 1, 1, 1}, 20: {10, 6, 5, 3}, 100: {48, 32, 16, 10}, 1000: {48, 32, 16, 10}} {
+	for workers, want := range map[int][6]int{
+		1: {1, 1, 1, 1, 1, 1}, 20: {10, 6, 5, 3, 2, 1}, 100: {48, 32, 16, 10, 4, 2}, 1000: {48, 32, 16, 10, 4, 2},
+	} {
 		slots := newReadSlots(workers)
-		if got := [4]int{slots.fast.free, slots.fast.perKey, slots.slow.free, slots.slow.perKey}; got != want {
+		fast, pending, large := slots.of(false, false), slots.of(true, false), slots.of(true, true)
+		if got := [6]int{fast.free, fast.perKey, pending.free, pending.perKey, large.free, large.perKey}; got != want {
 			t.Errorf("%d workers have the slots %v, want %v", workers, got, want)
+		}
+		if slots.of(false, true) != large {
+			t.Error("a new large request uses the slots of small ones")
 		}
 	}
 }
@@ -119,13 +125,13 @@ func TestRequestSlotsOfStoppedScope(t *testing.T) {
 		}
 	}
 	for i := range 3 {
-		stopped.acquire(types.NamespacedName{Name: fmt.Sprint(i)}, "tenant", false)
+		stopped.acquire(types.NamespacedName{Name: fmt.Sprint(i)}, "tenant", shared.fast)
 	}
-	if running.acquire(requestKey, "tenant", false) {
+	if running.acquire(requestKey, "tenant", shared.fast) {
 		t.Fatal("the namespace has more than one slot")
 	}
 	stopped.releaseAll()
-	if !running.acquire(requestKey, "tenant", false) {
+	if !running.acquire(requestKey, "tenant", shared.fast) {
 		t.Error("the slots of the stopped controller are still in use")
 	}
 	running.release(requestKey)
