@@ -90,10 +90,14 @@ lint: ## Run the linters on the code, go.mod and the workflows.
 # The output format of gotestsum.
 TEST_FORMAT ?= testname
 
+.PHONY: test-unit
+test-unit: ## Run the unit tests of selfsigned-issuer, without a control plane.
+	@$(call tool,tools) gotestsum --format=$(TEST_FORMAT) -- ./...
+
 # -count=1, because Go's test cache ignores manifests and programs. CERT_MANAGER=MINOR selects the
 # previous minor version: see e2e/versions/certmanager.
 .PHONY: test
-test: ## Run all unit and end-to-end tests.
+test: ## Run everything that a change must pass: all unit and end-to-end tests.
 	@echo "preparing the test environment"; cd e2e && go run ./tools/prepare
 	@failed=; for module in $(MODULES); do \
 		echo "testing $$module"; \
