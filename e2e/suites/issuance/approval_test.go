@@ -7,7 +7,9 @@ import (
 	"context"
 	"crypto"
 	"errors"
+	"fmt"
 	"slices"
+	"sync"
 	"testing"
 
 	cmutil "github.com/cert-manager/cert-manager/pkg/api/util"
@@ -15,36 +17,32 @@ import (
 	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/certmanager"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 )
 
 // TestApprovalIsNeeded removes the approver's permission in the default overlay. It must not run in
 // parallel.
 func TestApprovalIsNeeded(t *testing.T) {
-	namespace, key := newNamespace(t), newKey(t)
-	createKeySecret(t, namespace, key)
+	namespace, key := newNamespaceAndKey(t)
 	restore := withoutApproverPermission(t)
 	awaitApproverRefused(t, key)
 
-	waits, denied := newRequest(t, namespace, key), newRequest(t, namespace, key)
-	env.Create(t, waits)
-	env.Create(t, denied)
+	waits, denied := createRequest(t, namespace, key), createRequest(t, namespace, key)
 	passApprover(t, namespace, key)
 	for _, request := range []*cmapi.CertificateRequest{waits, denied} {
-		awaitEvent(t, request, "Warning", "WaitingForApproval", "30s", "selfsignedissuers.selfsigned.cert-manager.io/*", "cmctl approve -n "+namespace+" "+request.Name)
+		awaitEvent(t, request, "Warning", "WaitingForApproval", "30s", "selfsignedissuers.selfsigned.cert-manager.io/*",
+			"cmctl approve -n "+namespace+" "+request.Name)
 	}
 	for _, request := range []*cmapi.CertificateRequest{waits, denied} {
 		env.Get(t, request)
-		if len(request.Status.Conditions) > 0 || len(request.Status.Certificate) > 0 {
-			t.Errorf("the request without approval has the status %+v", request.Status)
-		}
+		expect.True(t, len(request.Status.Conditions) == 0 && len(request.Status.Certificate) == 0,
+			"the request without approval has the status %+v", request.Status)
 	}
 
 	setCondition(t, denied, cmapi.CertificateRequestConditionDenied)
-	awaitReady(t, denied, cmmeta.ConditionFalse, "Denied")
+	awaitReady(t, denied, "Denied")
 	checkFailed(t, denied)
 	checkEvents(t, denied, "WaitingForApproval")
 
@@ -56,22 +54,17 @@ func TestApprovalIsNeeded(t *testing.T) {
 // withoutApproverPermission removes the binding of the approver role until restore is called.
 func withoutApproverPermission(t *testing.T) (restore func()) {
 	t.Helper()
-	binding := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "cert-manager-controller-approve:selfsigned-cert-manager-io"}}
-	env.Get(t, binding)
-	if err := env.Client.Delete(t.Context(), binding.DeepCopy()); err != nil {
-		t.Fatal(err)
+	binding := &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "cert-manager-controller-approve:selfsigned-cert-manager-io"},
 	}
+	env.Get(t, binding)
+	env.Delete(t, binding.DeepCopy())
 	binding.ObjectMeta = metav1.ObjectMeta{Name: binding.Name, Labels: binding.Labels}
-	restored := false
-	restore = func() {
-		if restored {
-			return
-		}
-		restored = true
+	restore = sync.OnceFunc(func() {
 		if err := env.Client.Create(context.Background(), binding); err != nil {
 			t.Error(err)
 		}
-	}
+	})
 	t.Cleanup(restore)
 	return restore
 }
@@ -83,9 +76,7 @@ func awaitApproverRefused(t *testing.T, key crypto.Signer) {
 	t.Helper()
 	namespace := newNamespace(t)
 	env.Eventually(t, "refusal of the approver", func(context.Context) error {
-		request := newRequest(t, namespace, key)
-		request.Spec.IssuerRef.Name = namespace // to find them in the log
-		env.Create(t, request)
+		createRequest(t, namespace, key, forIssuer(namespace)) // to find them in the log
 		log := env.CertManager.Process("cert-manager").LogPath()
 		if len(loggedLines(t, log, namespace, "does not have permissions to set approved/denied conditions")) == 0 {
 			return errors.New("not in the log of cert-manager")
@@ -98,32 +89,31 @@ func awaitApproverRefused(t *testing.T, key crypto.Signer) {
 // handled the earlier ones.
 func passApprover(t *testing.T, namespace string, key crypto.Signer) {
 	t.Helper()
-	later := newRequest(t, namespace, key)
-	later.Spec.IssuerRef = cmmeta.IssuerReference{Group: "cert-manager.io", Kind: "Issuer", Name: "any"}
-	env.Create(t, later)
-	env.Eventually(t, "approval of a request for an in-tree issuer", func(context.Context) error {
-		env.Get(t, later)
-		if !cmutil.CertificateRequestIsApproved(later) {
-			return errors.New("not approved")
-		}
-		return nil
-	})
+	awaitApproved(t, createRequest(t, namespace, key, func(r *cmapi.CertificateRequest) {
+		r.Spec.IssuerRef = cmmeta.IssuerReference{Group: "cert-manager.io", Kind: "Issuer", Name: "any"}
+	}))
+}
+
+func awaitApproved(t *testing.T, request *cmapi.CertificateRequest) {
+	t.Helper()
+	env.Await(t, "approval", request, func() bool { return cmutil.CertificateRequestIsApproved(request) })
 }
 
 // setCondition adds a condition, as an approver or cert-manager would.
 func setCondition(t *testing.T, request *cmapi.CertificateRequest, condition cmapi.CertificateRequestConditionType) {
 	t.Helper()
-	now := metav1.Now()
-	env.Eventually(t, "setting condition "+string(condition), func(ctx context.Context) error {
-		env.Get(t, request)
-		request.Status.Conditions = append(request.Status.Conditions, cmapi.CertificateRequestCondition{
-			Type: condition, Status: cmmeta.ConditionTrue, Reason: "Test", Message: "by a test", LastTransitionTime: &now,
-		})
-		if err := env.Client.Status().Update(ctx, request); err != nil {
-			return err
-		}
-		return nil
+	env.ChangeStatus(t, request, func() {
+		cmutil.SetCertificateRequestCondition(request, condition, cmmeta.ConditionTrue, "Test", "by a test")
 	})
+}
+
+// setReady sets the Ready condition, which is true only for the reason Issued.
+func setReady(request *cmapi.CertificateRequest, reason string) {
+	status := cmmeta.ConditionFalse
+	if reason == cmapi.CertificateRequestReasonIssued {
+		status = cmmeta.ConditionTrue
+	}
+	cmutil.SetCertificateRequestCondition(request, cmapi.CertificateRequestConditionReady, status, reason, "by a test")
 }
 
 // TestDeniedWinsOverApproved needs a namespace without cert-manager's webhook, which rejects both
@@ -131,11 +121,10 @@ func setCondition(t *testing.T, request *cmapi.CertificateRequest, condition cma
 func TestDeniedWinsOverApproved(t *testing.T) {
 	t.Parallel()
 	namespace, key := newNamespace(t, certmanager.DisableValidationLabel), newKey(t)
-	request := newRequest(t, namespace, key)
-	env.Create(t, request)
+	request := createRequest(t, namespace, key)
 	awaitEventReason(t, request, "MissingSecret")
 	setCondition(t, request, cmapi.CertificateRequestConditionDenied)
-	awaitReady(t, request, cmmeta.ConditionFalse, "Denied")
+	awaitReady(t, request, "Denied")
 	createKeySecret(t, namespace, key)
 	barrier(t, namespace, key)
 	env.Get(t, request)
@@ -146,10 +135,10 @@ func TestDeniedWinsOverApproved(t *testing.T) {
 // TestUntouched has requests that must not be changed, even if their Secret, issuer, labels and
 // annotations change.
 func TestUntouched(t *testing.T) {
-	for name, finish := range map[string]func(*cmapi.CertificateRequest){
-		"Ready":  func(r *cmapi.CertificateRequest) { setReady(r, cmmeta.ConditionTrue, "Issued") },
-		"Failed": func(r *cmapi.CertificateRequest) { setReady(r, cmmeta.ConditionFalse, "Failed") },
-		"Denied": func(r *cmapi.CertificateRequest) { setReady(r, cmmeta.ConditionFalse, "Denied") },
+	for name, finish := range map[string]requestEdit{
+		"Ready":  func(r *cmapi.CertificateRequest) { setReady(r, "Issued") },
+		"Failed": func(r *cmapi.CertificateRequest) { setReady(r, "Failed") },
+		"Denied": func(r *cmapi.CertificateRequest) { setReady(r, "Denied") },
 		"InvalidRequest": func(r *cmapi.CertificateRequest) {
 			cmutil.SetCertificateRequestCondition(r, cmapi.CertificateRequestConditionInvalidRequest, cmmeta.ConditionTrue, "Test", "by a test")
 		},
@@ -163,24 +152,26 @@ func TestUntouched(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			namespace, key := newNamespace(t, certmanager.DisableValidationLabel), newKey(t)
-			request := newRequest(t, namespace, key)
-			env.Create(t, request)
+			request := createRequest(t, namespace, key)
 			awaitEventReason(t, request, "MissingSecret")
-			updateStatus(t, request, finish)
+			env.ChangeStatus(t, request, func() { finish(request) })
 			edit(t, request)
-			before := request.ResourceVersion
 			createKeySecret(t, namespace, key)
-			changeIssuer(t, namespace, func(spec *selfsigned.SelfSignedIssuerSpec) {
-				spec.CRLDistributionPoints = []string{"http://example.com/crl"}
-			})
+			changeIssuer(t, namespace, "http://example.com/crl")
 			barrier(t, namespace, key)
-			env.Get(t, request)
-			if request.ResourceVersion != before {
-				t.Errorf("the request was written: %+v", request.Status)
-			}
+			checkNotWritten(t, request)
 			checkEvents(t, request, "MissingSecret")
 		})
 	}
+}
+
+// edit changes a label and an annotation.
+func edit(t *testing.T, request *cmapi.CertificateRequest) {
+	t.Helper()
+	env.Change(t, request, func() {
+		request.Labels = map[string]string{"edited": "true"}
+		request.Annotations["edited"] = "true"
+	})
 }
 
 // barrier waits until a later request in the namespace is signed. By then, earlier events have been
@@ -188,21 +179,51 @@ func TestUntouched(t *testing.T) {
 func barrier(t *testing.T, namespace string, key crypto.Signer) {
 	t.Helper()
 	env.Create(t, keySecret(namespace, "barrier", map[string][]byte{"tls.key": keyPEM(t, key)}))
-	later := newRequest(t, namespace, key)
-	later.Annotations[cmapi.CertificateRequestPrivateKeyAnnotationKey] = "barrier"
-	env.Create(t, later)
-	awaitReady(t, later, cmmeta.ConditionTrue, "Issued", "Secret "+namespace+"/barrier")
+	later := createRequest(t, namespace, key, forSecret("barrier"))
+	awaitReady(t, later, "Issued", "Secret "+namespace+"/barrier")
 }
 
-// awaitEventReason waits for an event with a reason and any note.
-func awaitEventReason(t *testing.T, about client.Object, reason string) {
-	t.Helper()
-	env.Eventually(t, "event "+reason+" of "+about.GetName(), func(context.Context) error {
-		for _, event := range eventsOf(t, about) {
-			if event.Reason == reason {
-				return nil
-			}
-		}
-		return errors.New("not there")
-	})
+// TestUnknownIssuerKind has Certificates with our group and a missing or misspelled kind. The
+// request gets an event, but no status, because cert-manager does not approve it. The corrected
+// Certificate is issued.
+func TestUnknownIssuerKind(t *testing.T) {
+	t.Parallel()
+	for name, kind := range map[string]string{
+		"forgotten": "", "cert-manager's": "Issuer", "lower case": "SelfsignedIssuer", "plural": "clusterselfsignedissuers",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			certificate := newCertificate(newNamespace(t))
+			certificate.Spec.IssuerRef.Kind = kind
+			env.Create(t, certificate)
+			request := onlyRequest(t, certificate.Namespace)
+			awaitEvent(t, request, "Warning", "IssuerKindUnknown", "apiGroup selfsigned.cert-manager.io",
+				fmt.Sprintf("%q", request.Spec.IssuerRef.Kind))
+			env.Get(t, request)
+			expect.True(t, len(request.Status.Conditions) == 0, "the request has the status %+v", request.Status)
+			checkEvents(t, request, "IssuerKindUnknown")
+			env.Change(t, certificate, func() { certificate.Spec.IssuerRef.Kind = "SelfSignedIssuer" })
+			awaitIssued(t, certificate)
+		})
+	}
+}
+
+// TestCSRHints expects events about a malformed signer name, and after some time about a missing
+// approval.
+func TestCSRHints(t *testing.T) {
+	t.Parallel()
+	malformed := newCSR(t, "selfsignedissuers.selfsigned.cert-manager.io/issuer", newKey(t))
+	waits := newCSR(t, clusterSigner+newClusterIssuer(t), newKey(t))
+	env.Create(t, malformed)
+	env.Create(t, waits)
+	awaitEvent(t, malformed, "Warning", "SignerNameInvalid",
+		malformed.Spec.SignerName, "clusterselfsignedissuers.selfsigned.cert-manager.io/NAME")
+	awaitEvent(t, waits, "Normal", "WaitingForApproval", "30s", "kubectl certificate approve "+waits.Name)
+	for csr, reason := range map[*CSR]string{
+		malformed: "SignerNameInvalid", waits: "WaitingForApproval",
+	} {
+		env.Get(t, csr)
+		expect.True(t, len(csr.Status.Conditions) == 0, "%s has the status %+v", csr.Name, csr.Status)
+		checkEvents(t, csr, reason)
+	}
 }

@@ -9,14 +9,15 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
-	cmutil "github.com/cert-manager/cert-manager/pkg/api/util"
 	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
-	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/faultproxy"
 )
 
@@ -35,15 +36,19 @@ func holdWrites(t *testing.T, namespace, name string) *heldWrite {
 	return holdPatches(t, "/apis/cert-manager.io/v1/namespaces/"+namespace+"/certificaterequests/"+name+"/status")
 }
 
+// holdChecks does the same for an issuer.
+func holdChecks(t *testing.T, namespace, name string) *heldWrite {
+	t.Helper()
+	return holdPatches(t, "/apis/selfsigned.cert-manager.io/v1alpha1/namespaces/"+namespace+"/selfsignedissuers/"+name+"/status")
+}
+
 func holdPatches(t *testing.T, path string) *heldWrite {
 	t.Helper()
 	h := &heldWrite{gate: faultproxy.NewGate()}
 	t.Cleanup(h.gate.Open)
-	status := faultproxy.On("PATCH", path)
 	for _, fault := range []faultproxy.Fault{faultproxy.Record(h.record), h.gate.Hold} {
-		h.rules = append(h.rules, env.Proxy.Inject(status, fault))
+		h.rules = append(h.rules, inject(t, "PATCH", path, fault))
 	}
-	t.Cleanup(h.holdNoMore)
 	return h
 }
 
@@ -51,6 +56,15 @@ func holdPatches(t *testing.T, path string) *heldWrite {
 func (h *heldWrite) holdNoMore() {
 	for _, rule := range h.rules {
 		rule.Remove()
+	}
+}
+
+func (h *heldWrite) awaitArrival(t *testing.T) {
+	t.Helper()
+	select {
+	case <-h.gate.Arrived():
+	case <-time.After(timeout):
+		t.Fatal("the gate holds no request")
 	}
 }
 
@@ -70,9 +84,7 @@ func (h *heldWrite) release(t *testing.T) {
 		}
 		return nil
 	})
-	if first := h.answers()[0]; first != http.StatusConflict {
-		t.Errorf("the API server answered %d to the late write, want 409", first)
-	}
+	expect.Equal(t, "response to the late write", http.StatusConflict, h.answers()[0])
 }
 
 func (h *heldWrite) answers() []int {
@@ -81,49 +93,36 @@ func (h *heldWrite) answers() []int {
 	return slices.Clone(h.statuses)
 }
 
-// named gives a request a fixed name instead of a generated one.
-func named(request *cmapi.CertificateRequest, name string) *cmapi.CertificateRequest {
-	request.GenerateName, request.Name = "", name
-	return request
+// checkNoTrace checks that a conflict caused no event, no logged error and no error in the metrics.
+func checkNoTrace(t *testing.T, request *cmapi.CertificateRequest, errorsBefore float64) {
+	t.Helper()
+	checkEvents(t, request)
+	checkLogsNoError(t, request.Namespace)
+	checkErrorsSince(t, errorsBefore)
 }
 
 // TestLateResultMeetsASuccessor replaces a request by another one with the same name while its
 // result is in flight. It counts errors, so it must not run in parallel.
 func TestLateResultMeetsASuccessor(t *testing.T) {
-	namespace, first, second := newNamespace(t), newKey(t), newKey(t)
-	createKeySecret(t, namespace, first)
+	namespace, first := newNamespaceAndKey(t)
+	second := newKey(t)
 	env.Create(t, keySecret(namespace, "second", map[string][]byte{"tls.key": keyPEM(t, second)}))
 	held := holdWrites(t, namespace, "request")
 	errorsBefore := metric(t, reconcileErrors)
 
-	gone := named(newRequest(t, namespace, first), "request")
-	env.Create(t, gone)
-	awaitArrival(t, held.gate)
-	if err := env.Client.Delete(t.Context(), gone); err != nil {
-		t.Fatal(err)
-	}
-	successor := named(newRequest(t, namespace, second), "request")
-	successor.Annotations[cmapi.CertificateRequestPrivateKeyAnnotationKey] = "second"
-	env.Create(t, successor)
-	env.Eventually(t, "approval of the successor", func(context.Context) error {
-		env.Get(t, successor)
-		if !cmutil.CertificateRequestIsApproved(successor) {
-			return errors.New("not approved")
-		}
-		return nil
-	})
+	gone := createRequest(t, namespace, first, named("request"))
+	held.awaitArrival(t)
+	env.Delete(t, gone)
+	successor := createRequest(t, namespace, second, named("request"), forSecret("second"))
+	awaitApproved(t, successor)
 	held.release(t)
 
-	awaitReady(t, successor, cmmeta.ConditionTrue, "Issued", "Secret "+namespace+"/second")
+	awaitReady(t, successor, "Issued", "Secret "+namespace+"/second")
 	checkWrites(t, successor, writesIssued)
 	checkEvents(t, successor, "CertificateIssued")
 	public := mustParse(t, successor.Status.Certificate).PublicKey.(interface{ Equal(crypto.PublicKey) bool })
-	if !public.Equal(second.Public()) {
-		t.Error("the successor has the certificate of its predecessor's key")
-	}
-	if answers := held.answers(); !slices.Equal(answers, []int{http.StatusConflict, http.StatusOK}) {
-		t.Errorf("the API server answered %d to the writes, want one conflict and one success", answers)
-	}
+	expect.True(t, public.Equal(second.Public()), "the successor has the certificate of its predecessor's key")
+	expect.Equal(t, "responses to the writes", []int{http.StatusConflict, http.StatusOK}, held.answers())
 	checkNoTrace(t, gone, errorsBefore)
 }
 
@@ -131,22 +130,19 @@ func TestLateResultMeetsASuccessor(t *testing.T) {
 // reported once.
 func TestLostAnswer(t *testing.T) {
 	t.Parallel()
-	namespace, key := newNamespace(t), newKey(t)
-	createKeySecret(t, namespace, key)
-	request, csr := newRequest(t, namespace, key), newCSR(t, namespacedSigner+namespace+".issuer", "key", key)
+	namespace, key := newNamespaceAndKey(t)
+	csr := newCSR(t, namespacedSigner+namespace+".issuer", key)
 	csr.GenerateName, csr.Name = "", namespace
 	for _, path := range []string{
 		"/apis/cert-manager.io/v1/namespaces/" + namespace + "/certificaterequests/.*/status",
 		"/apis/certificates.k8s.io/v1/certificatesigningrequests/" + csr.Name + "/status",
 	} {
-		rule := env.Proxy.Inject(faultproxy.On("PATCH", path), faultproxy.LoseAnswer())
-		t.Cleanup(rule.Remove)
+		inject(t, "PATCH", path, faultproxy.LoseAnswer())
 	}
-	env.Create(t, request)
-	env.Create(t, csr)
-	approve(t, csr)
+	request := createRequest(t, namespace, key)
+	createApproved(t, env.Client, csr)
 	checkIssued(t, request)
-	awaitCSRIssued(t, csr, namespace+"/key")
+	awaitCSRIssued(t, csr, namespace)
 	checkEvents(t, request, "CertificateIssued")
 	checkEvents(t, csr, "CertificateIssued")
 }
@@ -154,66 +150,24 @@ func TestLostAnswer(t *testing.T) {
 // TestLateResultMeetsAnotherResult has an administrator finish a request while the result of
 // selfsigned-issuer is in flight. It counts errors, so it must not run in parallel.
 func TestLateResultMeetsAnotherResult(t *testing.T) {
-	for name, finish := range map[string]func(*cmapi.CertificateRequest){
+	for name, finish := range map[string]requestEdit{
 		"certificate": func(r *cmapi.CertificateRequest) { r.Status.Certificate = []byte("from elsewhere") },
-		"failed":      func(r *cmapi.CertificateRequest) { setReady(r, cmmeta.ConditionFalse, "Failed") },
+		"failed":      func(r *cmapi.CertificateRequest) { setReady(r, "Failed") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			namespace, key := newNamespace(t), newKey(t)
-			createKeySecret(t, namespace, key)
+			namespace, key := newNamespaceAndKey(t)
 			held := holdWrites(t, namespace, "request")
 			errorsBefore := metric(t, reconcileErrors)
-			request := named(newRequest(t, namespace, key), "request")
-			env.Create(t, request)
-			awaitArrival(t, held.gate)
-			updateStatus(t, request, finish)
-			before := request.DeepCopy()
+			request := createRequest(t, namespace, key, named("request"))
+			held.awaitArrival(t)
+			env.ChangeStatus(t, request, func() { finish(request) })
 			held.release(t)
 			barrier(t, namespace, key)
-			env.Get(t, request)
-			if request.ResourceVersion != before.ResourceVersion {
-				t.Errorf("the request was written again: %+v", request.Status)
-			}
-			if answers := held.answers(); len(answers) != 1 {
-				t.Errorf("the API server answered %d to the writes, want only one conflict", answers)
-			}
+			checkNotWritten(t, request)
+			expect.Equal(t, "responses to the writes", []int{http.StatusConflict}, held.answers())
 			checkNoTrace(t, request, errorsBefore)
 		})
 	}
-}
-
-// checkNoTrace checks that a conflict caused no event, no logged error and no error in the metrics.
-func checkNoTrace(t *testing.T, request *cmapi.CertificateRequest, errorsBefore float64) {
-	t.Helper()
-	checkEvents(t, request)
-	checkLogsNoError(t, request.Namespace)
-	if got := metric(t, reconcileErrors) - errorsBefore; got != 0 {
-		t.Errorf("a conflict counts as %v errors", got)
-	}
-}
-
-// updateStatus writes the status of a request as administrator.
-func updateStatus(t *testing.T, request *cmapi.CertificateRequest, edit func(*cmapi.CertificateRequest)) {
-	t.Helper()
-	env.Eventually(t, "writing the status of "+request.Name, func(ctx context.Context) error {
-		env.Get(t, request)
-		edit(request)
-		if err := env.Client.Status().Update(ctx, request); err != nil {
-			return err
-		}
-		return nil
-	})
-}
-
-// setReady replaces the Ready condition.
-func setReady(request *cmapi.CertificateRequest, status cmmeta.ConditionStatus, reason string) {
-	request.Status.Conditions = slices.DeleteFunc(request.Status.Conditions, func(c cmapi.CertificateRequestCondition) bool {
-		return c.Type == cmapi.CertificateRequestConditionReady
-	})
-	now := metav1.Now()
-	request.Status.Conditions = append(request.Status.Conditions, cmapi.CertificateRequestCondition{
-		Type: cmapi.CertificateRequestConditionReady, Status: status, Reason: reason, Message: "by a test", LastTransitionTime: &now,
-	})
 }
 
 // TestWaitsAreNoErrors has pending requests of every kind, and checks controller-runtime's counter
@@ -221,31 +175,74 @@ func setReady(request *cmapi.CertificateRequest, status cmmeta.ConditionStatus, 
 func TestWaitsAreNoErrors(t *testing.T) {
 	namespace, key := newNamespace(t), newKey(t)
 	before := metric(t, reconcileErrors)
-	request := newRequest(t, namespace, key)
-	request.Spec.IssuerRef.Name = "later"
-	env.Create(t, request)
+	request := createRequest(t, namespace, key, forIssuer("later"))
 	awaitEventReason(t, request, "IssuerNotFound")
-	gate := holdChecks(t, namespace, "later")
-	issuer := newIssuer(namespace, "later")
-	env.Create(t, issuer)
-	awaitArrival(t, gate)
-	gate.Open()
+	held := holdChecks(t, namespace, "later")
+	env.Create(t, newIssuer(namespace, "later"))
+	held.awaitArrival(t)
+	held.gate.Open()
 	awaitEventReason(t, request, "MissingSecret")
 	env.Create(t, keySecret(namespace, "key", map[string][]byte{"other": []byte("x")}))
 	awaitEventReason(t, request, "MissingPrivateKey")
-	updateKeySecret(t, namespace, []byte("not a key"))
+	updateSecret(t, namespace, "key", []byte("not a key"))
 	awaitEventReason(t, request, "ErrorParsingKey")
-	updateKeySecret(t, namespace, keyPEM(t, newKey(t)))
+	replaceKeySecret(t, namespace, newKey(t))
 	awaitEventReason(t, request, "WaitingForMatchingKey")
 	replaceKeySecret(t, namespace, key)
 	checkIssued(t, request)
-	if got := metric(t, reconcileErrors) - before; got != 0 {
-		t.Errorf("pending requests count as %v errors", got)
-	}
+	checkErrorsSince(t, before)
 	checkLogsNoError(t, namespace)
 	for _, event := range eventsOf(t, request) {
-		if event.Series != nil {
-			t.Errorf("event %s was sent %d times", event.Reason, event.Series.Count)
+		expect.True(t, event.Series == nil, "event %s was sent again: %v", event.Reason, event.Series)
+	}
+}
+
+// TestOneCertificatePerRequest edits signed requests and changes the leader: none of them is
+// written again, not even by a result in flight of the deposed leader. It must not run in parallel,
+// because other tests would wait for the new leader.
+func TestOneCertificatePerRequest(t *testing.T) {
+	namespace, key := newNamespaceAndKey(t)
+	requests := make([]*cmapi.CertificateRequest, 10)
+	for i := range requests {
+		requests[i] = createRequest(t, namespace, key)
+	}
+	for i, request := range requests {
+		checkIssued(t, request)
+		if i%2 == 0 {
+			edit(t, request)
 		}
 	}
+	held := holdWrites(t, namespace, "last")
+	last := createRequest(t, namespace, key, named("last"))
+	held.awaitArrival(t)
+	held.holdNoMore()
+	deposeLeader(t)
+	checkIssued(t, last) // by the new leader
+	edit(t, last)
+	held.release(t)
+	barrier(t, namespace, key)
+	for _, request := range append(requests, last) {
+		checkNotWritten(t, request)
+		checkEvents(t, request, "CertificateIssued")
+	}
+}
+
+// deposeLeader starts a second replica and rejects renewals of the Lease by the first one, which exits.
+func deposeLeader(t *testing.T) {
+	t.Helper()
+	rule := inject(t, "PUT", "/apis/coordination.k8s.io/v1/.*/leases/.*",
+		faultproxy.Status(http.StatusConflict, metav1.StatusReasonConflict, "the Lease has been modified"))
+	replica, err := env.Installation.Start(t.Context(), env.Binary, "second", issuerArgs...)
+	expect.NoError(t, err)
+	deposed := env.Issuer
+	env.Issuer = replica
+	select {
+	case <-deposed.Done():
+	case <-time.After(timeout):
+		t.Fatal("the leader that cannot renew its Lease is still running")
+	}
+	expect.True(t, strings.Contains(deposed.Tail(10), "leader election lost"),
+		"the deposed leader does not log why it ended:\n%s", deposed.Tail(10))
+	rule.Remove()
+	expect.NoError(t, replica.AwaitReady(t.Context()))
 }

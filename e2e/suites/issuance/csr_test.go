@@ -4,210 +4,195 @@
 package issuance_test
 
 import (
-	"context"
 	"crypto"
-	"errors"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"fmt"
 	"slices"
 	"testing"
-	"time"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
-	"github.com/cert-manager/selfsigned-issuer/e2e/framework/certtext"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/environment"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 )
 
-const (
-	keyAnnotation      = "experimental.cert-manager.io/private-key-secret-name"
-	durationAnnotation = "experimental.cert-manager.io/request-duration"
-	isCAAnnotation     = "experimental.cert-manager.io/request-is-ca"
-	clusterSigner      = "clusterselfsignedissuers.selfsigned.cert-manager.io/"
-	namespacedSigner   = "selfsignedissuers.selfsigned.cert-manager.io/"
-)
+// clusterNamespace is the cluster resource namespace, which has the keys of CSRs for cluster issuers.
+const clusterNamespace = "cert-manager"
 
-// newClusterIssuer creates a ClusterSelfSignedIssuer for the test and waits until it is Ready.
-func newClusterIssuer(t *testing.T) string {
+// newClusterCSR returns a CSR of a new ClusterSelfSignedIssuer. Its key is in a new Secret.
+func newClusterCSR(t *testing.T, key crypto.Signer) *CSR {
 	t.Helper()
-	issuer := &selfsigned.ClusterSelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{GenerateName: "e2e-"}}
-	env.Create(t, issuer)
-	env.Eventually(t, "ClusterSelfSignedIssuer "+issuer.Name, func(context.Context) error {
-		env.Get(t, issuer)
-		for _, condition := range issuer.Status.Conditions {
-			if condition.Type == "Ready" && condition.Status == metav1.ConditionTrue {
-				return nil
-			}
-		}
-		return errors.New("is not Ready")
-	})
-	return issuer.Name
-}
-
-// newCSR returns a CSR for a signer and a Secret.
-func newCSR(t *testing.T, signerName, secret string, key crypto.Signer) *certificatesv1.CertificateSigningRequest {
-	t.Helper()
-	return &certificatesv1.CertificateSigningRequest{
-		ObjectMeta: metav1.ObjectMeta{GenerateName: "e2e-", Annotations: map[string]string{keyAnnotation: secret}},
-		Spec: certificatesv1.CertificateSigningRequestSpec{
-			Request:    csrPEM(t, key, "example.com"),
-			SignerName: signerName,
-			Usages:     []certificatesv1.KeyUsage{certificatesv1.UsageDigitalSignature, certificatesv1.UsageServerAuth},
-		},
-	}
-}
-
-// approve approves a CSR like "kubectl certificate approve".
-func approve(t *testing.T, csr *certificatesv1.CertificateSigningRequest) {
-	t.Helper()
-	decide(t, csr, certificatesv1.CertificateApproved)
-}
-
-func decide(t *testing.T, csr *certificatesv1.CertificateSigningRequest, decision certificatesv1.RequestConditionType) {
-	t.Helper()
-	clientset, err := kubernetes.NewForConfig(env.ControlPlane.AdminConfig())
-	if err != nil {
-		t.Fatal(err)
-	}
-	csr.Status.Conditions = append(csr.Status.Conditions, certificatesv1.CertificateSigningRequestCondition{
-		Type: decision, Status: corev1.ConditionTrue, Reason: "Test", Message: "by a test",
-	})
-	if _, err := clientset.CertificatesV1().CertificateSigningRequests().UpdateApproval(t.Context(), csr.Name, csr, metav1.UpdateOptions{}); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// clusterKey puts a key into the cluster resource namespace and returns the Secret's name.
-func clusterKey(t *testing.T, key crypto.Signer) string {
-	t.Helper()
-	secret := keySecret("cert-manager", "", map[string][]byte{"tls.key": keyPEM(t, key)})
+	secret := keySecret(clusterNamespace, "", map[string][]byte{"tls.key": keyPEM(t, key)})
 	secret.GenerateName = "e2e-"
 	env.Create(t, secret)
-	return secret.Name
+	csr := newCSR(t, clusterSigner+newClusterIssuer(t), key)
+	csr.Annotations[keyAnnotation] = secret.Name
+	return csr
 }
 
-func awaitCSRIssued(t *testing.T, csr *certificatesv1.CertificateSigningRequest, secret string) {
+// awaitCSRIssued waits for the certificate, which is self-signed with the key in the namespace, and
+// its event.
+func awaitCSRIssued(t *testing.T, csr *CSR, keyNamespace string) *x509.Certificate {
 	t.Helper()
-	env.Eventually(t, "certificate of CSR "+csr.Name, func(context.Context) error {
-		env.Get(t, csr)
-		if len(csr.Status.Certificate) > 0 {
-			return nil
-		}
-		return fmt.Errorf("conditions %+v", csr.Status.Conditions)
-	})
-	awaitEvent(t, csr, corev1.EventTypeNormal, "CertificateIssued", "Secret "+secret)
+	env.Await(t, "a certificate", csr, func() bool { return len(csr.Status.Certificate) > 0 })
+	awaitEvent(t, csr, corev1.EventTypeNormal, "CertificateIssued", "Secret "+keyNamespace+"/"+csr.Annotations[keyAnnotation])
 	checkWrites(t, csr, writesCSR)
+	return mustParse(t, csr.Status.Certificate)
 }
 
 // awaitCSRFailed waits for a failure with these parts in its message, and checks that there are no
 // other events than its own and the earlier ones.
-func awaitCSRFailed(t *testing.T, csr *certificatesv1.CertificateSigningRequest, reason string, mentions []string, earlier ...string) {
+func awaitCSRFailed(t *testing.T, csr *CSR, reason string, mentions []string, earlier ...string) {
 	t.Helper()
 	message := awaitEvent(t, csr, corev1.EventTypeWarning, reason, mentions...)
-	env.Eventually(t, "failure of CSR "+csr.Name, func(context.Context) error {
-		env.Get(t, csr)
-		for _, condition := range csr.Status.Conditions {
-			if condition.Type == certificatesv1.CertificateFailed && condition.Reason == reason && condition.Message == message {
-				return nil
-			}
-		}
-		return fmt.Errorf("\n got %+v\nwant %s: %s", csr.Status.Conditions, reason, message)
+	env.Await(t, "a failure: "+message, csr, func() bool {
+		return slices.ContainsFunc(csr.Status.Conditions, func(c certificatesv1.CertificateSigningRequestCondition) bool {
+			return c.Type == certificatesv1.CertificateFailed && c.Reason == reason && c.Message == message
+		})
 	})
-	if len(csr.Status.Certificate) > 0 {
-		t.Error("a failed CSR has a certificate")
-	}
-	if got := conditionTypes(csr); !slices.Equal(got, []string{"Approved", "Failed"}) {
-		t.Errorf("the conditions are %q, want the approver's and Failed", got)
-	}
+	expect.True(t, len(csr.Status.Certificate) == 0, "a failed CSR has a certificate")
+	expect.Equal(t, "conditions", []string{"Approved", "Failed"}, conditionTypes(csr))
 	checkEvents(t, csr, append(earlier, reason)...)
 }
 
-func TestCSRsOfAClusterIssuer(t *testing.T) {
-	t.Parallel()
-	key := newKey(t)
-	secret := clusterKey(t, key)
-	csr := newCSR(t, clusterSigner+newClusterIssuer(t), secret, key)
-	csr.Annotations[isCAAnnotation] = "true"
-	csr.Annotations[durationAnnotation] = "1h"
-	csr.Spec.Usages = []certificatesv1.KeyUsage{certificatesv1.UsageCertSign, certificatesv1.UsageCRLSign}
-	env.Create(t, csr)
-	approve(t, csr)
-	awaitCSRIssued(t, csr, "cert-manager/"+secret)
-	certificate := mustParse(t, csr.Status.Certificate)
-	if !certificate.IsCA {
-		t.Error("the certificate is not for a CA, although the annotation request-is-ca is set")
-	}
-	if got := certificate.NotAfter.Sub(certificate.NotBefore); got != time.Hour {
-		t.Errorf("the certificate is valid for %s, want the annotation's 1h", got)
-	}
-}
-
-func TestCSRDurations(t *testing.T) {
-	issuer := newClusterIssuer(t)
+func TestCSROfAClusterIssuer(t *testing.T) {
+	validity := func(c *x509.Certificate) string { return c.NotAfter.Sub(c.NotBefore).String() }
 	for _, test := range []struct {
-		name       string
-		annotation string
-		seconds    int32
-		want       time.Duration
-		problem    string
+		name        string
+		annotations map[string]string
+		seconds     int32
+		usages      []certificatesv1.KeyUsage
+		show        func(*x509.Certificate) string
+		want        string
+		problem     string // instead of a certificate
 	}{
-		{name: "default", want: 90 * 24 * time.Hour},
-		{name: "from spec.expirationSeconds", seconds: 1200, want: 20 * time.Minute},
-		{name: "the annotation has priority", annotation: "2h", seconds: 1200, want: 2 * time.Hour},
-		{name: "the minimum", annotation: "600s", want: 10 * time.Minute},
-		{name: "below the minimum", annotation: "599s", problem: "9m59s"},
-		{name: "not a duration", annotation: "a day", problem: `failed to parse requested duration on annotation "experimental.cert-manager.io/request-duration": time: invalid duration "a day"`},
+		{
+			name:        "CA",
+			annotations: map[string]string{isCAAnnotation: "true", durationAnnotation: "1h"},
+			usages:      []certificatesv1.KeyUsage{certificatesv1.UsageCertSign, certificatesv1.UsageCRLSign},
+			show:        func(c *x509.Certificate) string { return fmt.Sprint(c.IsCA, validity(c)) }, want: "true 1h0m0s",
+		},
+		{name: "default duration", show: validity, want: "2160h0m0s"},
+		{name: "duration from spec.expirationSeconds", seconds: 1200, show: validity, want: "20m0s"},
+		{
+			name:        "the annotation has priority",
+			annotations: map[string]string{durationAnnotation: "2h"}, seconds: 1200, show: validity, want: "2h0m0s",
+		},
+		{
+			name:        "the minimum duration",
+			annotations: map[string]string{durationAnnotation: "600s"}, show: validity, want: "10m0s",
+		},
+		{
+			name:        "below the minimum duration",
+			annotations: map[string]string{durationAnnotation: "599s"}, problem: "9m59s",
+		},
+		{
+			name:        "not a duration",
+			annotations: map[string]string{durationAnnotation: "a day"},
+			problem: `failed to parse requested duration on annotation "experimental.cert-manager.io/request-duration": ` +
+				`time: invalid duration "a day"`,
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			key := newKey(t)
-			secret := clusterKey(t, key)
-			csr := newCSR(t, clusterSigner+issuer, secret, key)
-			if test.annotation != "" {
-				csr.Annotations[durationAnnotation] = test.annotation
+			csr := newClusterCSR(t, newKey(t))
+			for name, value := range test.annotations {
+				csr.Annotations[name] = value
 			}
 			if test.seconds > 0 {
 				csr.Spec.ExpirationSeconds = &test.seconds
 			}
-			env.Create(t, csr)
-			approve(t, csr)
+			if test.usages != nil {
+				csr.Spec.Usages = test.usages
+			}
+			createApproved(t, env.Client, csr)
 			if test.problem != "" {
 				awaitCSRFailed(t, csr, "InvalidDuration", []string{test.problem, "10m0s"})
 				return
 			}
-			awaitCSRIssued(t, csr, "cert-manager/"+secret)
-			certificate := mustParse(t, csr.Status.Certificate)
-			if got := certificate.NotAfter.Sub(certificate.NotBefore); got != test.want {
-				t.Errorf("the certificate is valid for %s, want %s", got, test.want)
-			}
+			expect.Equal(t, test.name, test.want, test.show(awaitCSRIssued(t, csr, clusterNamespace)))
 		})
 	}
 }
 
-func TestCSRWithoutAnnotation(t *testing.T) {
+// TestLargeCSR has more names than the default limit, and fewer than the limit of this suite.
+func TestLargeCSR(t *testing.T) {
 	t.Parallel()
-	csr := newCSR(t, clusterSigner+newClusterIssuer(t), "", newKey(t))
-	csr.Annotations = nil
-	env.Create(t, csr)
-	approve(t, csr)
-	awaitCSRFailed(t, csr, "MissingAnnotation", []string{"annotation experimental.cert-manager.io/private-key-secret-name"})
+	key := newKey(t)
+	csr := newClusterCSR(t, key)
+	csr.Spec.Request = csrWithNames(t, key, 1100)
+	if size := len(csr.Spec.Request); size <= 36500 {
+		t.Fatalf("the request has %d bytes, want more than cert-manager's limit", size)
+	}
+	createApproved(t, env.Client, csr)
+	expect.Equal(t, "number of DNS names", 1100, len(awaitCSRIssued(t, csr, clusterNamespace).DNSNames))
+}
+
+func csrWithNames(t *testing.T, key crypto.Signer, count int) []byte {
+	t.Helper()
+	request := x509.CertificateRequest{Subject: pkix.Name{CommonName: "many.example.com"}}
+	for i := range count {
+		request.DNSNames = append(request.DNSNames, fmt.Sprintf("host-%04d.shard.example.com", i))
+	}
+	return encodeCSR(t, key, request)
+}
+
+func TestCSRWithAnEmptySubject(t *testing.T) {
+	t.Parallel()
+	key := newKey(t)
+	csr := newClusterCSR(t, key)
+	csr.Spec.Request = csrPEM(t, key, "")
+	createApproved(t, env.Client, csr)
+	expect.Equal(t, "issuer", "", awaitCSRIssued(t, csr, clusterNamespace).Issuer.String())
+	awaitEvent(t, csr, corev1.EventTypeWarning, "BadConfig", "subject")
+	checkEvents(t, csr, "CertificateIssued", "BadConfig")
 }
 
 func TestCSRNotApprovedIsNotSigned(t *testing.T) {
 	t.Parallel()
-	namespace, key := newNamespace(t), newKey(t)
-	createKeySecret(t, namespace, key)
-	csr := newCSR(t, namespacedSigner+namespace+".issuer", "key", key)
+	namespace, key := newNamespaceAndKey(t)
+	csr := newCSR(t, namespacedSigner+namespace+".issuer", key)
 	env.Create(t, csr)
-	barrier(t, namespace, key)
-	env.Get(t, csr)
-	if len(csr.Status.Certificate) > 0 || len(csr.Status.Conditions) > 0 {
-		t.Errorf("the CSR without approval has the status %+v", csr.Status)
+	awaitCSRIssued(t, approvedCSR(t, namespace, key), namespace)
+	checkNotWritten(t, csr)
+}
+
+// TestCSRUntouched has CSRs that must not be changed, even when the key is created.
+func TestCSRUntouched(t *testing.T) {
+	for name, finish := range map[string]func(*testing.T, *CSR){
+		"denied": func(t *testing.T, csr *CSR) {
+			decide(t, csr, certificatesv1.CertificateDenied)
+		},
+		"failed": func(t *testing.T, csr *CSR) {
+			decide(t, csr, certificatesv1.CertificateApproved)
+			awaitEventReason(t, csr, "MissingSecret")
+			env.ChangeStatus(t, csr, func() {
+				csr.Status.Conditions = append(csr.Status.Conditions, certificatesv1.CertificateSigningRequestCondition{
+					Type: certificatesv1.CertificateFailed, Status: corev1.ConditionTrue, Reason: "Test", Message: "by a test",
+				})
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			namespace, key := newNamespace(t), newKey(t)
+			csr := newCSR(t, namespacedSigner+namespace+".issuer", key)
+			env.Create(t, csr)
+			finish(t, csr)
+			env.Get(t, csr)
+			createKeySecret(t, namespace, key)
+			awaitCSRIssued(t, approvedCSR(t, namespace, key), namespace)
+			checkNotWritten(t, csr)
+			if name == "denied" {
+				checkEvents(t, csr)
+			}
+		})
 	}
 }
 
@@ -228,18 +213,19 @@ func TestCSROfANamespacedIssuer(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			namespace, key := newNamespace(t), newKey(t)
-			createKeySecret(t, namespace, key)
+			namespace, key := newNamespaceAndKey(t)
 			user := "alice-" + namespace
 			grant(t, namespace, user, test.group, test.resource)
-			csr := newCSR(t, namespacedSigner+namespace+".issuer", "key", key)
-			expect.Create(t, clientAs(t, user), csr) // as its author
-			approve(t, csr)
+			author, err := environment.ClientAs(env.ControlPlane.AdminConfig(), user)
+			expect.NoError(t, err)
+			csr := newCSR(t, namespacedSigner+namespace+".issuer", key)
+			createApproved(t, author, csr)
 			if test.allowed {
-				awaitCSRIssued(t, csr, namespace+"/key")
+				awaitCSRIssued(t, csr, namespace)
 				return
 			}
-			awaitCSRFailed(t, csr, "DeniedReference", []string{"ser " + user, "SelfSignedIssuer " + namespace + "/issuer", `"reference"`, `"signers"`})
+			awaitCSRFailed(t, csr, "DeniedReference",
+				[]string{"ser " + user, "SelfSignedIssuer " + namespace + "/issuer", `"reference"`, `"signers"`})
 		})
 	}
 }
@@ -247,37 +233,35 @@ func TestCSROfANamespacedIssuer(t *testing.T) {
 // grant lets a user create CSRs, and reference signers of a group in a namespace.
 func grant(t *testing.T, namespace, user, group, resource string) {
 	t.Helper()
-	subjects := []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: user}}
-	env.Create(t, &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: user}, Rules: []rbacv1.PolicyRule{{
+	bind(t, user, "", rbacv1.PolicyRule{
 		APIGroups: []string{"certificates.k8s.io"}, Resources: []string{"certificatesigningrequests"}, Verbs: []string{"create"},
-	}}})
-	env.Create(t, &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: user}, Subjects: subjects,
-		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: user}})
-	awaitPermission(t, user, true, authorizationv1.ResourceAttributes{Group: "certificates.k8s.io", Resource: "certificatesigningrequests", Verb: "create"})
+	})
+	awaitPermission(t, user, true, authorizationv1.ResourceAttributes{
+		Group: "certificates.k8s.io", Resource: "certificatesigningrequests", Verb: "create",
+	})
 	if group == "" {
 		return
 	}
-	env.Create(t, &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "reference"}, Rules: []rbacv1.PolicyRule{{
+	bind(t, user, namespace, rbacv1.PolicyRule{
 		APIGroups: []string{group}, Resources: []string{"signers"}, ResourceNames: []string{resource}, Verbs: []string{"reference"},
-	}}})
-	env.Create(t, &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "reference"}, Subjects: subjects,
-		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "reference"}})
-	awaitPermission(t, user, true, authorizationv1.ResourceAttributes{Group: group, Resource: "signers", Verb: "reference", Namespace: namespace, Name: resource})
+	})
+	awaitPermission(t, user, true, authorizationv1.ResourceAttributes{
+		Group: group, Resource: "signers", Verb: "reference", Namespace: namespace, Name: resource,
+	})
 }
 
-func TestCSRWithAnEmptySubject(t *testing.T) {
-	t.Parallel()
-	key := newKey(t)
-	secret := clusterKey(t, key)
-	csr := newCSR(t, clusterSigner+newClusterIssuer(t), secret, key)
-	csr.Spec.Request = csrPEM(t, key, "")
-	env.Create(t, csr)
-	approve(t, csr)
-	awaitCSRIssued(t, csr, "cert-manager/"+secret)
-	awaitEvent(t, csr, corev1.EventTypeWarning, "BadConfig", "subject")
-	checkEvents(t, csr, "CertificateIssued", "BadConfig")
-	certificate, err := certtext.Parse(csr.Status.Certificate)
-	if err != nil || certificate.Issuer.String() != "" {
-		t.Errorf("issuer %q, %v", certificate.Issuer, err)
+// bind gives a user permissions in a namespace, or in all if it is empty.
+func bind(t *testing.T, user, namespace string, rule rbacv1.PolicyRule) {
+	t.Helper()
+	env.Create(t, &rbacv1.ClusterRole{
+		ObjectMeta: metav1.ObjectMeta{Name: user + namespace}, Rules: []rbacv1.PolicyRule{rule},
+	})
+	meta := metav1.ObjectMeta{Namespace: namespace, Name: user + namespace}
+	role := rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: user + namespace}
+	subjects := []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: user}}
+	if namespace != "" {
+		env.Create(t, &rbacv1.RoleBinding{ObjectMeta: meta, Subjects: subjects, RoleRef: role})
+	} else {
+		env.Create(t, &rbacv1.ClusterRoleBinding{ObjectMeta: meta, Subjects: subjects, RoleRef: role})
 	}
 }

@@ -5,6 +5,7 @@ package issuance_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"math"
 	"os/exec"
@@ -12,8 +13,9 @@ import (
 	"testing"
 	"time"
 
-	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/monitoring"
 )
 
@@ -24,20 +26,13 @@ func TestMonitoring(t *testing.T) {
 	awaitQuery(t, prometheus, `selfsigned_issuer_requests_total{reason="MissingAnnotation"}`)
 	makeTraffic(t)
 	queries, err := monitoring.Queries()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(queries) < 10 {
-		t.Errorf("the dashboard has only %d queries", len(queries))
-	}
+	expect.NoError(t, err)
+	expect.True(t, len(queries) >= 10, "the dashboard has only %d queries", len(queries))
 	for _, query := range queries {
-		values := awaitQuery(t, prometheus, query.Expr)
-		t.Logf("%s: %v", query.Panel, values)
+		t.Logf("%s: %v", query.Panel, awaitQuery(t, prometheus, query.Expr))
 	}
 	alerts, err := monitoring.Alerts()
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	env.Eventually(t, "the alerts", func(ctx context.Context) error {
 		health, err := prometheus.RuleHealth(ctx)
 		if err != nil {
@@ -59,9 +54,7 @@ func startPrometheus(t *testing.T) *monitoring.Prometheus {
 		t.Skipf("the dashboard cannot be tested without prometheus (a package of Debian): %v", err)
 	}
 	prometheus, err := monitoring.Start(program, t.TempDir(), env.Issuer)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	t.Cleanup(func() {
 		if err := prometheus.Stop(5 * time.Second); err != nil {
 			t.Error(err)
@@ -73,36 +66,18 @@ func startPrometheus(t *testing.T) *monitoring.Prometheus {
 // makeTraffic creates a signed, a failed and a pending request.
 func makeTraffic(t *testing.T) {
 	t.Helper()
-	namespace, key := newNamespace(t), newKey(t)
-	createKeySecret(t, namespace, key)
-	signed := newRequest(t, namespace, key)
-	env.Create(t, signed)
-	checkIssued(t, signed)
-
-	failed := newRequest(t, namespace, key)
-	failed.Annotations = nil
-	env.Create(t, failed)
-	env.Eventually(t, "the failure", func(context.Context) error {
-		env.Get(t, failed)
-		if reason := ready(failed).Reason; reason != cmapi.CertificateRequestReasonFailed {
-			return fmt.Errorf("Ready has the reason %q", reason)
-		}
-		return nil
-	})
-
-	waiting := newRequest(t, namespace, key)
-	waiting.Annotations[cmapi.CertificateRequestPrivateKeyAnnotationKey] = "missing"
-	env.Create(t, waiting)
+	namespace, key := newNamespaceAndKey(t)
+	checkIssued(t, createRequest(t, namespace, key))
+	awaitReady(t, createRequest(t, namespace, key, withoutAnnotations), "Failed")
+	createRequest(t, namespace, key, forSecret("missing"))
 }
 
 // awaitQuery waits until an expression has values, and all are numbers.
 func awaitQuery(t *testing.T, prometheus *monitoring.Prometheus, expr string) (values []float64) {
 	t.Helper()
 	env.Eventually(t, expr, func(ctx context.Context) error {
-		if err := prometheus.Err(); err != nil {
-			t.Fatal(err)
-		}
-		var err error
+		err := prometheus.Err()
+		expect.NoError(t, err)
 		if values, err = prometheus.Query(ctx, expr); err != nil {
 			return err
 		}
@@ -112,4 +87,72 @@ func awaitQuery(t *testing.T, prometheus *monitoring.Prometheus, expr string) (v
 		return nil
 	})
 	return values
+}
+
+// TestOneLogLineADecision checks all log lines about one request.
+func TestOneLogLineADecision(t *testing.T) {
+	t.Parallel()
+	namespace, key := newNamespaceAndKey(t)
+	barrier(t, namespace, key) // by then the issuer is Ready
+	request := createRequest(t, namespace, key, forSecret("late"))
+	waiting := awaitEvent(t, request, "Normal", "MissingSecret")
+
+	// The request is reconciled again without a change.
+	empty := keySecret(namespace, "late", nil)
+	env.Create(t, empty)
+	noKey := awaitEvent(t, request, "Warning", "MissingPrivateKey")
+	for i := range 3 {
+		empty.Data = map[string][]byte{fmt.Sprint(i): nil}
+		env.Update(t, empty)
+	}
+	updateSecret(t, namespace, "late", keyPEM(t, key))
+	issued := awaitEvent(t, request, "Normal", "CertificateIssued")
+
+	about := func(reason, message string) map[string]any {
+		return map[string]any{
+			"level": "INFO", "msg": message, "reason": reason,
+			"kind": "CertificateRequest", "namespace": namespace, "name": request.Name, "uid": string(request.UID),
+			"issuer": "SelfSignedIssuer " + namespace + "/issuer",
+		}
+	}
+	checkLog(t, request,
+		about("MissingSecret", waiting), about("MissingPrivateKey", noKey), about("CertificateIssued", issued))
+	issuer := newIssuer(namespace, "issuer")
+	env.Get(t, issuer)
+	checkLog(t, issuer, map[string]any{
+		"level": "INFO", "msg": "The issuer is Ready", "generation": 1.0,
+		"kind": "SelfSignedIssuer", "namespace": namespace, "name": "issuer", "uid": string(issuer.UID),
+	})
+}
+
+// checkLog waits for the number of lines about the object, and compares them without the time and
+// the reconcileID.
+func checkLog(t *testing.T, about client.Object, want ...map[string]any) {
+	t.Helper()
+	var got []map[string]any
+	env.Eventually(t, "log of "+about.GetName(), func(context.Context) error {
+		if got = logLines(t, about); len(got) < len(want) {
+			return fmt.Errorf("%d lines, want %d", len(got), len(want))
+		}
+		return nil
+	})
+	if err := expect.NoDiff(want, got); err != nil {
+		t.Error(err)
+	}
+}
+
+func logLines(t *testing.T, about client.Object) (lines []map[string]any) {
+	t.Helper()
+	for _, text := range loggedLines(t, env.Issuer.LogPath(), string(about.GetUID())) {
+		var line map[string]any
+		if json.Unmarshal([]byte(text), &line) != nil || line["uid"] != string(about.GetUID()) {
+			continue
+		}
+		expect.True(t, line["time"] != nil && line["reconcileID"] != nil,
+			"a line without a time or a reconcileID: %v", line)
+		delete(line, "time")
+		delete(line, "reconcileID")
+		lines = append(lines, line)
+	}
+	return lines
 }
