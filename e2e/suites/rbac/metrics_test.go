@@ -5,10 +5,14 @@ package rbac
 
 import (
 	"context"
+	"crypto"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"fmt"
 	"io"
+	"math/big"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -16,10 +20,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cert-manager/cert-manager/pkg/util/pki"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 )
 
@@ -50,9 +56,7 @@ func scrapeWithToken(t *testing.T, served *authority) {
 	for account, status := range map[string]int{unserved + "/prometheus": http.StatusOK, ownHome + "/nobody": http.StatusForbidden} {
 		namespace, name, _ := strings.Cut(account, "/")
 		token, err := env.ControlPlane.ServiceAccountToken(t.Context(), namespace, name, time.Hour)
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		tokens[token] = status
 	}
 	client := served.client()
@@ -71,9 +75,8 @@ func scrapeWithToken(t *testing.T, served *authority) {
 // scrapeWithCertificate does the same with client certificates.
 func scrapeWithCertificate(t *testing.T, served *authority) {
 	client := served.client(served.issue(t, x509.ExtKeyUsageClientAuth))
-	if status, body, err := scrape(t.Context(), client, ""); err != nil || status != http.StatusOK {
-		t.Errorf("with a client certificate: %d %.100s %v", status, body, err)
-	}
+	status, body, err := scrape(t.Context(), client, "")
+	expect.True(t, err == nil && status == http.StatusOK, "with a client certificate: %d %.100s %v", status, body, err)
 	strangers := newAuthority(t)
 	for what, client := range map[string]*http.Client{
 		"without a certificate":                   served.client(),
@@ -81,9 +84,8 @@ func scrapeWithCertificate(t *testing.T, served *authority) {
 		"with a server's certificate":             served.client(served.issue(t, x509.ExtKeyUsageServerAuth)),
 		"with a token and nothing else ":          served.client(),
 	} {
-		if status, body, err := scrape(t.Context(), client, "token"); err == nil {
-			t.Errorf("%s: %d %.100s, want no connection", what, status, body)
-		}
+		status, body, err := scrape(t.Context(), client, "token")
+		expect.True(t, err != nil, "%s: %d %.100s, want no connection", what, status, body)
 	}
 	expectRotation(t, served, client)
 	// The authority is also replaced while the process runs.
@@ -103,11 +105,7 @@ func expectRotation(t *testing.T, served *authority, client *http.Client) {
 	renewed := served.serve(t)
 	env.Eventually(t, "the renewed certificate", func(ctx context.Context) error {
 		client.CloseIdleConnections()
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, metricsURL(), http.NoBody)
-		if err != nil {
-			return err
-		}
-		response, err := client.Do(request)
+		response, err := get(ctx, client, "")
 		if err != nil {
 			return err
 		}
@@ -119,19 +117,21 @@ func expectRotation(t *testing.T, served *authority, client *http.Client) {
 	})
 }
 
-func metricsURL() string {
-	return strings.Replace(env.Issuer.MetricsURL, "http:", "https:", 1) + "/metrics"
-}
-
-func scrape(ctx context.Context, client *http.Client, token string) (status int, body string, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, metricsURL(), http.NoBody)
+// get reads the metrics with a token, if it is not empty.
+func get(ctx context.Context, client *http.Client, token string) (*http.Response, error) {
+	url := strings.Replace(env.Issuer.MetricsURL, "http:", "https:", 1) + "/metrics"
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
-		return 0, "", err
+		return nil, err
 	}
 	if token != "" {
 		request.Header.Set("Authorization", "Bearer "+token)
 	}
-	response, err := client.Do(request)
+	return client.Do(request)
+}
+
+func scrape(ctx context.Context, client *http.Client, token string) (status int, body string, err error) {
+	response, err := get(ctx, client, token)
 	if err != nil {
 		return 0, "", err
 	}
@@ -151,10 +151,73 @@ func (a *authority) client(certificates ...tls.Certificate) *http.Client {
 func replace(t *testing.T, path string, content []byte) {
 	t.Helper()
 	next := path + ".next"
-	if err := os.WriteFile(next, content, 0o600); err != nil {
-		t.Fatal(err)
+	expect.NoError(t, os.WriteFile(next, content, 0o600))
+	expect.NoError(t, os.Rename(next, filepath.Clean(path)))
+}
+
+// authority issues the certificates of deploy/components/metrics-certificate, and writes them to a
+// directory, as the kubelet does.
+type authority struct {
+	certificate *x509.Certificate
+	key         crypto.Signer
+	directory   string
+	serial      int64
+}
+
+func newAuthority(t *testing.T) *authority {
+	t.Helper()
+	a := &authority{directory: t.TempDir(), serial: 1}
+	template := &x509.Certificate{IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+	a.certificate, a.key = a.sign(t, template)
+	a.trust(t, a)
+	return a
+}
+
+// trust accepts only clients of another authority.
+func (a *authority) trust(t *testing.T, other *authority) {
+	t.Helper()
+	replace(t, a.directory+"/ca.crt", encode(t, other.certificate))
+}
+
+func (a *authority) serve(t *testing.T) *x509.Certificate {
+	t.Helper()
+	issued := a.issue(t, x509.ExtKeyUsageServerAuth)
+	key, err := pki.EncodePKCS8PrivateKey(issued.PrivateKey)
+	expect.NoError(t, err)
+	replace(t, a.directory+"/tls.key", key)
+	replace(t, a.directory+"/tls.crt", encode(t, issued.Leaf))
+	return issued.Leaf
+}
+
+func (a *authority) issue(t *testing.T, usage x509.ExtKeyUsage) tls.Certificate {
+	t.Helper()
+	leaf, key := a.sign(t, &x509.Certificate{
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{usage},
+	})
+	return tls.Certificate{Certificate: [][]byte{leaf.Raw}, PrivateKey: key, Leaf: leaf}
+}
+
+// sign signs the certificate of a new key; the first one is self-signed.
+func (a *authority) sign(t *testing.T, template *x509.Certificate) (*x509.Certificate, crypto.Signer) {
+	t.Helper()
+	key, err := pki.GenerateECPrivateKey(256)
+	expect.NoError(t, err)
+	a.serial++
+	template.SerialNumber = big.NewInt(a.serial)
+	template.Subject = pkix.Name{CommonName: t.Name(), SerialNumber: template.SerialNumber.String()}
+	template.NotBefore, template.NotAfter = time.Now().Add(-time.Minute), time.Now().Add(time.Hour)
+	issuer, signer := a.certificate, a.key
+	if issuer == nil {
+		issuer, signer = template, key
 	}
-	if err := os.Rename(next, filepath.Clean(path)); err != nil {
-		t.Fatal(err)
-	}
+	_, certificate, err := pki.SignCertificate(template, issuer, key.Public(), signer)
+	expect.NoError(t, err)
+	return certificate, key
+}
+
+func encode(t *testing.T, certificate *x509.Certificate) []byte {
+	t.Helper()
+	pem, err := pki.EncodeX509(certificate)
+	expect.NoError(t, err)
+	return pem
 }

@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 )
 
@@ -30,6 +31,9 @@ const (
 	// readyWithin is how long a missing namespace may delay the start.
 	readyWithin = 20 * time.Second
 )
+
+// everything is the list of permissions of an installation in a namespace.
+const everything = "list certificaterequests.cert-manager.io, list selfsignedissuers.selfsigned.cert-manager.io, list secrets"
 
 // tenant is a selected namespace in addition to sandbox.
 type tenant struct {
@@ -54,9 +58,7 @@ func newTenant(t *testing.T, installed *issuer.Installation) *tenant {
 		default:
 			continue
 		}
-		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, into); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, into))
 		into.SetNamespace(b.name)
 	}
 	return b
@@ -69,7 +71,7 @@ func TestNamespaceAddedAndRemoved(t *testing.T) {
 	installed := install(t, issuer.NamespacedOverlay)
 	b := newTenant(t, installed)
 	startBeside(t, installed, b)
-	b.expectLeftOut(t, "list certificaterequests.cert-manager.io, list selfsignedissuers.selfsigned.cert-manager.io, list secrets", 1)
+	b.expectLeftOut(t, everything, 1)
 	issueIn(t, sandbox)
 
 	// The namespace is created, and the overlay is applied again.
@@ -79,13 +81,11 @@ func TestNamespaceAddedAndRemoved(t *testing.T) {
 
 	// Only the RoleBinding is removed.
 	remove(t, b.binding)
-	b.expectLeftOut(t, "list certificaterequests.cert-manager.io, list selfsignedissuers.selfsigned.cert-manager.io, list secrets", 2)
+	b.expectLeftOut(t, everything, 2)
 	issueIn(t, sandbox)
-	if err := env.Issuer.Stop(10 * time.Second); err != nil {
-		t.Error(err)
-	}
+	env.End(t)
 	startBeside(t, installed, b)
-	b.expectLeftOut(t, "list certificaterequests.cert-manager.io, list selfsignedissuers.selfsigned.cert-manager.io, list secrets", 3)
+	b.expectLeftOut(t, everything, 3)
 	issueIn(t, sandbox)
 
 	// Only Secrets are missing.
@@ -103,7 +103,7 @@ func TestNamespaceAddedAndRemoved(t *testing.T) {
 	awaitReason(t, newRequest(t, b.name, "SelfSignedIssuer", csr), cmapi.CertificateRequestReasonPending)
 	b.delete(t)
 	issueIn(t, sandbox)
-	b.expectLeftOut(t, "list certificaterequests.cert-manager.io, list selfsignedissuers.selfsigned.cert-manager.io, list secrets", 6)
+	b.expectLeftOut(t, everything, 6)
 	issueIn(t, sandbox)
 	b.create(t)
 	b.awaitServed(t)
@@ -116,10 +116,9 @@ func TestNamespaceAddedAndRemoved(t *testing.T) {
 	issueIn(t, sandbox)
 }
 
-// create creates the namespace with its permissions.
 func (b *tenant) create(t *testing.T) {
 	t.Helper()
-	env.Create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: b.name}})
+	env.CreateNamespace(t, b.name)
 	env.Create(t, b.role.DeepCopy())
 	env.Create(t, b.binding.DeepCopy())
 }
@@ -133,41 +132,25 @@ func (b *tenant) delete(t *testing.T) {
 	for _, object := range []client.Object{
 		&rbacv1.RoleBinding{}, &rbacv1.Role{}, &selfsigned.SelfSignedIssuer{}, &corev1.Secret{}, &cmapi.CertificateRequest{},
 	} {
-		if err := env.Client.DeleteAllOf(t.Context(), object, client.InNamespace(b.name)); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, env.Client.DeleteAllOf(t.Context(), object, client.InNamespace(b.name)))
 	}
 	env.Get(t, namespace)
 	namespace.Spec.Finalizers = nil
-	if err := env.Client.SubResource("finalize").Update(t.Context(), namespace); err != nil {
-		t.Fatal(err)
-	}
-	if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(namespace), namespace); !apierrors.IsNotFound(err) {
-		t.Fatalf("the namespace is still there: %v", err)
-	}
+	expect.NoError(t, env.Client.SubResource("finalize").Update(t.Context(), namespace))
+	err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(namespace), namespace)
+	expect.True(t, apierrors.IsNotFound(err), "the namespace is still there: %v", err)
 }
 
 // startBeside starts a process that selects both namespaces. It is ready without the missing one.
 func startBeside(t *testing.T, installed *issuer.Installation, b *tenant) {
 	t.Helper()
 	begin := time.Now()
-	var err error
-	if env.Issuer, err = installed.Start(t.Context(), env.Binary, "selfsigned-issuer", "--namespaces="+b.name); err != nil {
-		t.Fatal(err)
-	}
-	started := env.Issuer
-	t.Cleanup(func() { _ = started.Kill() })
-	if err := env.Issuer.AwaitReady(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if took := time.Since(begin); took > readyWithin {
-		t.Errorf("ready after %s, want at most %s", took, readyWithin)
-	} else {
-		t.Logf("ready after %s", took)
-	}
+	run(t, installed, "--namespaces="+b.name)
+	expect.NoError(t, env.Issuer.AwaitReady(t.Context()))
+	took := time.Since(begin)
+	expect.True(t, took <= readyWithin, "ready after %s, want at most %s", took, readyWithin)
 }
 
-// issueIn issues a certificate in a namespace.
 func issueIn(t *testing.T, namespace string) {
 	t.Helper()
 	t.Run("issue in "+strings.TrimRight(namespace, "-0123456789"), func(t *testing.T) {
@@ -176,19 +159,16 @@ func issueIn(t *testing.T, namespace string) {
 	})
 }
 
-// grantSecrets changes the verbs for Secrets in the Role.
 func (b *tenant) grantSecrets(t *testing.T, verbs ...string) {
 	t.Helper()
 	role := b.role.DeepCopy()
-	env.Get(t, role)
-	for i, rule := range role.Rules {
-		if rule.Resources[0] == "secrets" {
-			role.Rules[i].Verbs = verbs
+	env.Change(t, role, func() {
+		for i, rule := range role.Rules {
+			if rule.Resources[0] == "secrets" {
+				role.Rules[i].Verbs = verbs
+			}
 		}
-	}
-	if err := env.Client.Update(t.Context(), role); err != nil {
-		t.Fatal(err)
-	}
+	})
 }
 
 // expectLeftOut waits until the ready process reports in its probe, metrics and log that the
@@ -198,39 +178,32 @@ func (b *tenant) expectLeftOut(t *testing.T, permissions string, lines int) {
 	t.Helper()
 	line := fmt.Sprintf("Namespace %s is not served: selfsigned-issuer is not allowed to %s there. "+
 		"Create the namespace with the Role and the RoleBinding selfsigned-issuer-manager, or remove it from --namespaces.", b.name, permissions)
-	env.Eventually(t, "a namespace that is not served", func(ctx context.Context) error {
-		status, body := issuer.Get(ctx, env.Issuer.HealthURL+"/readyz?verbose")
-		if status != http.StatusOK || !strings.Contains(body, line) {
-			return fmt.Errorf("/readyz?verbose returns %d %s, want %s", status, body, line)
-		}
-		return nil
-	})
+	awaitReadiness(t, "a namespace that is not served", func(body string) bool { return strings.Contains(body, line) })
 	b.expectMetric(t, 0)
 	log := env.Issuer.Tail(10000)
-	if got := strings.Count(log, "Namespace "+b.name+" is not served"); got != lines || !strings.Contains(log, line) {
-		t.Errorf("the log has %d lines about it, want %d:\n%s", got, lines, log)
-	}
-	if got := strings.Count(log, "is forbidden: User"); got > 0 {
-		t.Errorf("the caches also log %d errors:\n%s", got, log)
-	}
+	got := strings.Count(log, "Namespace "+b.name+" is not served")
+	expect.True(t, got == lines && strings.Contains(log, line), "the log has %d lines about it, want %d:\n%s", got, lines, log)
+	expect.True(t, !strings.Contains(log, "is forbidden: User"), "the caches also log errors:\n%s", log)
 }
 
 func (b *tenant) awaitServed(t *testing.T) {
 	t.Helper()
 	begin := time.Now()
-	env.Eventually(t, "a namespace that is served", func(ctx context.Context) error {
+	awaitReadiness(t, "a namespace that is served", func(body string) bool { return !strings.Contains(body, b.name) })
+	took := time.Since(begin)
+	expect.True(t, took <= servedWithin, "served after %s, want at most %s", took, servedWithin)
+	b.expectMetric(t, 1)
+}
+
+func awaitReadiness(t *testing.T, what string, wanted func(body string) bool) {
+	t.Helper()
+	env.Eventually(t, what, func(ctx context.Context) error {
 		status, body := issuer.Get(ctx, env.Issuer.HealthURL+"/readyz?verbose")
-		if status != http.StatusOK || strings.Contains(body, b.name) {
-			return fmt.Errorf("/readyz?verbose answers %d %s", status, body)
+		if status != http.StatusOK || !wanted(body) {
+			return fmt.Errorf("/readyz?verbose returns %d %s", status, body)
 		}
 		return nil
 	})
-	if took := time.Since(begin); took > servedWithin {
-		t.Errorf("served after %s, want at most %s", took, servedWithin)
-	} else {
-		t.Logf("served after %s", took)
-	}
-	b.expectMetric(t, 1)
 }
 
 func (b *tenant) expectMetric(t *testing.T, value int) {

@@ -4,21 +4,30 @@
 package rbac
 
 import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/yaml"
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/build"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/chart"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/environment"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/manifest"
 )
@@ -56,7 +65,8 @@ const metricsTLS = "e2e/suites/testdata/metrics-tls"
 func TestPermissions(t *testing.T) {
 	env.Create(t, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: ownHome, Name: "nobody"}})
 	for _, i := range installations {
-		t.Run(strings.NewReplacer("deploy/overlays/", "", "e2e/suites/testdata/", "").Replace(i.overlay), func(t *testing.T) { testPermissions(t, i) })
+		name := strings.NewReplacer("deploy/overlays/", "", "e2e/suites/testdata/", "").Replace(i.overlay)
+		t.Run(name, func(t *testing.T) { testPermissions(t, i) })
 	}
 }
 
@@ -78,9 +88,7 @@ func testPermissions(t *testing.T, i installation) {
 	}
 	grants := grantsOf(t, installed)
 	checkReviewed(t, grants, installed)
-	if err := env.Issuer.Stop(10 * time.Second); err != nil {
-		t.Error(err)
-	}
+	env.End(t)
 	allowed, denied := log.asked(t, account)
 	permissions := flatten(grants)
 	if slices.Contains(permissions, signing) {
@@ -102,55 +110,46 @@ func start(t *testing.T, overlay string, metrics *authority) *issuer.Installatio
 	metrics.serve(t)
 	// As with an API server that cannot stream a list: the client lists and then watches.
 	t.Setenv("KUBE_FEATURE_WatchListClient", "false")
-	var err error
-	if env.Issuer, err = installed.Start(t.Context(), env.Binary, "selfsigned-issuer", withCertificate(installed, metrics.directory)...); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := env.Issuer.Kill(); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := env.Issuer.AwaitReady(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	run(t, installed, withCertificate(installed, metrics.directory)...)
+	expect.NoError(t, env.Issuer.AwaitReady(t.Context()))
 	return installed
+}
+
+// run starts the process of an installation until the test ends.
+func run(t *testing.T, installed *issuer.Installation, args ...string) {
+	t.Helper()
+	process, err := installed.Start(t.Context(), env.Binary, "selfsigned-issuer", args...)
+	expect.NoError(t, err)
+	t.Cleanup(func() { _ = process.Kill() }) // it may have ended
+	env.Issuer = process
 }
 
 func install(t *testing.T, overlay string) *issuer.Installation {
 	t.Helper()
 	var installed *issuer.Installation
-	var err error
-	if values, ok := strings.CutPrefix(overlay, chartWith); ok {
-		installed, err = installChart(t, values)
+	if values, isChart := strings.CutPrefix(overlay, chartWith); isChart {
+		installed = installChart(t, values)
 	} else {
+		var err error
 		installed, err = issuer.Install(t.Context(), env.ControlPlane, overlay)
-	}
-	if err != nil {
-		t.Fatal(err)
+		expect.NoError(t, err)
 	}
 	t.Cleanup(func() { uninstall(t, installed) })
 	return installed
 }
 
-func installChart(t *testing.T, text string) (*issuer.Installation, error) {
+func installChart(t *testing.T, text string) *issuer.Installation {
 	t.Helper()
-	values := map[string]any{}
-	if err := yaml.UnmarshalStrict([]byte(text), &values); err != nil {
-		return nil, err
-	}
+	release := chart.Release{Name: "selfsigned-issuer", Namespace: ownHome}
+	expect.NoError(t, yaml.UnmarshalStrict([]byte(text), &release.Values))
 	root, err := build.Root()
-	if err != nil {
-		return nil, err
-	}
-	objects, err := chart.Release{Name: "selfsigned-issuer", Namespace: ownHome, Values: values}.Render(build.Module{Dir: root})
-	if err != nil {
-		return nil, err
-	}
-	if err := manifest.Apply(t.Context(), env.ControlPlane.AdminConfig(), objects...); err != nil {
-		return nil, err
-	}
-	return issuer.Installed(env.ControlPlane, objects)
+	expect.NoError(t, err)
+	objects, err := release.Render(build.Module{Dir: root})
+	expect.NoError(t, err)
+	expect.NoError(t, manifest.Apply(t.Context(), env.ControlPlane.AdminConfig(), objects...))
+	installed, err := issuer.Installed(env.ControlPlane, objects)
+	expect.NoError(t, err)
+	return installed
 }
 
 // uninstall removes the permissions, but keeps CRDs and namespaces for the next installation.
@@ -179,9 +178,8 @@ func checkReviewed(t *testing.T, grants []grant, installed *issuer.Installation)
 			}
 		}
 		slices.Sort(want)
-		if diff := cmp.Diff(slices.Compact(want), got, cmpopts.EquateEmpty()); diff != "" {
-			t.Errorf("the permissions of the account in %s differ from its roles (-roles +review):\n%s", namespace, diff)
-		}
+		diff := cmp.Diff(slices.Compact(want), got, cmpopts.EquateEmpty())
+		expect.True(t, diff == "", "the permissions of the account in %s differ from its roles (-roles +review):\n%s", namespace, diff)
 	}
 }
 
@@ -190,10 +188,186 @@ func checkReviewed(t *testing.T, grants []grant, installed *issuer.Installation)
 func rejectClusterIssuer(t *testing.T, _ *authority) {
 	csr, _ := newCSR(t)
 	request := newRequest(t, sandbox, "ClusterSelfSignedIssuer", csr)
-	got := awaitReason(t, request, "Pending").Message
+	got := awaitReason(t, request, "Pending")
 	for _, mention := range []string{"ClusterSelfSignedIssuer issuer", "--namespaces", "deploy/overlays/default"} {
-		if !strings.Contains(got, mention) {
-			t.Errorf("the message %q does not mention %s", got, mention)
+		expect.True(t, strings.Contains(got, mention), "the message %q does not mention %s", got, mention)
+	}
+}
+
+// TestDryRun has the API server validate manifests that TestPermissions does not apply.
+func TestDryRun(t *testing.T) {
+	for _, kustomization := range []string{
+		issuer.DevelopmentOverlay, issuer.AdminStep, issuer.NamespaceStep,
+		"deploy/examples/adjusted", "deploy/examples/kubernetes-csr", "deploy/examples/other-cert-manager",
+	} {
+		t.Run(kustomization, func(t *testing.T) {
+			objects, err := issuer.Render(kustomization)
+			expect.NoError(t, err)
+			expect.NoError(t, manifest.DryRun(t.Context(), env.ControlPlane.AdminConfig(), objects...))
+		})
+	}
+}
+
+// permission is one verb on one resource in a namespace, or in all if it is empty.
+type permission struct{ namespace, resource, verb string }
+
+func (p permission) String() string {
+	where := " in all namespaces"
+	if p.namespace != "" {
+		where = " in " + p.namespace
+	}
+	return p.verb + " " + p.resource + where
+}
+
+// signing is checked by the API server for a write of the certificate of a Kubernetes CSR, so it is
+// not in the audit log.
+var signing = permission{resource: "certificates.k8s.io/signers", verb: "sign"}
+
+// grant is one rule of a role, in the namespace of its binding, or in all.
+type grant struct {
+	namespace string
+	rule      rbacv1.PolicyRule
+}
+
+// grantsOf returns what the installation's roles grant to the account of its process.
+func grantsOf(t *testing.T, installed *issuer.Installation) []grant {
+	t.Helper()
+	roles := map[string][]rbacv1.PolicyRule{} // by namespace and name
+	var bindings []rbacv1.RoleBinding
+	for _, object := range installed.Objects {
+		convert := func(into any) {
+			expect.NoError(t, runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, into))
+		}
+		switch object.GetKind() {
+		case "ClusterRole", "Role":
+			var role rbacv1.Role // a ClusterRole has the same fields
+			convert(&role)
+			roles[role.Namespace+"/"+role.Name] = role.Rules
+		case "ClusterRoleBinding", "RoleBinding":
+			var binding rbacv1.RoleBinding
+			convert(&binding)
+			bindings = append(bindings, binding)
 		}
 	}
+	var grants []grant
+	for _, binding := range bindings {
+		ours := binding.Subjects[0].Name == installed.Deployment.Spec.Template.Spec.ServiceAccountName
+		if binding.Namespace == "" && !ours {
+			continue
+		}
+		for _, rule := range roles[binding.Namespace+"/"+binding.RoleRef.Name] {
+			grants = append(grants, grant{binding.Namespace, rule})
+		}
+	}
+	return grants
+}
+
+func flatten(grants []grant) []permission {
+	var flat []permission
+	for _, g := range grants {
+		for _, group := range g.rule.APIGroups {
+			for _, resource := range g.rule.Resources {
+				for _, verb := range g.rule.Verbs {
+					flat = append(flat, permission{g.namespace, group + "/" + resource, verb})
+				}
+			}
+		}
+	}
+	return flat
+}
+
+// auditEvent has the relevant fields of a line in the audit log.
+type auditEvent struct {
+	Verb      string
+	User      struct{ Username string }
+	ObjectRef *struct{ Resource, Subresource, Namespace, APIGroup string }
+
+	ResponseStatus struct{ Code int }
+}
+
+func (e auditEvent) permission() permission {
+	resource := e.ObjectRef.APIGroup + "/" + e.ObjectRef.Resource
+	if e.ObjectRef.Subresource != "" {
+		resource += "/" + e.ObjectRef.Subresource
+	}
+	return permission{e.ObjectRef.Namespace, resource, e.Verb}
+}
+
+// auditLog reads new lines of the audit log.
+type auditLog struct {
+	reader *bufio.Reader
+	begun  []byte // of an incomplete line
+}
+
+func openAuditLog(t *testing.T) *auditLog {
+	t.Helper()
+	file, err := os.Open(env.ControlPlane.AuditLogPath())
+	expect.NoError(t, err)
+	t.Cleanup(func() { file.Close() })
+	if _, err := file.Seek(0, io.SeekEnd); err != nil {
+		t.Fatal(err)
+	}
+	return &auditLog{reader: bufio.NewReader(file)}
+}
+
+// asked returns the allowed and the denied requests of a user.
+func (l *auditLog) asked(t *testing.T, user string) (allowed, denied []permission) {
+	t.Helper()
+	for {
+		line, err := l.reader.ReadBytes('\n')
+		l.begun = append(l.begun, line...)
+		if errors.Is(err, io.EOF) {
+			return allowed, denied
+		}
+		var event auditEvent
+		expect.NoError(t, errors.Join(err, json.Unmarshal(l.begun, &event)))
+		l.begun = nil
+		if event.User.Username != user || event.ObjectRef == nil {
+			continue // discovery, which all users may read
+		}
+		if event.ResponseStatus.Code == http.StatusForbidden {
+			denied = append(denied, event.permission())
+		} else {
+			allowed = append(allowed, event.permission())
+		}
+	}
+}
+
+func unused(granted, asked []permission) []permission {
+	return slices.DeleteFunc(slices.Clone(granted), func(g permission) bool {
+		return slices.ContainsFunc(asked, func(a permission) bool {
+			return a == g || g.namespace == "" && a.resource == g.resource && a.verb == g.verb
+		})
+	})
+}
+
+// reviewed returns the permissions of a ServiceAccount in a namespace, from a SelfSubjectRulesReview.
+func reviewed(t *testing.T, serviceAccount, namespace string) []string {
+	t.Helper()
+	c, err := environment.ClientAs(env.ControlPlane.AdminConfig(), "system:serviceaccount:"+ownHome+":"+serviceAccount)
+	expect.NoError(t, err)
+	review := &authorizationv1.SelfSubjectRulesReview{Spec: authorizationv1.SelfSubjectRulesReviewSpec{Namespace: namespace}}
+	expect.NoError(t, c.Create(t.Context(), review))
+	expect.True(t, !review.Status.Incomplete, "the review is incomplete: %s", review.Status.EvaluationError)
+	var lines []string
+	for _, rule := range review.Status.ResourceRules {
+		lines = append(lines, ruleLines(rule.APIGroups, rule.Resources, rule.ResourceNames, rule.Verbs)...)
+	}
+	for _, rule := range review.Status.NonResourceRules {
+		lines = append(lines, strings.Join(rule.NonResourceURLs, " ")+" "+strings.Join(rule.Verbs, " "))
+	}
+	slices.Sort(lines)
+	return slices.Compact(lines)
+}
+
+func ruleLines(groups, resources, names, verbs []string) []string {
+	var lines []string
+	for _, group := range groups {
+		for _, resource := range resources {
+			for _, verb := range verbs {
+				lines = append(lines, group+"/"+resource+"["+strings.Join(names, " ")+"] "+verb)
+			}
+		}
+	}
+	return lines
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	cmutil "github.com/cert-manager/cert-manager/pkg/api/util"
 	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
 	"github.com/cert-manager/cert-manager/pkg/util/pki"
@@ -21,38 +22,40 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 )
 
 // useIssuer creates and changes an issuer, and waits for its Ready condition.
 func useIssuer(t *testing.T, namespace string) {
 	t.Helper()
-	var issuer client.Object = &selfsigned.ClusterSelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{Name: "issuer"}}
-	conditions := func() []metav1.Condition { return issuer.(*selfsigned.ClusterSelfSignedIssuer).Status.Conditions }
-	spec := func() *selfsigned.SelfSignedIssuerSpec { return &issuer.(*selfsigned.ClusterSelfSignedIssuer).Spec }
-	if namespace != "" {
-		issuer = &selfsigned.SelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{Name: "issuer", Namespace: namespace}}
-		conditions = func() []metav1.Condition { return issuer.(*selfsigned.SelfSignedIssuer).Status.Conditions }
-		spec = func() *selfsigned.SelfSignedIssuerSpec { return &issuer.(*selfsigned.SelfSignedIssuer).Spec }
+	var issuer interface {
+		client.Object
+		GetConditions() []metav1.Condition
+	} = &selfsigned.SelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{Name: "issuer", Namespace: namespace}}
+	if namespace == "" {
+		issuer = &selfsigned.ClusterSelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{Name: "issuer"}}
 	}
-	env.Create(t, issuer)
-	t.Cleanup(func() { remove(t, issuer) })
+	createForTest(t, issuer)
 	for range 2 {
-		env.Eventually(t, "a Ready issuer", func(context.Context) error {
-			env.Get(t, issuer)
-			ready := apimeta.FindStatusCondition(conditions(), "Ready")
-			if ready == nil || ready.Status != metav1.ConditionTrue || ready.ObservedGeneration != issuer.GetGeneration() {
-				return fmt.Errorf("%+v", ready)
-			}
-			return nil
+		env.Await(t, "a Ready issuer", issuer, func() bool {
+			ready := apimeta.FindStatusCondition(issuer.GetConditions(), "Ready")
+			return ready != nil && ready.Status == metav1.ConditionTrue && ready.ObservedGeneration == issuer.GetGeneration()
 		})
-		before := issuer.DeepCopyObject().(client.Object)
-		spec().Backdate = &metav1.Duration{Duration: time.Duration(issuer.GetGeneration()) * time.Minute}
-		if err := env.Client.Patch(t.Context(), issuer, client.MergeFrom(before)); err != nil {
-			t.Fatal(err)
-		}
+		patch := fmt.Appendf(nil, `{"spec":{"backdate":"%dm"}}`, issuer.GetGeneration())
+		expect.NoError(t, env.Client.Patch(t.Context(), issuer, client.RawPatch(types.MergePatchType, patch)))
+	}
+}
+
+// createForTest creates objects that are removed when the test ends.
+func createForTest(t *testing.T, objects ...client.Object) {
+	t.Helper()
+	for _, object := range objects {
+		env.Create(t, object)
+		t.Cleanup(func() { remove(t, object) })
 	}
 }
 
@@ -62,17 +65,14 @@ func requestCertificate(t *testing.T, namespace, kind string) {
 	csr, key := newCSR(t)
 	request := newRequest(t, namespace, kind, csr)
 	awaitReason(t, request, cmapi.CertificateRequestReasonPending)
-	secret := keySecret(t, namespace, request.Annotations[cmapi.CertificateRequestPrivateKeyAnnotationKey], key)
-	env.Create(t, secret)
+	env.Create(t, keySecret(t, namespace, request.Annotations[cmapi.CertificateRequestPrivateKeyAnnotationKey], key))
 	awaitReason(t, request, cmapi.CertificateRequestReasonIssued)
 }
 
 func newCSR(t *testing.T) (csr []byte, key crypto.Signer) {
 	t.Helper()
 	csr, key, err := gen.CSR(x509.ECDSA, gen.SetCSRCommonName("example.com"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return csr, key
 }
 
@@ -83,41 +83,31 @@ func newRequest(t *testing.T, namespace, kind string, csr []byte) *cmapi.Certifi
 		cmmeta.IssuerReference{Group: selfsigned.GroupName, Kind: kind, Name: "issuer"}))
 	request.GenerateName, request.Namespace = "request-", namespace
 	request.Annotations = map[string]string{cmapi.CertificateRequestPrivateKeyAnnotationKey: newName("key")}
-	env.Create(t, request)
-	t.Cleanup(func() { remove(t, request) })
-	request.Status.Conditions = []cmapi.CertificateRequestCondition{{Type: cmapi.CertificateRequestConditionApproved, Status: cmmeta.ConditionTrue, Reason: "Test"}}
-	if err := env.Client.Status().Update(t.Context(), request); err != nil {
-		t.Fatal(err)
-	}
+	createForTest(t, request)
+	cmutil.SetCertificateRequestCondition(request, cmapi.CertificateRequestConditionApproved, cmmeta.ConditionTrue, "Test", "")
+	expect.NoError(t, env.Client.Status().Update(t.Context(), request))
 	return request
 }
 
-func awaitReason(t *testing.T, request *cmapi.CertificateRequest, reason string) cmapi.CertificateRequestCondition {
+// awaitReason waits for a Ready condition, and returns its message.
+func awaitReason(t *testing.T, request *cmapi.CertificateRequest, reason string) string {
 	t.Helper()
-	var ready cmapi.CertificateRequestCondition
-	env.Eventually(t, "a request that is "+reason, func(context.Context) error {
-		env.Get(t, request)
-		for _, condition := range request.Status.Conditions {
-			if condition.Type == cmapi.CertificateRequestConditionReady {
-				ready = condition
-			}
-		}
-		if ready.Reason == reason {
-			return nil
-		}
-		return fmt.Errorf("%+v", ready)
+	var ready *cmapi.CertificateRequestCondition
+	env.Await(t, "a request that is "+reason, request, func() bool {
+		ready = cmutil.GetCertificateRequestCondition(request, cmapi.CertificateRequestConditionReady)
+		return ready != nil && ready.Reason == reason
 	})
-	return ready
+	return ready.Message
 }
 
 func keySecret(t *testing.T, namespace, name string, key crypto.Signer) *corev1.Secret {
 	t.Helper()
 	pem, err := pki.EncodePKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	label := map[string]string{cmapi.PartOfCertManagerControllerLabelKey: "true"}
-	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: label}, Data: map[string][]byte{"tls.key": pem}}
+	return &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: label}, Data: map[string][]byte{"tls.key": pem},
+	}
 }
 
 const keyAnnotation = "experimental.cert-manager.io/private-key-secret-name"
@@ -131,8 +121,6 @@ func newKubernetesCSR(t *testing.T) (*certificatesv1.CertificateSigningRequest, 
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
 		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: "admin"}},
 	}
-	env.Create(t, author)
-	t.Cleanup(func() { remove(t, author) })
 	csr := &certificatesv1.CertificateSigningRequest{
 		ObjectMeta: metav1.ObjectMeta{GenerateName: "rights-", Annotations: map[string]string{keyAnnotation: newName("csr-key")}},
 		Spec: certificatesv1.CertificateSigningRequestSpec{
@@ -140,12 +128,11 @@ func newKubernetesCSR(t *testing.T) (*certificatesv1.CertificateSigningRequest, 
 			Usages: []certificatesv1.KeyUsage{certificatesv1.UsageDigitalSignature},
 		},
 	}
-	env.Create(t, csr)
-	t.Cleanup(func() { remove(t, csr) })
-	csr.Status.Conditions = []certificatesv1.CertificateSigningRequestCondition{{Type: certificatesv1.CertificateApproved, Status: corev1.ConditionTrue, Reason: "Test"}}
-	if err := env.Client.SubResource("approval").Update(t.Context(), csr); err != nil {
-		t.Fatal(err)
+	createForTest(t, author, csr)
+	csr.Status.Conditions = []certificatesv1.CertificateSigningRequestCondition{
+		{Type: certificatesv1.CertificateApproved, Status: corev1.ConditionTrue, Reason: "Test"},
 	}
+	expect.NoError(t, env.Client.SubResource("approval").Update(t.Context(), csr))
 	return csr, key
 }
 
@@ -156,25 +143,27 @@ func signKubernetesCSR(t *testing.T, _ *authority) {
 	loseKeyAgain(t, csr)
 	awaitEvents(t, csr, "MissingSecret", 2)
 	env.Create(t, keySecret(t, sandbox, csr.Annotations[keyAnnotation], key))
-	env.Eventually(t, "the certificate of a Kubernetes CSR", func(context.Context) error {
-		env.Get(t, csr)
-		if len(csr.Status.Certificate) == 0 {
-			return fmt.Errorf("%+v", csr.Status)
-		}
-		return nil
-	})
+	env.Await(t, "the certificate of a Kubernetes CSR", csr, func() bool { return len(csr.Status.Certificate) > 0 })
+}
+
+// loseKeyAgain deletes the Secret, so that the CSR is pending again.
+func loseKeyAgain(t *testing.T, csr *certificatesv1.CertificateSigningRequest) {
+	t.Helper()
+	_, wrong := newCSR(t)
+	secret := keySecret(t, sandbox, csr.Annotations[keyAnnotation], wrong)
+	awaitEvents(t, csr, "MissingSecret", 1)
+	env.Create(t, secret)
+	awaitEvents(t, csr, "WaitingForMatchingKey", 1)
+	remove(t, secret)
 }
 
 func newName(prefix string) string { return fmt.Sprintf("%s-%d", prefix, time.Now().UnixNano()) }
 
-// awaitEvents waits until an event was sent a number of times.
 func awaitEvents(t *testing.T, about client.Object, reason string, times int) {
 	t.Helper()
-	env.Eventually(t, "event "+reason, func(ctx context.Context) error {
+	env.Eventually(t, "event "+reason, func(context.Context) error {
 		var events eventsv1.EventList
-		if err := env.Client.List(ctx, &events); err != nil {
-			return err
-		}
+		env.List(t, &events)
 		sent := 0
 		for _, event := range events.Items {
 			if event.Regarding.UID == about.GetUID() && event.Reason == reason {

@@ -14,16 +14,15 @@ import (
 	"time"
 
 	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
-	certificatesv1 "k8s.io/api/certificates/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/manifest"
-
-	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
 )
 
 // missing are missing permissions, each as "verb group/resource", and their visible effect.
@@ -95,9 +94,7 @@ func startWithout(t *testing.T, m missing) {
 	installed := install(t, "e2e/suites/testdata/kubernetes-csrs")
 	for _, object := range installed.Objects {
 		if strings.HasSuffix(object.GetKind(), "Role") {
-			if err := manifest.Apply(t.Context(), env.ControlPlane.AdminConfig(), withoutPermissions(t, object, m)); err != nil {
-				t.Fatal(err)
-			}
+			expect.NoError(t, manifest.Apply(t.Context(), env.ControlPlane.AdminConfig(), withoutPermissions(t, object, m)))
 		}
 	}
 	env.Eventually(t, "fewer permissions", func(context.Context) error {
@@ -110,20 +107,13 @@ func startWithout(t *testing.T, m missing) {
 		}
 		return nil
 	})
-	var err error
-	if env.Issuer, err = installed.Start(t.Context(), env.Binary, "selfsigned-issuer"); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = env.Issuer.Kill() }) // it may have ended
+	run(t, installed)
 }
 
-// withoutPermissions returns a role without the verbs.
 func withoutPermissions(t *testing.T, object *unstructured.Unstructured, m missing) *unstructured.Unstructured {
 	t.Helper()
 	var role rbacv1.ClusterRole // a Role has the same fields
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &role); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &role))
 	var rules []any
 	for _, rule := range role.Rules {
 		for _, resource := range rule.Resources {
@@ -137,9 +127,7 @@ func withoutPermissions(t *testing.T, object *unstructured.Unstructured, m missi
 				continue
 			}
 			content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(left)
-			if err != nil {
-				t.Fatal(err)
-			}
+			expect.NoError(t, err)
 			rules = append(rules, content)
 		}
 	}
@@ -164,24 +152,19 @@ func expectNotReady(t *testing.T) func() {
 
 // expectReady expects a ready process, which is the leader until its Lease expires.
 func expectReady(t *testing.T) func() {
-	if err := env.Issuer.AwaitReady(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, env.Issuer.AwaitReady(t.Context()))
 	return nil
 }
 
 // expectNoStatus expects a request without conditions, and an issuer that is not Ready.
 func expectNoStatus(t *testing.T) func() {
-	if err := env.Issuer.AwaitReady(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, env.Issuer.AwaitReady(t.Context()))
 	issuer, request := newIssuerAndRequest(t)
 	return func() {
 		env.Get(t, issuer)
 		env.Get(t, request)
-		if len(issuer.Status.Conditions) > 0 || len(request.Status.Conditions) > 1 {
-			t.Errorf("something was written: %+v %+v", issuer.Status, request.Status)
-		}
+		expect.True(t, len(issuer.Status.Conditions) == 0 && len(request.Status.Conditions) <= 1,
+			"something was written: %+v %+v", issuer.Status, request.Status)
 	}
 }
 
@@ -189,23 +172,21 @@ func newIssuerAndRequest(t *testing.T) (*selfsigned.SelfSignedIssuer, *cmapi.Cer
 	t.Helper()
 	issuer := &selfsigned.SelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{Namespace: sandbox, Name: "issuer"}}
 	cluster := &selfsigned.ClusterSelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{Name: "issuer"}}
-	env.Create(t, issuer)
-	env.Create(t, cluster)
+	createForTest(t, issuer, cluster)
 	csr, key := newCSR(t)
 	request := newRequest(t, sandbox, "SelfSignedIssuer", csr)
 	env.Create(t, keySecret(t, sandbox, request.Annotations[cmapi.CertificateRequestPrivateKeyAnnotationKey], key))
-	t.Cleanup(func() {
-		remove(t, issuer)
-		remove(t, cluster)
-	})
 	return issuer, request
 }
 
-// expectForbiddenSecret expects the missing permission in the condition of the request.
 func expectForbiddenSecret(t *testing.T) func() {
 	_, request := newIssuerAndRequest(t)
 	newKubernetesCSR(t)
-	awaitMessage(t, request, "ClusterRole selfsigned-issuer-manager")
+	env.Await(t, "the message", request, func() bool {
+		return slices.ContainsFunc(request.Status.Conditions, func(condition cmapi.CertificateRequestCondition) bool {
+			return strings.Contains(condition.Message, "ClusterRole selfsigned-issuer-manager")
+		})
+	})
 	return nil
 }
 
@@ -216,34 +197,9 @@ func expectUnsigned(t *testing.T) func() {
 	env.Create(t, keySecret(t, sandbox, csr.Annotations[keyAnnotation], key))
 	return func() {
 		env.Get(t, csr)
-		if len(csr.Status.Certificate) > 0 || len(csr.Status.Conditions) > 1 {
-			t.Errorf("something was written: %+v", csr.Status)
-		}
+		expect.True(t, len(csr.Status.Certificate) == 0 && len(csr.Status.Conditions) <= 1,
+			"something was written: %+v", csr.Status)
 	}
-}
-
-// loseKeyAgain deletes the Secret, so that the CSR is pending again.
-func loseKeyAgain(t *testing.T, csr *certificatesv1.CertificateSigningRequest) {
-	t.Helper()
-	_, wrong := newCSR(t)
-	secret := keySecret(t, sandbox, csr.Annotations[keyAnnotation], wrong)
-	awaitEvents(t, csr, "MissingSecret", 1)
-	env.Create(t, secret)
-	awaitEvents(t, csr, "WaitingForMatchingKey", 1)
-	remove(t, secret)
-}
-
-func awaitMessage(t *testing.T, request *cmapi.CertificateRequest, part string) {
-	t.Helper()
-	env.Eventually(t, "the message", func(context.Context) error {
-		env.Get(t, request)
-		for _, condition := range request.Status.Conditions {
-			if strings.Contains(condition.Message, part) {
-				return nil
-			}
-		}
-		return fmt.Errorf("%+v", request.Status.Conditions)
-	})
 }
 
 // TestReviewsForbidden expects that without the permissions of metrics-tls, no client can read metrics.
@@ -252,16 +208,13 @@ func TestReviewsForbidden(t *testing.T) {
 		t.Run(cut, func(t *testing.T) {
 			metrics := newAuthority(t)
 			installed := start(t, metricsTLS, metrics)
-			token, err := env.ControlPlane.ServiceAccountToken(t.Context(), ownHome, installed.Deployment.Spec.Template.Spec.ServiceAccountName, time.Hour)
-			if err != nil {
-				t.Fatal(err)
-			}
+			account := installed.Deployment.Spec.Template.Spec.ServiceAccountName
+			token, err := env.ControlPlane.ServiceAccountToken(t.Context(), ownHome, account, time.Hour)
+			expect.NoError(t, err)
 			review := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "selfsigned-issuer-metrics-review"}}
-			env.Get(t, review)
-			review.Rules = slices.DeleteFunc(review.Rules, func(rule rbacv1.PolicyRule) bool { return rule.Resources[0] == cut })
-			if err := env.Client.Update(t.Context(), review); err != nil {
-				t.Fatal(err)
-			}
+			env.Change(t, review, func() {
+				review.Rules = slices.DeleteFunc(review.Rules, func(rule rbacv1.PolicyRule) bool { return rule.Resources[0] == cut })
+			})
 			want, logged := http.StatusInternalServerError, cut+".auth"
 			if cut == "none" {
 				want, logged = http.StatusForbidden, ""
