@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/controlplane"
@@ -88,6 +90,35 @@ func (i *Installation) arguments() []string {
 		arguments = append(arguments, expand.Replace(argument))
 	}
 	return arguments
+}
+
+// environment returns the environment variables of this process and, as the kubelet sets them, of
+// the container.
+func (i *Installation) environment() ([]string, error) {
+	environment := os.Environ()
+	container := i.Deployment.Spec.Template.Spec.Containers[0]
+	for _, variable := range container.Env {
+		value := variable.Value
+		if variable.ValueFrom != nil {
+			var err error
+			if value, err = i.valueFrom(variable.ValueFrom, container); err != nil {
+				return nil, fmt.Errorf("environment variable %s: %w", variable.Name, err)
+			}
+		}
+		environment = append(environment, variable.Name+"="+value)
+	}
+	return environment, nil
+}
+
+func (i *Installation) valueFrom(source *corev1.EnvVarSource, container corev1.Container) (string, error) {
+	switch {
+	case source.FieldRef != nil && source.FieldRef.FieldPath == "metadata.namespace":
+		return i.Deployment.Namespace, nil
+	case source.ResourceFieldRef != nil && source.ResourceFieldRef.Resource == "limits.memory":
+		return fmt.Sprint(container.Resources.Limits.Memory().Value()), nil // in manifests of earlier versions
+	default:
+		return "", fmt.Errorf("the test environment does not support %v", source)
+	}
 }
 
 // AwaitReady waits until the readiness probe succeeds. It fails if the process or ctx ends.

@@ -7,14 +7,19 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 )
 
 // kinds are both issuer kinds, with the namespace of their objects.
@@ -54,13 +59,13 @@ func TestAccepted(t *testing.T) {
 		t.Run(fmt.Sprintf("%s %.60v", test.field, test.value), func(t *testing.T) {
 			spec := with(test.field, test.value)
 			for kind := range kinds {
-				if err := dryRun(t, kind, spec); err != nil {
-					t.Errorf("%s: %v", kind, err)
-				}
+				err := dryRun(t, kind, spec)
+				expect.True(t, err == nil, "%s: %v", kind, err)
 			}
-			if errs := decode(t, spec).Validate(); len(errs) != 0 {
-				t.Errorf("the API server accepts it, but Validate does not: %v", errs)
-			}
+			typed, err := decode(spec)
+			expect.NoError(t, err)
+			errs := typed.Validate()
+			expect.True(t, len(errs) == 0, "the API server accepts it, but Validate does not: %v", errs)
 		})
 	}
 }
@@ -133,20 +138,15 @@ var onlyInSchema = map[string]string{
 // checkValidateRefuses expects that Validate rejects a spec, if it can be decoded.
 func checkValidateRefuses(t *testing.T, spec map[string]any, field string) {
 	t.Helper()
-	data, err := json.Marshal(spec)
+	typed, err := decode(spec)
 	if err != nil {
-		t.Fatal(err)
-	}
-	var typed selfsigned.SelfSignedIssuerSpec
-	if err := json.Unmarshal(data, &typed); err != nil {
 		return
 	}
 	if _, listed := onlyInSchema[fmt.Sprintf("%s: %v", field, spec[field])]; listed {
 		return
 	}
-	if errs := typed.Validate(); !strings.Contains(fmt.Sprint(errs), "spec."+field) {
-		t.Errorf("the API server rejects it, but Validate returns: %v", errs)
-	}
+	errs := fmt.Sprint(typed.Validate())
+	expect.True(t, strings.Contains(errs, "spec."+field), "the API server rejects it, but Validate returns: %s", errs)
 }
 
 // TestNothingIsRequired expects that an empty spec is valid, as in-tree, and that no default is
@@ -155,12 +155,10 @@ func TestNothingIsRequired(t *testing.T) {
 	for kind := range kinds {
 		for _, spec := range []map[string]any{nil, {}} {
 			object := issuer(kind, spec)
-			if err := admin.Create(t.Context(), object, client.DryRunAll); err != nil {
-				t.Errorf("%s with spec %v: %v", kind, spec, err)
-			}
-			if got, _, _ := unstructured.NestedMap(object.Object, "spec"); len(got) != 0 {
-				t.Errorf("%s: got spec %v, want an empty one", kind, got)
-			}
+			err := admin.Create(t.Context(), object, client.DryRunAll)
+			expect.True(t, err == nil, "%s with spec %v: %v", kind, spec, err)
+			got, _, _ := unstructured.NestedMap(object.Object, "spec")
+			expect.True(t, len(got) == 0, "%s: got spec %v, want an empty one", kind, got)
 		}
 	}
 }
@@ -198,15 +196,54 @@ func dryRun(t *testing.T, kind string, spec map[string]any) error {
 	return strict.Create(t.Context(), issuer(kind, spec), client.DryRunAll)
 }
 
-func decode(t *testing.T, spec map[string]any) *selfsigned.SelfSignedIssuerSpec {
-	t.Helper()
+func decode(spec map[string]any) (*selfsigned.SelfSignedIssuerSpec, error) {
 	data, err := json.Marshal(spec)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	var typed selfsigned.SelfSignedIssuerSpec
-	if err := json.Unmarshal(data, &typed); err != nil {
-		t.Fatalf("the API server accepts a spec that cannot be decoded: %v", err)
+	typed := &selfsigned.SelfSignedIssuerSpec{}
+	return typed, json.Unmarshal(data, typed)
+}
+
+func TestNames(t *testing.T) {
+	client, err := discovery.NewDiscoveryClientForConfig(config)
+	expect.NoError(t, err)
+	list, err := client.ServerResourcesForGroupVersion(selfsigned.GroupVersion.String())
+	expect.NoError(t, err)
+	for plural, short := range map[string]string{"selfsignedissuers": "ssi", "clusterselfsignedissuers": "cssi"} {
+		i := slices.IndexFunc(list.APIResources, func(r metav1.APIResource) bool { return r.Name == plural })
+		if i < 0 {
+			t.Fatalf("%s is not served", plural)
+		}
+		resource := list.APIResources[i]
+		expect.Equal(t, plural+": short names", []string{short}, resource.ShortNames)
+		expect.Equal(t, plural+": categories", []string{"cert-manager"}, resource.Categories)
+		expect.Equal(t, plural+": namespaced", short == "ssi", resource.Namespaced)
+		status := slices.ContainsFunc(list.APIResources, func(r metav1.APIResource) bool { return r.Name == plural+"/status" })
+		expect.True(t, status, "%s has no status subresource", plural)
 	}
-	return &typed
+}
+
+// TestColumns requests the columns of kubectl get; those of priority 1 are only in -o wide.
+func TestColumns(t *testing.T) {
+	type column struct {
+		name     string
+		priority int32
+	}
+	want := []column{{"Name", 0}, {"Ready", 0}, {"Status", 1}, {"Age", 0}}
+	copied := rest.CopyConfig(config)
+	copied.APIPath, copied.GroupVersion = "/apis", &selfsigned.GroupVersion
+	copied.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
+	client, err := rest.RESTClientFor(copied)
+	expect.NoError(t, err)
+	for _, plural := range []string{"selfsignedissuers", "clusterselfsignedissuers"} {
+		var table metav1.Table
+		expect.NoError(t, client.Get().Resource(plural).SetHeader("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io").
+			Do(t.Context()).Into(&table))
+		var got []column
+		for _, c := range table.ColumnDefinitions {
+			got = append(got, column{c.Name, c.Priority})
+		}
+		expect.True(t, slices.Equal(got, want), "%s: got columns %v, want %v", plural, got, want)
+	}
 }

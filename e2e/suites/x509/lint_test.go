@@ -1,20 +1,31 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
+// Package x509 tests certificates of package signer in every combination of key, usages, kind,
+// subject and option with Go, zlint and the openssl command. It is in this module because zlint must
+// not be a requirement of the main module.
 package x509_test
 
 import (
 	"crypto/x509"
 	"encoding/asn1"
+	"fmt"
 	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/cert-manager/cert-manager/pkg/util/pki"
 	zx509 "github.com/zmap/zcrypto/x509"
 	"github.com/zmap/zlint/v3"
 	"github.com/zmap/zlint/v3/lint"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 )
 
 // rfcs are the sources of lints for all certificates. The others are for the public web PKI.
@@ -54,9 +65,7 @@ var exceptions = map[string]struct {
 
 func TestMatrix(t *testing.T) {
 	registry, err := lint.GlobalRegistry().Filter(lint.FilterOptions{IncludeSources: rfcs})
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	var (
 		mutex sync.Mutex
 		all   []combination
@@ -83,9 +92,7 @@ func TestMatrix(t *testing.T) {
 	t.Logf("%d certificates with %d lints", len(all), len(registry.Names()))
 	for name, exception := range exceptions {
 		t.Logf("%s: %d times. %s", name, seen[name], exception.reason)
-		if seen[name] == 0 {
-			t.Errorf("%s is listed, but not found: remove it", name)
-		}
+		expect.True(t, seen[name] > 0, "%s is listed, but not found: remove it", name)
 	}
 }
 
@@ -121,9 +128,8 @@ func findings(t *testing.T, registry lint.Registry, c combination) map[string]*l
 // verifyWithGo verifies a certificate with itself as the root.
 func verifyWithGo(t *testing.T, c combination) {
 	t.Helper()
-	if err := c.certificate.CheckSignature(c.certificate.SignatureAlgorithm, c.certificate.RawTBSCertificate, c.certificate.Signature); err != nil {
-		t.Errorf("%s: Go: %v", c.name, err)
-	}
+	err := c.certificate.CheckSignature(c.certificate.SignatureAlgorithm, c.certificate.RawTBSCertificate, c.certificate.Signature)
+	expect.True(t, err == nil, "%s: Go: %v", c.name, err)
 	roots := x509.NewCertPool()
 	roots.AddCert(c.certificate)
 	copied := *c.certificate
@@ -131,8 +137,62 @@ func verifyWithGo(t *testing.T, c combination) {
 		// Go does not support a critical SAN with only otherNames.
 		copied.UnhandledCriticalExtensions = slices.DeleteFunc(copied.UnhandledCriticalExtensions, asn1.ObjectIdentifier{2, 5, 29, 17}.Equal)
 	}
-	_, err := copied.Verify(x509.VerifyOptions{Roots: roots, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+	_, err = copied.Verify(x509.VerifyOptions{Roots: roots, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+	expect.True(t, err == nil, "%s: Go: %v", c.name, err)
+}
+
+// verifyWithOpenSSL verifies each certificate with itself as the root and with -x509_strict.
+func verifyWithOpenSSL(t *testing.T, certificates []combination) {
+	t.Helper()
+	openssl, err := exec.LookPath("openssl")
 	if err != nil {
-		t.Errorf("%s: Go: %v", c.name, err)
+		t.Logf("not verified with OpenSSL: %v", err)
+		return
 	}
+	for _, batch := range batches(certificates) {
+		verifyBatch(t, openssl, batch)
+	}
+}
+
+// batches reduces the number of openssl processes. Certificates in a batch differ in name or key,
+// because openssl would try one as the issuer of the other.
+func batches(certificates []combination) [][]combination {
+	var all [][]combination
+	count := map[string]int{}
+	for _, c := range certificates {
+		identity := string(c.certificate.RawSubject) + string(c.certificate.RawSubjectPublicKeyInfo)
+		batch := count[identity]
+		count[identity]++
+		if batch == len(all) {
+			all = append(all, nil)
+		}
+		all[batch] = append(all[batch], c)
+	}
+	return all
+}
+
+func verifyBatch(t *testing.T, openssl string, certificates []combination) {
+	t.Helper()
+	dir := t.TempDir()
+	trusted := filepath.Join(dir, "trusted.pem")
+	arguments := []string{"verify", "-x509_strict", "-no-CApath", "-no-CAstore", "-attime", strconv.FormatInt(now.Unix(), 10), "-CAfile", trusted}
+	var roots []byte
+	for i, c := range certificates {
+		file := filepath.Join(dir, fmt.Sprintf("%d.pem", i))
+		encoded, err := pki.EncodeX509(c.certificate)
+		expect.NoError(t, err)
+		roots = append(roots, encoded...)
+		expect.NoError(t, os.WriteFile(file, encoded, 0o600))
+		arguments = append(arguments, file)
+	}
+	expect.NoError(t, os.WriteFile(trusted, roots, 0o600))
+	output, err := exec.CommandContext(t.Context(), openssl, arguments...).CombinedOutput()
+	if err == nil {
+		return
+	}
+	for i, c := range certificates {
+		ok := strings.Contains(string(output), fmt.Sprintf("%d.pem: OK", i))
+		expect.True(t, ok, "%s: openssl does not verify it", c.name)
+	}
+	t.Errorf("openssl: %v\n%s", err, output)
 }

@@ -15,6 +15,8 @@ import (
 	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	"github.com/cert-manager/cert-manager/pkg/util/pki"
 
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/certtext"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/signer"
 )
 
@@ -134,9 +136,7 @@ func (c combination) enciphers(key x509.PublicKeyAlgorithm) bool {
 func (k kindOfKey) combine(t *testing.T) []combination {
 	t.Helper()
 	key, err := pki.GeneratePrivateKeyForCertificate(&cmapi.Certificate{Spec: cmapi.CertificateSpec{PrivateKey: &k.spec}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	var all []combination
 	for _, usage := range k.usages {
 		for _, kind := range kinds {
@@ -161,7 +161,9 @@ func signAll(t *testing.T, name string, key crypto.Signer, spec cmapi.Certificat
 		if err != nil {
 			t.Fatalf("%s, %s: %v", name, option.name, err)
 		}
-		all = append(all, combination{name + ", " + option.name, spec, option.value, decode(t, result.PEM)})
+		certificate, err := certtext.Parse(result.PEM)
+		expect.NoError(t, err)
+		all = append(all, combination{name + ", " + option.name, spec, option.value, certificate})
 	}
 	return all
 }
@@ -171,43 +173,15 @@ func request(t *testing.T, spec cmapi.CertificateSpec, key crypto.Signer) *signe
 	t.Helper()
 	csr, err := pki.GenerateCSR(&cmapi.Certificate{Spec: spec}, pki.WithUseLiteralSubject(true), pki.WithOtherNames(true),
 		pki.WithNameConstraints(true), pki.WithEncodeBasicConstraintsInRequest(true))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	der, err := pki.EncodeCSR(csr, key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	usage, extended, err := pki.KeyUsagesForCertificateOrCertificateRequest(spec.Usages, spec.IsCA)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	candidate, err := signer.Parse(signer.Request{
-		CSR:      encode("CERTIFICATE REQUEST", der),
+		CSR:      pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}),
 		Duration: 90 * 24 * time.Hour, IsCA: spec.IsCA, KeyUsage: usage, ExtKeyUsage: extended,
 	}, signer.Limits{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return candidate
-}
-
-func encode(label string, der []byte) []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: label, Bytes: der})
-}
-
-func decode(t *testing.T, data []byte) *x509.Certificate {
-	t.Helper()
-	certificate, err := pki.DecodeX509CertificateBytes(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return certificate
-}
-
-// must is for errors that only a wrong test can cause.
-func must(err error) {
-	if err != nil {
-		panic(err)
-	}
 }
