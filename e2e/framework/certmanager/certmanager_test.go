@@ -126,7 +126,7 @@ func TestNamespaceCanOptOutOfValidation(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The API server receives the label through a watch.
-	err := poll(waitContext(t), never, func(ctx context.Context) error {
+	err := expect.Poll(t.Context(), timeout, func(ctx context.Context) error {
 		certificate := inTreeCertificate(namespace)
 		certificate.Spec.PrivateKey = &cmapi.CertificatePrivateKey{Algorithm: cmapi.RSAKeyAlgorithm, Size: 1024}
 		return shared.admin.Create(ctx, certificate, client.DryRunAll)

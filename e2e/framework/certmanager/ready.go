@@ -9,17 +9,10 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
-
-// pollInterval is how often a condition is checked that cannot be watched.
-const pollInterval = 50 * time.Millisecond
-
-// logLines is how many lines of its log the error of a process that does not get ready has.
-const logLines = 10
 
 // waitReady waits until the controllers' caches have synced and both webhooks work. It fails if a
 // process ends.
@@ -30,8 +23,8 @@ func (i *Installation) waitReady(ctx context.Context) error {
 	}
 	for _, c := range i.children {
 		for _, check := range c.checks(api) {
-			if err := poll(ctx, i.Err, check); err != nil {
-				return fmt.Errorf("%s is not ready: %w; the last lines of %s:\n%s", c.Name(), err, c.LogPath(), c.Tail(logLines))
+			if err := c.Await(ctx, check); err != nil {
+				return err
 			}
 		}
 	}
@@ -51,33 +44,6 @@ func (c child) checks(api client.Client) []func(context.Context) error {
 	}
 	return checks
 }
-
-// poll calls the check until it succeeds, fatal returns an error, or the context ends. Then it
-// returns the last error of the check.
-func poll(ctx context.Context, fatal func() error, check func(context.Context) error) error {
-	ticker := time.NewTicker(pollInterval)
-	defer ticker.Stop()
-	var last error
-	for {
-		err := check(ctx)
-		if err == nil {
-			return nil
-		}
-		if last == nil || ctx.Err() == nil { // an error of a canceled check explains less
-			last = err
-		}
-		if err := fatal(); err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%w (%w)", last, context.Cause(ctx))
-		case <-ticker.C:
-		}
-	}
-}
-
-func never() error { return nil }
 
 // healthy succeeds if the controllers' caches of a process have synced.
 func healthy(ctx context.Context, address string) error {

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/chart"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/poll"
 )
 
 // Uninstall stops the processes and removes the objects of Install.
@@ -43,7 +44,7 @@ func remove(ctx context.Context, c client.Client, object *unstructured.Unstructu
 	if err := c.Delete(ctx, object); client.IgnoreNotFound(err) != nil {
 		return err
 	}
-	return poll(ctx, never, func(ctx context.Context) error {
+	return poll.Until(ctx, func(ctx context.Context) error {
 		err := c.Get(ctx, client.ObjectKeyFromObject(object), object.DeepCopy())
 		if err == nil {
 			return fmt.Errorf("it is still there")

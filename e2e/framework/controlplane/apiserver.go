@@ -7,6 +7,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -47,7 +49,7 @@ func (c *ControlPlane) startAPIServer(ctx context.Context) error {
 		return err
 	}
 	c.setAPIServer(apiServer)
-	return await(ctx, apiServer, c.apiServerReady)
+	return apiServer.Await(ctx, c.apiServerReady)
 }
 
 func (c *ControlPlane) apiServerArgs() []string {
@@ -91,6 +93,26 @@ func (c *ControlPlane) Get(ctx context.Context, path string) ([]byte, error) {
 		return nil, err
 	}
 	return get(ctx, client, c.URL()+path)
+}
+
+func get(ctx context.Context, client *http.Client, url string) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return nil, err
+	}
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("GET %s: %s: %s", url, response.Status, body)
+	}
+	return body, nil
 }
 
 // URL is the address of the API server. It does not change with restarts.

@@ -37,7 +37,7 @@ func (c *ControlPlane) startControllers(ctx context.Context) error {
 		return err
 	}
 	// The first visible result of the controllers.
-	return await(ctx, c.controllers, func(ctx context.Context) error {
+	return c.controllers.Await(ctx, func(ctx context.Context) error {
 		_, err := c.Get(ctx, "/api/v1/namespaces/default/serviceaccounts/default")
 		return err
 	})

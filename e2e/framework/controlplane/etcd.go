@@ -34,7 +34,7 @@ func (c *ControlPlane) startEtcd(ctx context.Context) error {
 		return err
 	}
 	c.setEtcd(etcd)
-	return await(ctx, etcd, c.etcdHealthy)
+	return etcd.Await(ctx, c.etcdHealthy)
 }
 
 func (c *ControlPlane) etcdHealthy(ctx context.Context) error {
@@ -75,5 +75,5 @@ func (c *ControlPlane) RestartEtcd(ctx context.Context) error {
 	if err := c.startEtcd(ctx); err != nil {
 		return err
 	}
-	return await(ctx, c.APIServer(), c.apiServerReady)
+	return c.APIServer().Await(ctx, c.apiServerReady)
 }

@@ -13,25 +13,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-)
 
-const pollInterval = 50 * time.Millisecond
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/poll"
+)
 
 // Poll calls check until it returns nil, or returns its last error after timeout.
 func Poll(ctx context.Context, timeout time.Duration, check func(context.Context) error) error {
-	var last error
-	err := wait.PollUntilContextTimeout(ctx, pollInterval, timeout, true, func(ctx context.Context) (bool, error) {
-		if err := check(ctx); err == nil || last == nil || ctx.Err() == nil { // an error of a canceled check explains less
-			last = err
-		}
-		return last == nil, nil
-	})
-	if err != nil {
-		return fmt.Errorf("%w (%w)", last, err)
-	}
-	return nil
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	return poll.Until(ctx, check)
 }
 
 // Eventually waits until check returns nil. The test fails with its last error after timeout.

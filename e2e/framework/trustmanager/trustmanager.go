@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/build"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/chart"
@@ -35,7 +34,6 @@ const (
 
 	// startTimeout is how long trust-manager may take to get ready, without its build.
 	startTimeout = 2 * time.Minute
-	pollEvery    = 50 * time.Millisecond
 	stopTimeout  = 10 * time.Second
 )
 
@@ -157,19 +155,15 @@ func (m *TrustManager) arguments() ([]string, error) {
 }
 
 func (m *TrustManager) awaitReady(ctx context.Context) error {
-	last := ""
-	err := wait.PollUntilContextTimeout(ctx, pollEvery, startTimeout, true, func(ctx context.Context) (bool, error) {
-		if err := m.process.Err(); err != nil {
-			return false, err
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	return m.process.Await(ctx, func(ctx context.Context) error {
+		status, body := issuer.Get(ctx, fmt.Sprintf("http://%s/readyz", net.JoinHostPort(host, strconv.Itoa(m.healthPort))))
+		if status != http.StatusOK {
+			return errors.New(body)
 		}
-		var status int
-		status, last = issuer.Get(ctx, fmt.Sprintf("http://%s/readyz", net.JoinHostPort(host, strconv.Itoa(m.healthPort))))
-		return status == http.StatusOK, nil
+		return nil
 	})
-	if err != nil {
-		return fmt.Errorf("%s is not ready: %w: %s\n%s", name, err, last, m.process.Tail(20))
-	}
-	return nil
 }
 
 // Stop ends the process and leaves the installed objects in the cluster.

@@ -84,7 +84,7 @@ func (b *burst) newIssuer() *selfsigned.SelfSignedIssuer {
 // remove deletes everything, so that the next test starts without these objects.
 func (b *burst) remove(t *testing.T) {
 	ctx := context.Background()
-	err := eventually(ctx, func() error {
+	err := expect.Poll(ctx, timeout, func(ctx context.Context) error {
 		if err := env.Client.DeleteAllOf(ctx, &certificatesv1.CertificateSigningRequest{}, client.MatchingLabels{burstLabel: b.namespace}); err != nil {
 			return err
 		}
@@ -215,7 +215,7 @@ func (b *burst) createLate(ctx context.Context) error {
 }
 
 func approve(ctx context.Context, csr *certificatesv1.CertificateSigningRequest) error {
-	return eventually(ctx, func() error {
+	return expect.Poll(ctx, timeout, func(ctx context.Context) error {
 		if err := env.Client.Get(ctx, client.ObjectKeyFromObject(csr), csr); err != nil {
 			return err
 		}
@@ -231,7 +231,7 @@ func approve(ctx context.Context, csr *certificatesv1.CertificateSigningRequest)
 
 // createOnce creates a copy of an object. After a lost response, it may already exist.
 func createOnce(ctx context.Context, object client.Object) error {
-	return eventually(ctx, func() error {
+	return expect.Poll(ctx, timeout, func(ctx context.Context) error {
 		err := env.Client.Create(ctx, object.DeepCopyObject().(client.Object))
 		if apierrors.IsAlreadyExists(err) {
 			return nil
@@ -245,11 +245,6 @@ func sleepUntil(ctx context.Context, moment time.Time) {
 	case <-time.After(time.Until(moment)):
 	case <-ctx.Done():
 	}
-}
-
-// eventually retries check, which may fail because of the fault.
-func eventually(ctx context.Context, check func() error) error {
-	return expect.Poll(ctx, timeout, func(context.Context) error { return check() })
 }
 
 func encodeCSR(t testing.TB, key crypto.Signer, commonName string) []byte {

@@ -158,7 +158,7 @@ func (c *jumpingClock) Since(shown time.Time) time.Duration {
 func awaitReason(t *testing.T, r *tracked, reason, mention string) {
 	t.Helper()
 	r.want = outcome{reason, mention}
-	err := eventually(t.Context(), func() error {
+	env.Eventually(t, r.name, func(context.Context) error {
 		request := &cmapi.CertificateRequest{}
 		if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(r.object), request); err != nil {
 			return err
@@ -169,7 +169,4 @@ func awaitReason(t *testing.T, r *tracked, reason, mention string) {
 		}
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 }

@@ -29,6 +29,7 @@ import (
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/certmanager"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/environment"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/process"
 )
@@ -177,7 +178,7 @@ func checkPoisoned(t *testing.T, b *burst) {
 		poison := poisonedObjects[r.index%len(poisonedObjects)]
 		request := &cmapi.CertificateRequest{}
 		var got cmapi.CertificateRequestCondition
-		err := eventually(t.Context(), func() error {
+		err := expect.Poll(t.Context(), timeout, func(context.Context) error {
 			if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(r.object), request); err != nil {
 				return err
 			}

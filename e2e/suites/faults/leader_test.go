@@ -4,6 +4,7 @@
 package faults
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -61,15 +62,12 @@ func TestLeaderPaused(t *testing.T) {
 		writes := proxy.Inject(results, held.record)
 		hold := proxy.Inject(results, gate.Hold)
 		b.storm(t, 0, func() {
-			err := eventually(t.Context(), func() error {
+			env.Eventually(t, "writes in flight", func(context.Context) error {
 				if stand := hold.Hits(); stand < severalWrites {
 					return fmt.Errorf("the gate holds %d writes", stand)
 				}
 				return nil
 			})
-			if err != nil {
-				t.Fatal(err)
-			}
 			if err := paused.Pause(); err != nil {
 				t.Fatal(err)
 			}
@@ -144,7 +142,7 @@ func TestLeaderThrottled(t *testing.T) {
 // awaitHolder waits until another replica than old holds the Lease, and returns when it acquired it.
 func awaitHolder(t *testing.T, old string) (acquired time.Time) {
 	t.Helper()
-	err := eventually(t.Context(), func() error {
+	env.Eventually(t, "a new holder of the Lease", func(context.Context) error {
 		lease, err := readLease(t)
 		if err != nil {
 			return err
@@ -155,9 +153,6 @@ func awaitHolder(t *testing.T, old string) (acquired time.Time) {
 		acquired = lease.Spec.AcquireTime.Time
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	return acquired
 }
 
@@ -168,7 +163,7 @@ const severalWrites = 10
 func (b *burst) awaitIssuer(t *testing.T) {
 	t.Helper()
 	issuer := b.newIssuer()
-	err := eventually(t.Context(), func() error {
+	env.Eventually(t, "the issuer", func(context.Context) error {
 		if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(issuer), issuer); err != nil {
 			return err
 		}
@@ -177,9 +172,6 @@ func (b *burst) awaitIssuer(t *testing.T) {
 		}
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 // checkRefused expects a conflict for each write in flight, whose object has been changed.
@@ -206,7 +198,7 @@ func loseLease(t *testing.T) {
 // releaseLease releases the Lease of a replica that cannot do so.
 func releaseLease(t *testing.T) {
 	t.Helper()
-	err := eventually(t.Context(), func() error {
+	env.Eventually(t, "release of the Lease", func(context.Context) error {
 		lease, err := readLease(t)
 		if err != nil {
 			return err
@@ -215,9 +207,6 @@ func releaseLease(t *testing.T) {
 		lease.Spec.HolderIdentity = &nobody
 		return env.Client.Update(t.Context(), lease)
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 func readLease(t *testing.T) (*coordinationv1.Lease, error) {

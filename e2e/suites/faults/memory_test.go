@@ -22,6 +22,7 @@ import (
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/certmanager"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 )
 
@@ -139,7 +140,7 @@ func fillMetadata(object client.Object) {
 func keepClusterIssuersUnapproved(t *testing.T) {
 	t.Helper()
 	set := func(ctx context.Context, names []string) error {
-		return eventually(ctx, func() error {
+		return expect.Poll(ctx, timeout, func(ctx context.Context) error {
 			role := &rbacv1.ClusterRole{}
 			role.Name = "cert-manager-controller-approve:selfsigned-cert-manager-io"
 			if err := env.Client.Get(ctx, client.ObjectKeyFromObject(role), role); err != nil {

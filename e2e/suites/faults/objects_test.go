@@ -141,7 +141,7 @@ func TestClusterIssuerFlapping(t *testing.T) {
 
 func flap(t *testing.T, issuer *selfsigned.ClusterSelfSignedIssuer, change int) {
 	t.Helper()
-	err := eventually(t.Context(), func() error {
+	env.Eventually(t, "change of the issuer", func(context.Context) error {
 		if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(issuer), issuer); err != nil {
 			return err
 		}
@@ -149,9 +149,6 @@ func flap(t *testing.T, issuer *selfsigned.ClusterSelfSignedIssuer, change int) 
 		issuer.Spec.CRLDistributionPoints = []string{point, point + "/2"}
 		return env.Client.Update(t.Context(), issuer)
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 // TestNamespaceDeleted deletes a namespace with its requests in flight; those of another one are
@@ -167,15 +164,13 @@ func TestNamespaceDeleted(t *testing.T) {
 			t.Fatal(err)
 		}
 		cancel()
-		if err := eventually(t.Context(), func() error {
+		env.Eventually(t, "deletion of the namespace", func(context.Context) error {
 			err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(namespace), namespace)
 			if apierrors.IsNotFound(err) {
 				return nil
 			}
 			return fmt.Errorf("the namespace is still there: %w", err)
-		}); err != nil {
-			t.Fatal(err)
-		}
+		})
 	})
 }
 

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 )
 
@@ -120,7 +121,7 @@ func checkSteady(t *testing.T, p *issuer.Replica, before usage) {
 		return // the requests are still in flight
 	}
 	var after usage
-	err := eventually(t.Context(), func() (err error) {
+	err := expect.Poll(t.Context(), timeout, func(context.Context) (err error) {
 		if after, err = usageOf(t.Context(), p); err != nil {
 			return err
 		}

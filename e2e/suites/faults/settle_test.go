@@ -38,11 +38,8 @@ var (
 func (b *burst) settle(t *testing.T) time.Duration {
 	t.Helper()
 	begin := time.Now()
-	err := eventually(t.Context(), func() error { return b.settled(t.Context()) })
+	env.Eventually(t, "expected outcomes", b.settled)
 	took := time.Since(begin)
-	if err != nil {
-		t.Fatalf("requests without the expected outcome: %v", err)
-	}
 	for _, r := range b.tracked {
 		if r.want == issued {
 			r.checkCertificate(t, b.offsets)
@@ -146,9 +143,7 @@ func (r *tracked) checkCertificate(t *testing.T, offsets []time.Duration) {
 func (b *burst) checkEvents(t *testing.T) {
 	t.Helper()
 	var list eventsv1.EventList
-	if err := eventually(t.Context(), func() error { return env.Client.List(t.Context(), &list) }); err != nil {
-		t.Fatal(err)
-	}
+	env.Eventually(t, "events", func(ctx context.Context) error { return env.Client.List(ctx, &list) })
 	counts := map[types.UID]int32{}
 	for _, event := range list.Items {
 		if event.Reason == "CertificateIssued" {

@@ -4,6 +4,7 @@
 package faults
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -88,7 +89,7 @@ func soakFaults(proxy *faultproxy.Proxy) []soakFault {
 func quietUsage(t *testing.T, p *issuer.Replica) usage {
 	t.Helper()
 	var last usage
-	err := eventually(t.Context(), func() error {
+	env.Eventually(t, "a constant number of goroutines", func(context.Context) error {
 		u, err := usageOf(t.Context(), p)
 		if err != nil {
 			return err
@@ -100,9 +101,6 @@ func quietUsage(t *testing.T, p *issuer.Replica) usage {
 		}
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	return last
 }
 

@@ -70,7 +70,7 @@ func startEnvironment(ctx context.Context, report build.Reporter) (*environment.
 	if err != nil {
 		return nil, err
 	}
-	env = &testenv.Environment{Environment: started}
+	env = &testenv.Environment{Environment: started, Timeout: timeout}
 	if env.Installation, err = issuer.Install(ctx, env.ControlPlane, "e2e/suites/testdata/kubernetes-csrs"); err != nil {
 		return started, err
 	}

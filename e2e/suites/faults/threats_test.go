@@ -4,6 +4,7 @@
 package faults
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"net/http"
@@ -223,9 +224,7 @@ func newCSR(t *testing.T, b *burst, signerName, secret string, r *tracked) *cert
 // createApproved creates a CSR as author, and approves it as administrator.
 func createApproved(t *testing.T, author client.Client, csr *certificatesv1.CertificateSigningRequest) {
 	t.Helper()
-	if err := eventually(t.Context(), func() error { return author.Create(t.Context(), csr) }); err != nil {
-		t.Fatal(err)
-	}
+	env.Eventually(t, "creation of the CSR", func(ctx context.Context) error { return author.Create(ctx, csr) })
 	if err := approve(t.Context(), csr); err != nil {
 		t.Fatal(err)
 	}
@@ -234,7 +233,7 @@ func createApproved(t *testing.T, author client.Client, csr *certificatesv1.Cert
 // awaitNote waits for an event about an object whose note contains a text.
 func awaitNote(t *testing.T, about client.Object, reason, mention string) {
 	t.Helper()
-	err := eventually(t.Context(), func() error {
+	env.Eventually(t, "an event", func(context.Context) error {
 		var list eventsv1.EventList
 		if err := env.Client.List(t.Context(), &list); err != nil {
 			return err
@@ -251,23 +250,17 @@ func awaitNote(t *testing.T, about client.Object, reason, mention string) {
 		}
 		return fmt.Errorf("events of %s: %q, want %s that mentions %s", about.GetName(), texts, reason, mention)
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 func annotate(t *testing.T, csr *certificatesv1.CertificateSigningRequest, annotations map[string]string) {
 	t.Helper()
-	err := eventually(t.Context(), func() error {
+	env.Eventually(t, "annotations of the CSR", func(context.Context) error {
 		if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(csr), csr); err != nil {
 			return err
 		}
 		maps.Copy(csr.Annotations, annotations)
 		return env.Client.Update(t.Context(), csr)
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 // passBy waits until a later request is signed.

@@ -4,6 +4,7 @@
 package faults
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/sha256"
@@ -52,15 +53,12 @@ func TestTokenReplaced(t *testing.T) {
 
 	b := newBurst(t, *requests)
 	b.storm(t, 2*tokenLifetime, func() {
-		err := eventually(t.Context(), func() error {
+		env.Eventually(t, "use of the expired token", func(context.Context) error {
 			if count := all.count(); count[http.StatusUnauthorized] == 0 {
 				return fmt.Errorf("the API server answered %v", count)
 			}
 			return nil
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
 	})
 	write(t, token, valid)
 	t.Logf("settled %s after the token was replaced", b.settle(t))

@@ -1,0 +1,37 @@
+// Copyright The selfsigned-issuer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package process
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+)
+
+// TestAwait expects that a process that does not get ready is reported with the reason.
+func TestAwait(t *testing.T) {
+	notReady := func(context.Context) error { return errors.New("no answer") }
+	expectError := func(err error, parts ...string) {
+		t.Helper()
+		for _, part := range parts {
+			if err == nil || !strings.Contains(err.Error(), part) {
+				t.Errorf("error %v, want one with %q", err, part)
+			}
+		}
+	}
+
+	running := shell(t, `echo starting; READY; exec sleep 1000`)
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	expectError(running.Await(canceled, notReady), "child is not ready: no answer (context canceled)", "\nstarting")
+
+	ended := shell(t, `READY; exit 3`)
+	expectError(ended.Await(t.Context(), notReady), "child ended unexpectedly (exit status 3)")
+
+	if err := running.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	expectError(running.Await(t.Context(), notReady), "child was stopped before it was ready")
+}
