@@ -49,6 +49,7 @@ DOCGEN = go test -p=1 -count=1 -run='^TestGenerated' ./api/v1alpha1 ./cmd/selfsi
 CHART = deploy/charts/selfsigned-issuer
 chart-files = mkdir -p $(1)/files/crds && cp deploy/crds/selfsigned.*.yaml $(1)/files/crds/ && \
 	cp deploy/components/monitoring/prometheus-rule.yaml deploy/components/monitoring/dashboard.json $(1)/files/ && \
+	awk '/^app:/,/^$$/' $(1)/values.yaml | grep -v -e '\#' -e '^$$' >$(1)/files/flags.yaml && \
 	$(call tool,chartdocs) helm-docs --chart-search-root=$(1) --sort-values-order=file --log-level=warning
 
 .PHONY: generate

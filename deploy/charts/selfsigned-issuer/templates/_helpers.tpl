@@ -113,26 +113,11 @@ ClusterSelfSignedIssuers are omitted. */}}
   verbs: [create]
 {{- end -}}
 
-{{/* The defaults of the flags in app. A value that equals its default adds no argument. */}}
-{{- define "selfsigned-issuer.flagDefaults" -}}
-clusterResourceNamespace: cert-manager
-keyMismatchGracePeriod: 1m0s
-kubeApiBurst: 100
-kubeApiQps: -1
-leaderElectionLeaseDuration: 15s
-leaderElectionRenewDeadline: 10s
-leaderElectionRetryPeriod: 2s
-logFormat: text
-logLevel: 0
-maxCertificateSize: 36500
-maxConcurrentReconciles: 100
-maxPrivateKeySize: 13000
-watchSecrets: true
-{{- end -}}
-
+{{/* The arguments of the container. Each value of app is a flag. One that equals its default adds no
+argument. `make generate` copies the defaults to files, because templates cannot read values.yaml. */}}
 {{- define "selfsigned-issuer.args" -}}
 - --leader-election-namespace=$(POD_NAMESPACE)
-{{- range $key, $default := include "selfsigned-issuer.flagDefaults" . | fromYaml }}
+{{- range $key, $default := omit (.Files.Get "files/flags.yaml" | fromYaml).app "namespaces" }}
 {{- $value := index $.Values.app $key }}
 {{- if ne (toJson $value) (toJson $default) }}
 - --{{ kebabcase $key }}={{ kindIs "string" $value | ternary $value (toJson $value) }}
