@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 
@@ -102,9 +103,7 @@ func TestCSROfAClusterIssuer(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			csr := newClusterCSR(t, newKey(t))
-			for name, value := range test.annotations {
-				csr.Annotations[name] = value
-			}
+			maps.Copy(csr.Annotations, test.annotations)
 			if test.seconds > 0 {
 				csr.Spec.ExpirationSeconds = &test.seconds
 			}
