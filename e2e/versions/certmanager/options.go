@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"strings"
-	"time"
 
 	logf "github.com/cert-manager/cert-manager/pkg/logs"
 	utilfeature "github.com/cert-manager/cert-manager/pkg/util/feature"
@@ -28,8 +27,6 @@ type options struct {
 	burst                    int
 	workers                  int
 	clusterResourceNamespace string
-	minimumBackoff           time.Duration
-	maximumBackoff           time.Duration
 	healthAddress            string
 
 	noWebhook      bool
@@ -85,8 +82,6 @@ func (o *options) addControllerFlags(flags *pflag.FlagSet) {
 	flags.IntVar(&o.workers, "concurrent-workers", 5, "workers of each controller")
 	flags.StringVar(&o.clusterResourceNamespace, "cluster-resource-namespace", "cert-manager", "namespace of the Secrets that cluster-scoped issuers name")
 	flags.StringVar(&o.healthAddress, "healthz-listen-address", "", "host:port that answers GET /readyz once the controllers' caches have synced (default: none)")
-	flags.DurationVar(&o.minimumBackoff, "certificate-request-minimum-backoff-duration", time.Hour, "wait after a Certificate's first failed issuance")
-	flags.DurationVar(&o.maximumBackoff, "certificate-request-maximum-backoff-duration", 32*time.Hour, "upper bound of the wait, which doubles with each failure")
 }
 
 func (o *options) addWebhookFlags(flags *pflag.FlagSet) {

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // The same program on the previous minor version of cert-manager:
-// go build -modfile=v1.20.mod -tags=certmanager_v1_20
+// go build -modfile=v1.20.mod
 module github.com/cert-manager/cert-manager/selfsigned-issuer-e2e
 
 go 1.26.0
