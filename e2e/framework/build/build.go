@@ -69,7 +69,7 @@ func newBuild(p Program, report Reporter) (*build, error) {
 	if err != nil {
 		return nil, err
 	}
-	cache, err := cacheDirectory(report)
+	cache, err := cacheDirectory()
 	if err != nil {
 		return nil, err
 	}
@@ -79,20 +79,10 @@ func newBuild(p Program, report Reporter) (*build, error) {
 // fromPinnedModule builds a program whose sources are pinned by hashes. An earlier build is found
 // without `go build`, which would link again.
 func (b *build) fromPinnedModule(ctx context.Context) (path string, err error) {
-	version, err := b.version(ctx)
+	target, version, err := b.target(ctx)
 	if err != nil {
 		return "", err
 	}
-	flags := b.flags(version)
-	goEnv, err := b.goEnv(ctx)
-	if err != nil {
-		return "", err
-	}
-	key, err := moduleKey(b.moduleDirectory(), append(flags, goEnv)...)
-	if err != nil {
-		return "", err
-	}
-	target := filepath.Join(entry(b.cache, b.Name, key), b.Name)
 	defer func() {
 		if err == nil && path == target {
 			b.announce(path, "%s built from Go modules", version)
@@ -104,6 +94,7 @@ func (b *build) fromPinnedModule(ctx context.Context) (path string, err error) {
 	}
 	if b.envtest {
 		if path := installedByEnvtest.path(ctx, b, version); path != "" {
+			b.announce(path, "%s from setup-envtest", installedByEnvtest.version)
 			return path, nil
 		}
 	}
@@ -116,10 +107,23 @@ func (b *build) fromPinnedModule(ctx context.Context) (path string, err error) {
 		return target, nil
 	}
 	b.report.Printf("building %s %s from source (only once): about %s on 2 cores", b.Name, version, b.coldBuild)
-	if err := b.compile(ctx, target, flags); err != nil {
+	if err := b.compile(ctx, target, b.flags(version)); err != nil {
 		return "", err
 	}
 	return target, prune(b.cache, b.Name, time.Now())
+}
+
+// target returns where a program of a pinned module is stored, and its version.
+func (b *build) target(ctx context.Context) (target, version string, err error) {
+	if version, err = b.version(ctx); err != nil {
+		return "", "", err
+	}
+	goEnv, err := b.goEnv(ctx)
+	if err != nil {
+		return "", "", err
+	}
+	key, err := moduleKey(b.moduleDirectory(), append(b.flags(version), goEnv)...)
+	return filepath.Join(entry(b.cache, b.Name, key), b.Name), version, err
 }
 
 // fromWorkingTree runs `go build`, which detects changes, and stores the result under its own hash:

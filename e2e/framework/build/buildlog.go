@@ -32,31 +32,14 @@ func readBuildLog(path string) (packages int, messages []string, err error) {
 	return packages, messages, nil
 }
 
-// describeFailure adds a hint and the compiler's output to an error.
+// describeFailure adds the compiler's output to an error.
 func describeFailure(err error, log string) error {
 	_, messages, readErr := readBuildLog(log)
 	if readErr != nil {
 		return errors.Join(err, readErr)
 	}
 	text := strings.Join(messages[max(0, len(messages)-errorLines):], "\n")
-	hint := ""
-	if networkFailed(text) {
-		hint = "; modules could not be downloaded (see go env GOPROXY)"
-	}
-	return fmt.Errorf("go build failed, %w%s; its last lines:\n%s", err, hint, text)
-}
-
-// networkFailed recognizes failed downloads of the Go command.
-func networkFailed(text string) bool {
-	for _, sign := range []string{
-		"dial tcp", "proxyconnect", "no such host", "connection refused", "i/o timeout",
-		"TLS handshake", "module lookup disabled",
-	} {
-		if strings.Contains(text, sign) {
-			return true
-		}
-	}
-	return false
+	return fmt.Errorf("go build failed, %w; its last lines:\n%s", err, text)
 }
 
 // isVersionControlFailure recognizes a failure of git, such as in a repository of another user,

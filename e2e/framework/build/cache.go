@@ -4,12 +4,9 @@
 package build
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"sync"
-	"syscall"
 	"time"
 )
 
@@ -24,32 +21,21 @@ const (
 	unusedFor = 14 * 24 * time.Hour
 )
 
-// announceFallback reports the fallback only once.
-var announceFallback sync.Once
-
 // cacheDirectory creates and returns the directory of built programs.
-func cacheDirectory(report Reporter) (string, error) {
-	if dir := os.Getenv(cacheEnv); dir != "" {
-		if !filepath.IsAbs(dir) { // it would be another directory for each package
-			return "", fmt.Errorf("%s=%s is not an absolute path", cacheEnv, dir)
+func cacheDirectory() (string, error) {
+	dir := os.Getenv(cacheEnv)
+	if dir == "" {
+		var err error
+		if dir, err = userCacheDirectory(); err != nil {
+			return "", fmt.Errorf("no directory for built programs: %w; set %s", err, cacheEnv)
 		}
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return "", fmt.Errorf("cannot create the directory in %s: %w", cacheEnv, err)
-		}
-		return dir, nil
+	} else if !filepath.IsAbs(dir) { // it would be another directory for each package
+		return "", fmt.Errorf("%s=%s is not an absolute path", cacheEnv, dir)
 	}
-	dir, err := userCacheDirectory()
-	if err == nil {
-		return dir, nil
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("cannot create the directory of built programs: %w; set %s to another one", err, cacheEnv)
 	}
-	fallback, fallbackErr := temporaryCacheDirectory()
-	if fallbackErr != nil {
-		return "", fmt.Errorf("no directory for built programs: %w; and %w", err, fallbackErr)
-	}
-	announceFallback.Do(func() {
-		report.Printf("built programs are stored in %s (%v); set %s to another directory", fallback, err, cacheEnv)
-	})
-	return fallback, nil
+	return dir, nil
 }
 
 func userCacheDirectory() (string, error) {
@@ -61,38 +47,7 @@ func userCacheDirectory() (string, error) {
 		}
 		base = filepath.Join(home, ".cache")
 	}
-	dir := filepath.Join(base, cacheName)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", err
-	}
-	return dir, writable(dir)
-}
-
-// writable writes a file, because the directory may be on a read-only file system.
-func writable(dir string) error {
-	probe, err := os.CreateTemp(dir, ".writable-")
-	if err != nil {
-		return err
-	}
-	return errors.Join(probe.Close(), os.Remove(probe.Name()))
-}
-
-// temporaryCacheDirectory has a fixed name, so that the next run finds it. Because its programs are
-// run, no other user may have created it.
-func temporaryCacheDirectory() (string, error) {
-	dir := filepath.Join(os.TempDir(), fmt.Sprintf("%s-cache-%d", cacheName, os.Getuid()))
-	if err := os.Mkdir(dir, 0o700); err != nil && !os.IsExist(err) {
-		return "", err
-	}
-	info, err := os.Lstat(dir)
-	if err != nil {
-		return "", err
-	}
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || !info.IsDir() || int(stat.Uid) != os.Getuid() || info.Mode().Perm() != 0o700 {
-		return "", fmt.Errorf("%s is not a directory that only this user can write", dir)
-	}
-	return dir, nil
+	return filepath.Join(base, cacheName), nil
 }
 
 // entry returns the directory of one build of a program.

@@ -4,10 +4,8 @@
 package build
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 )
@@ -18,63 +16,30 @@ func TestCacheDirectory(t *testing.T) {
 	write(t, temp, "file", "")
 	tests := map[string]struct {
 		cache, xdg, home string
-		want             string
+		want, wantErr    string
 	}{
-		"named":           {cache: temp + "/a/b", xdg: temp + "/xdg", home: temp + "/home", want: temp + "/a/b"},
-		"XDG":             {xdg: temp + "/xdg", home: temp + "/home", want: temp + "/xdg/selfsigned-issuer"},
-		"home":            {home: temp + "/home", want: temp + "/home/.cache/selfsigned-issuer"},
-		"relative XDG":    {xdg: "xdg", home: temp + "/home", want: temp + "/home/.cache/selfsigned-issuer"},
-		"home not usable": {home: blocked, want: fallbackIn(temp)},
-		"no home":         {want: fallbackIn(temp)},
-		"XDG not usable":  {xdg: blocked, home: temp + "/home", want: fallbackIn(temp)},
+		"named":            {cache: temp + "/a/b", xdg: temp + "/xdg", home: temp + "/home", want: temp + "/a/b"},
+		"XDG":              {xdg: temp + "/xdg", home: temp + "/home", want: temp + "/xdg/selfsigned-issuer"},
+		"home":             {home: temp + "/home", want: temp + "/home/.cache/selfsigned-issuer"},
+		"relative XDG":     {xdg: "xdg", home: temp + "/home", want: temp + "/home/.cache/selfsigned-issuer"},
+		"home not usable":  {home: blocked, wantErr: "not a directory"},
+		"no home":          {wantErr: "not defined"},
+		"named not usable": {cache: blocked + "/cache", wantErr: "not a directory"},
+		"named relative":   {cache: "cache", wantErr: "not an absolute path"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			t.Setenv("TMPDIR", temp)
 			t.Setenv(cacheEnv, test.cache)
 			t.Setenv("XDG_CACHE_HOME", test.xdg)
 			t.Setenv("HOME", test.home)
-			announceFallback = sync.Once{}
-			reported := newLines(t)
-			got, err := cacheDirectory(reported.report)
-			if err != nil || got != test.want {
-				t.Fatalf("got %q, %v, want %q", got, err, test.want)
-			}
-			if want := test.want == fallbackIn(temp); want != (reported.count(test.want) == 1) {
-				t.Errorf("reported %q", reported.seen)
+			got, err := cacheDirectory()
+			if test.wantErr != "" {
+				wantError(t, err, cacheEnv, test.wantErr)
+			} else if err != nil || got != test.want {
+				t.Errorf("got %q, %v, want %q", got, err, test.want)
 			}
 		})
 	}
-}
-
-func fallbackIn(temp string) string {
-	return filepath.Join(temp, fmt.Sprintf("selfsigned-issuer-cache-%d", os.Getuid()))
-}
-
-func TestNamedCacheDirectoryMustBeUsable(t *testing.T) {
-	temp := t.TempDir()
-	write(t, temp, "file", "")
-	t.Setenv(cacheEnv, filepath.Join(temp, "file", "cache"))
-	_, err := cacheDirectory(nil)
-	wantError(t, err, cacheEnv, "not a directory")
-
-	t.Setenv(cacheEnv, "cache")
-	_, err = cacheDirectory(nil)
-	wantError(t, err, cacheEnv, "not an absolute path")
-}
-
-func TestTemporaryCacheDirectoryOfAnotherUserIsRejected(t *testing.T) {
-	temp := t.TempDir()
-	t.Setenv("TMPDIR", temp)
-	dir, err := temporaryCacheDirectory()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(dir, 0o777); err != nil {
-		t.Fatal(err)
-	}
-	_, err = temporaryCacheDirectory()
-	wantError(t, err, dir, "not a directory that only this user can write")
 }
 
 func TestPruneRemovesOnlyWhatIsUnusedForLong(t *testing.T) {

@@ -4,7 +4,6 @@
 package build
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -33,13 +32,11 @@ func (b *build) fromAssets(ctx context.Context, directory string) (string, error
 		err = errors.New("there is no such program")
 	}
 	if err == nil && b.Name == KubeAPIServer().Name {
-		var out []byte
-		out, err = exec.CommandContext(ctx, path, "--version").Output()
-		found := strings.TrimSpace(strings.TrimPrefix(string(out), "Kubernetes "))
-		if err == nil && minor(found) != minor(version) {
+		var found string
+		if found, err = output(exec.CommandContext(ctx, path, "--version")); err == nil && minor(found) != minor(version) {
 			err = fmt.Errorf("its version is %s, not %s", found, version)
 		} else if err == nil {
-			b.announce(path, "%s from %s (pinned: %s)", found, assetsEnv, version)
+			b.announce(path, "%s from %s (pinned: %s)", strings.TrimPrefix(found, "Kubernetes "), assetsEnv, version)
 		}
 	}
 	if err != nil {
@@ -83,9 +80,7 @@ func (e *envtest) path(ctx context.Context, b *build, version string) string {
 	if e.directory == "" {
 		return ""
 	}
-	path := filepath.Join(e.directory, b.Name)
-	b.announce(path, "%s from setup-envtest", e.version)
-	return path
+	return filepath.Join(e.directory, b.Name)
 }
 
 // install finds or downloads the pinned version, or the newest one of the same minor version: not
@@ -143,14 +138,9 @@ func (e *envtest) use(ctx context.Context, timeout time.Duration, tool string, f
 func (e *envtest) run(ctx context.Context, timeout time.Duration, tool string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no result after %s", timeout))
 	defer cancel()
-	cmd := exec.CommandContext(ctx, tool, append(e.flags, args...)...)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
+	out, err := output(exec.CommandContext(ctx, tool, append(e.flags, args...)...))
 	if cause := context.Cause(ctx); err != nil && cause != nil {
-		return "", cause
-	} else if err != nil {
-		return "", fmt.Errorf("%w: %s", err, bytes.TrimSpace(stderr.Bytes()))
+		err = cause
 	}
-	return strings.TrimSpace(string(out)), nil
+	return out, err
 }

@@ -4,18 +4,14 @@
 package build
 
 import (
-	"archive/tar"
-	"bytes"
-	"compress/gzip"
 	"crypto/sha512"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"testing"
 	"time"
 )
@@ -28,7 +24,7 @@ func TestAssetsAreUsed(t *testing.T) {
 		reported        string
 	}{
 		"pinned":        {program: "kube-apiserver", output: "Kubernetes " + pinned + ".0", reported: pinned + ".0 from KUBEBUILDER_ASSETS"},
-		"other version": {program: "kube-apiserver", output: "Kubernetes v1.1.0", want: []string{"/kube-apiserver", "its version is v1.1.0, not " + pinned, "unset", "setup-envtest use"}},
+		"other version": {program: "kube-apiserver", output: "Kubernetes v1.1.0", want: []string{"/kube-apiserver", "its version is Kubernetes v1.1.0, not " + pinned, "unset", "setup-envtest use"}},
 		"missing":       {program: "etcd", want: []string{"/kube-apiserver", "there is no such program", "unset", "setup-envtest use"}},
 	}
 	for name, test := range tests {
@@ -70,7 +66,8 @@ func TestControlPlaneIsDownloaded(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			data := t.TempDir()
 			t.Setenv("ENVTEST_INSTALLED_ONLY", "")
-			t.Cleanup(func() { makeWritable(t, data) })
+			// setup-envtest makes its directories read-only.
+			t.Cleanup(func() { _ = exec.Command("chmod", "-R", "u+w", data).Run() })
 			mux := http.NewServeMux()
 			server := httptest.NewServer(mux)
 			defer server.CloseClientConnections()
@@ -132,38 +129,13 @@ func kubernetesMinor(t *testing.T) string {
 // archiveOf has programs that print a version.
 func archiveOf(t *testing.T, version string) []byte {
 	t.Helper()
-	var archive bytes.Buffer
-	compressed := gzip.NewWriter(&archive)
-	files := tar.NewWriter(compressed)
-	content := "#!/bin/sh\nprintf " + version
+	directory := t.TempDir()
 	for _, name := range []string{"etcd", "kube-apiserver", "kubectl"} {
-		header := &tar.Header{Name: "controller-tools/envtest/" + name, Mode: 0o755, Size: int64(len(content))}
-		if err := files.WriteHeader(header); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.Copy(files, strings.NewReader(content)); err != nil {
-			t.Fatal(err)
-		}
+		script(t, directory, name, "printf "+version)
 	}
-	if err := files.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := compressed.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return archive.Bytes()
-}
-
-// makeWritable lets the test remove what setup-envtest has made read-only.
-func makeWritable(t *testing.T, directory string) {
-	t.Helper()
-	installed, err := filepath.Glob(filepath.Join(directory, "k8s", "*"))
+	archive, err := exec.Command("tar", "-cz", "-C", directory, ".").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, directory := range installed {
-		if err := os.Chmod(directory, 0o700); err != nil {
-			t.Error(err)
-		}
-	}
+	return archive
 }

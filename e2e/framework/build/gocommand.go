@@ -57,11 +57,16 @@ func (b *build) env() []string {
 func (b *build) query(ctx context.Context, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir, cmd.Env = b.moduleDirectory(), b.env()
+	return output(cmd)
+}
+
+// output runs a command. Its error has everything that the command has printed.
+func output(cmd *exec.Cmd) (string, error) {
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return "", fmt.Errorf("go %s: %w: %s", strings.Join(args, " "), err, bytes.TrimSpace(stderr.Bytes()))
+		return "", fmt.Errorf("%s: %w: %s", strings.Join(cmd.Args, " "), err, bytes.TrimSpace(append(out, stderr.Bytes()...)))
 	}
 	return strings.TrimSpace(string(out)), nil
 }

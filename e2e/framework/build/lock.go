@@ -9,7 +9,10 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 )
+
+const lockInterval = 100 * time.Millisecond
 
 // lock makes this process the only builder of an entry. The kernel releases the lock of a process
 // that ends. onWait is called if another process has the lock.
@@ -21,40 +24,21 @@ func lock(ctx context.Context, entry string, onWait func()) (unlock func(), err 
 	if err != nil {
 		return nil, err
 	}
-	release := func() { _ = f.Close() } // closing releases the lock
-
-	err = flock(f, syscall.LOCK_EX|syscall.LOCK_NB)
-	if err == nil {
-		return release, nil
-	}
-	if !errors.Is(err, syscall.EWOULDBLOCK) {
-		release()
-		return nil, &os.PathError{Op: "flock", Path: f.Name(), Err: err}
-	}
-	onWait()
-	locked := make(chan error)
-	go func() {
-		// flock(2) cannot be canceled, so the caller may have returned.
-		err := flock(f, syscall.LOCK_EX)
-		select {
-		case locked <- err:
-		case <-ctx.Done():
-			release()
+	for waiting := false; ; waiting = true {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return func() { _ = f.Close() }, nil // closing releases the lock
 		}
-	}()
-	select {
-	case err := <-locked:
-		return release, err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-func flock(f *os.File, how int) error {
-	for {
-		// Signals of the Go runtime may interrupt the call.
-		if err := syscall.Flock(int(f.Fd()), how); !errors.Is(err, syscall.EINTR) {
-			return err
+		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
+			return nil, errors.Join(&os.PathError{Op: "flock", Path: f.Name(), Err: err}, f.Close())
+		}
+		if !waiting {
+			onWait()
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(ctx.Err(), f.Close())
+		case <-time.After(lockInterval):
 		}
 	}
 }

@@ -4,12 +4,8 @@
 package build
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
 )
 
@@ -26,19 +22,12 @@ func FindModule(ctx context.Context, pinned, path string, flags ...string) (Modu
 	if err != nil {
 		return Module{}, err
 	}
-	var stderr bytes.Buffer
-	args := append([]string{"mod", "download", "-json"}, flags...)
-	cmd := exec.CommandContext(ctx, "go", append(args, path)...)
-	cmd.Dir = filepath.Join(root, "e2e", "versions", pinned)
-	cmd.Env = append(os.Environ(), "GOWORK=off")
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
+	b := &build{root: root, Program: Program{directory: filepath.Join("e2e", "versions", pinned)}}
+	out, err := b.query(ctx, append(append([]string{"mod", "download", "-json"}, flags...), path)...)
 	if err != nil {
-		return Module{}, fmt.Errorf("cannot download %s: %w: %s%s", path, err, out, stderr.Bytes())
+		return Module{}, err
 	}
 	var found Module
-	if err := json.Unmarshal(out, &found); err != nil {
-		return Module{}, fmt.Errorf("cannot read the output of go mod download: %w", err)
-	}
-	return found, nil
+	err = json.Unmarshal([]byte(out), &found)
+	return found, err
 }
