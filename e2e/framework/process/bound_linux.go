@@ -7,6 +7,8 @@ package process
 
 import (
 	"os/exec"
+	"runtime"
+	"sync"
 	"syscall"
 )
 
@@ -16,4 +18,23 @@ import (
 func startBound(cmd *exec.Cmd) (release func(), err error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	return func() {}, startOnForker(cmd)
+}
+
+// forker runs every fork of this package on one OS thread that never ends, because PR_SET_PDEATHSIG
+// kills a child when the forking thread ends, and the Go runtime may end other threads at any time.
+var forker = sync.OnceValue(func() chan<- func() {
+	work := make(chan func())
+	go func() {
+		runtime.LockOSThread()
+		for fork := range work {
+			fork()
+		}
+	}()
+	return work
+})
+
+func startOnForker(cmd *exec.Cmd) error {
+	result := make(chan error, 1)
+	forker() <- func() { result <- cmd.Start() }
+	return <-result
 }

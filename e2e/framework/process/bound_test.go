@@ -4,42 +4,37 @@
 package process
 
 import (
-	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 )
 
-// signEnv makes the test binary a parent process: it starts a child that writes to the named pipe,
-// and ends as endEnv says.
+// logEnv makes the test binary a parent process: it starts a child with this log, and ends as endEnv says.
 const (
-	signEnv = "PROCESS_TEST_SIGN"
-	endEnv  = "PROCESS_TEST_END"
+	logEnv = "PROCESS_TEST_LOG"
+	endEnv = "PROCESS_TEST_END"
 )
 
 func TestMain(m *testing.M) {
-	if sign := os.Getenv(signEnv); sign != "" {
-		playParent(sign, os.Getenv(endEnv))
+	if log := os.Getenv(logEnv); log != "" {
+		playParent(log, os.Getenv(endEnv))
 	}
 	os.Exit(m.Run())
 }
 
-func playParent(sign, end string) {
-	_, err := Start(Options{
-		Path: "/bin/sh", Args: []string{"-c", "exec 9>" + sign + "; echo ready >&9; exec sleep 1000"},
-		LogFile: filepath.Join(filepath.Dir(sign), "log"),
-	})
+func playParent(log, end string) {
+	_, err := Start(Options{Path: "/bin/sh", Args: []string{"-c", "echo ready; exec sleep 1000"}, LogFile: log})
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+		panic(err)
 	}
 	if _, err := os.Stdin.Read(make([]byte, 1)); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+		panic(err)
 	}
 	switch end {
 	case "panic":
@@ -51,32 +46,33 @@ func playParent(sign, end string) {
 }
 
 func TestChildDiesWithItsParent(t *testing.T) {
-	tests := map[string]struct {
-		end    string
-		signal os.Signal
-	}{
-		"SIGKILL": {signal: syscall.SIGKILL},
-		"SIGINT":  {signal: syscall.SIGINT},
-		"panic":   {end: "panic"},
-		"exit":    {end: "exit"},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			sign := newReadyPipe(t)
+	for end, signal := range map[string]os.Signal{
+		"SIGKILL": syscall.SIGKILL, "SIGINT": syscall.SIGINT, "panic": nil, "exit": nil,
+	} {
+		t.Run(end, func(t *testing.T) {
+			// A named pipe as the log shows that the child is ready, and that it has ended.
+			log := filepath.Join(t.TempDir(), "log")
+			expect.NoError(t, syscall.Mkfifo(log, 0o600))
 			parent := exec.Command(os.Args[0])
-			parent.Env = append(os.Environ(), signEnv+"="+sign.path, endEnv+"="+test.end)
+			parent.Env = append(os.Environ(), logEnv+"="+log, endEnv+"="+end)
 			stdin, err := parent.StdinPipe()
 			expect.NoError(t, err)
 			expect.NoError(t, parent.Start())
-			sign.awaitReady()
-			if _, err := stdin.Write([]byte{'\n'}); err != nil {
-				t.Fatal(err)
-			}
-			if test.signal != nil {
-				expect.NoError(t, parent.Process.Signal(test.signal))
+			child, err := os.Open(log)
+			expect.NoError(t, err)
+			defer child.Close()
+			_, err = io.ReadFull(child, make([]byte, len("ready\n")))
+			expect.NoError(t, err)
+			_, err = stdin.Write([]byte{'\n'})
+			expect.NoError(t, err)
+			if signal != nil {
+				expect.NoError(t, parent.Process.Signal(signal))
 			}
 			_ = parent.Wait() // the test has ended it
-			sign.awaitGone()
+			expect.NoError(t, child.SetReadDeadline(time.Now().Add(timeout)))
+			if _, err := io.Copy(io.Discard, child); err != nil {
+				t.Fatalf("the child is still running: %v", err)
+			}
 		})
 	}
 }
@@ -86,7 +82,5 @@ func TestChildIsInAProcessGroupOfItsOwn(t *testing.T) {
 	p := startShell(t, "exec sleep 1000", nil)
 	group, err := syscall.Getpgid(p.PID())
 	expect.NoError(t, err)
-	if group != p.PID() {
-		t.Errorf("process %d is in group %d", p.PID(), group)
-	}
+	expect.Equal(t, "group", p.PID(), group)
 }

@@ -4,6 +4,10 @@
 package process
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,81 +16,80 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 )
 
-func TestStopLetsTheProcessEndByItself(t *testing.T) {
-	p := shell(t, `trap 'echo bye; exit 3' TERM; READY; while :; do sleep 0.01; done`)
-	expect.NoError(t, p.Stop(timeout))
-	if p.Running() {
-		t.Error("it is still running")
-	}
-	if got := p.Tail(1); got != "bye" {
-		t.Errorf("last log line %q", got)
-	}
-	if err := p.Err(); err != nil {
-		t.Errorf("Err of a stopped process: %v", err)
-	}
-	if err := p.ExitError(); err == nil || err.Error() != "exit status 3" {
-		t.Errorf("ExitError: %v", err)
-	}
-	if err := p.Stop(timeout); err != nil {
-		t.Errorf("stopped again: %v", err)
-	}
+// timeout is how long a process may take to do what a test asks for.
+const timeout = time.Minute
+
+// shell starts a shell that is not expected to end by itself, and waits until it prints "ready".
+func shell(t *testing.T, script string) *Process {
+	t.Helper()
+	p := startShell(t, script, func(err error) { t.Errorf("reported: %v", err) })
+	awaitLine(t, p, "ready")
+	return p
 }
 
-func TestStopKillsAProcessThatDoesNotEnd(t *testing.T) {
-	p := shell(t, `trap '' TERM; READY; while :; do sleep 0.01; done`)
-	expect.NoError(t, p.Stop(time.Millisecond))
-	if err := p.ExitError(); err == nil || !strings.Contains(err.Error(), "killed") {
-		t.Errorf("ExitError: %v", err)
-	}
+func startShell(t *testing.T, script string, onUnexpectedExit func(error)) *Process {
+	t.Helper()
+	p, err := Start(Options{
+		Name: "child", Path: "/bin/sh", Args: []string{"-c", script},
+		LogFile: filepath.Join(t.TempDir(), "log"), OnUnexpectedExit: onUnexpectedExit,
+	})
+	expect.NoError(t, err)
+	t.Cleanup(func() { _ = p.Kill() })
+	return p
 }
 
-func TestStopEndsAPausedProcess(t *testing.T) {
-	p := shell(t, `trap 'exit 3' TERM; READY; while :; do sleep 0.01; done`)
-	expect.NoError(t, p.Pause())
-	expect.NoError(t, p.Stop(timeout))
-	if err := p.ExitError(); err == nil || err.Error() != "exit status 3" {
-		t.Errorf("ExitError: %v", err)
-	}
+// awaitLine waits until the last line of the log is as wanted.
+func awaitLine(t *testing.T, p *Process, want string) {
+	t.Helper()
+	expect.Eventually(t, want, timeout, func(context.Context) error {
+		if got := p.Tail(1); got != want {
+			return fmt.Errorf("the last line is %q", got)
+		}
+		return nil
+	})
 }
 
-func TestKillEndsAPausedProcess(t *testing.T) {
-	p := shell(t, `READY; exec sleep 1000`)
-	expect.NoError(t, p.Pause())
-	expect.NoError(t, p.Kill())
-	if err := p.Resume(); err == nil || !strings.Contains(err.Error(), "it has ended") {
-		t.Errorf("resumed after its end: %v", err)
-	}
-}
-
-func TestUnexpectedEndIsReported(t *testing.T) {
-	tests := map[string]struct{ script, reason string }{
-		"failure": {script: "echo first; echo the reason >&2; exit 7", reason: "exit status 7"},
-		"success": {script: "echo first; echo the reason >&2", reason: "exit status 0"},
-		"signal":  {script: "echo first; echo the reason >&2; kill -ABRT $$", reason: "signal: aborted"},
-	}
-	for name, test := range tests {
+func TestExpectedEnd(t *testing.T) {
+	for name, test := range map[string]struct {
+		onTerm, want string
+		end          func(*Process) error
+	}{
+		"by itself":      {"exit 3", "exit status 3", func(p *Process) error { return p.Stop(timeout) }},
+		"not by itself":  {"", "signal: killed", func(p *Process) error { return p.Stop(time.Millisecond) }},
+		"paused":         {"exit 3", "exit status 3", func(p *Process) error { return errors.Join(p.Pause(), p.Stop(timeout)) }},
+		"paused, killed": {"", "signal: killed", func(p *Process) error { return errors.Join(p.Pause(), p.Kill()) }},
+	} {
 		t.Run(name, func(t *testing.T) {
-			reported := make(chan error, 1)
-			p := startShell(t, test.script, func(err error) { reported <- err })
-			message := (<-reported).Error()
-			for _, part := range []string{"child ended unexpectedly", test.reason, p.LogPath(), "first\nthe reason"} {
-				if !strings.Contains(message, part) {
-					t.Errorf("%q does not contain %q", message, part)
-				}
-			}
-			if err := p.Kill(); err != nil {
-				t.Errorf("killed after its end: %v", err)
-			}
-			if p.Err() == nil {
-				t.Error("Err is nil because Kill was called after the end")
+			p := shell(t, "trap '"+test.onTerm+"' TERM; echo ready; while :; do sleep 0.01; done")
+			expect.NoError(t, test.end(p))
+			expect.True(t, !p.Running(), "it is still running")
+			expect.NoError(t, p.Err())
+			expect.Equal(t, "ExitError", test.want, fmt.Sprint(p.ExitError()))
+			expect.NoError(t, p.Stop(timeout))
+			if err := p.Resume(); err == nil || !strings.Contains(err.Error(), "it has ended") {
+				t.Errorf("resumed after its end: %v", err)
 			}
 		})
 	}
 }
 
-func TestExpectedEndIsNotReported(t *testing.T) {
-	p := startShell(t, "exec sleep 1000", func(err error) { t.Errorf("reported: %v", err) })
-	expect.NoError(t, p.Kill())
+func TestUnexpectedEndIsReported(t *testing.T) {
+	for name, test := range map[string]struct{ end, reason string }{
+		"failure": {"exit 7", "exit status 7"},
+		"success": {"exit 0", "exit status 0"},
+		"signal":  {"kill -ABRT $$", "signal: aborted"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			reported := make(chan error, 1)
+			p := startShell(t, "echo first; echo the reason >&2; "+test.end, func(err error) { reported <- err })
+			message := (<-reported).Error()
+			for _, part := range []string{"child ended unexpectedly", test.reason, p.LogPath(), "first\nthe reason"} {
+				expect.True(t, strings.Contains(message, part), "%q does not contain %q", message, part)
+			}
+			expect.NoError(t, p.Kill())
+			expect.True(t, p.Err() != nil, "Err is nil because Kill was called after the end")
+		})
+	}
 }
 
 func TestLogIsContinuedByTheNextProcess(t *testing.T) {
@@ -96,18 +99,31 @@ func TestLogIsContinuedByTheNextProcess(t *testing.T) {
 		expect.NoError(t, err)
 		<-p.Done()
 	}
-	if got := Tail(log, 9); got != "one\ntwo" {
-		t.Errorf("log %q", got)
-	}
+	expect.Equal(t, "log", "one\ntwo", Tail(log, 9))
 }
 
 func TestStartFailureNamesTheProgram(t *testing.T) {
-	_, err := Start(Options{Path: "/does/not/exist", LogFile: filepath.Join(t.TempDir(), "log")})
-	if err == nil || !strings.Contains(err.Error(), "cannot start exist") {
-		t.Errorf("error %v", err)
+	for want, options := range map[string]Options{
+		"cannot start exist":          {Path: "/does/not/exist", LogFile: filepath.Join(t.TempDir(), "log")},
+		"cannot open the log of true": {Path: "/bin/true", LogFile: "/does/not/exist/log"},
+	} {
+		_, err := Start(options)
+		expect.True(t, err != nil && strings.Contains(err.Error(), want), "error %v, want %s", err, want)
 	}
-	_, err = Start(Options{Path: "/bin/true", LogFile: "/does/not/exist/log"})
-	if err == nil || !strings.Contains(err.Error(), "cannot open the log of true") {
-		t.Errorf("error %v", err)
+}
+
+func TestTail(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	for log, want := range map[string]string{
+		"":             "(the log is empty)",
+		"a\n":          "a",
+		"a\nb\nc\nd\n": "c\nd",
+		"a\nb":         "a\nb",
+		"a\n" + strings.Repeat("x", 2*maxTailBytes): strings.Repeat("x", maxTailBytes),
+	} {
+		expect.NoError(t, os.WriteFile(path, []byte(log), 0o600))
+		expect.Equal(t, "Tail", want, Tail(path, 2))
 	}
+	got := Tail("/does/not/exist", 1)
+	expect.True(t, strings.Contains(got, "cannot be read"), "got %q", got)
 }
