@@ -4,7 +4,6 @@
 package monitoring
 
 import (
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -12,8 +11,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/cert-manager/selfsigned-issuer/e2e/framework/build"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/repo"
 )
 
 const unitTests = "testdata/alerts.yaml"
@@ -26,11 +25,8 @@ func TestAlerts(t *testing.T) {
 	}
 	dir := t.TempDir()
 	expect.NoError(t, writeRules(dir))
-	tests, err := os.ReadFile(unitTests)
-	expect.NoError(t, err)
-	path := filepath.Join(dir, "alerts.yaml")
-	expect.NoError(t, os.WriteFile(path, tests, 0o600))
-	for _, args := range [][]string{{"check", "rules", filepath.Join(dir, "rules.yaml")}, {"test", "rules", path}} {
+	repo.WriteFile(t, repo.ReadFile(t, unitTests), dir, "alerts.yaml")
+	for _, args := range [][]string{{"check", "rules", filepath.Join(dir, "rules.yaml")}, {"test", "rules", filepath.Join(dir, "alerts.yaml")}} {
 		if output, err := exec.CommandContext(t.Context(), promtool, args...).CombinedOutput(); err != nil {
 			t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, output)
 		}
@@ -39,15 +35,14 @@ func TestAlerts(t *testing.T) {
 
 // TestEveryAlertIsTested expects for each alert a case in which it fires, and one in which it does not.
 func TestEveryAlertIsTested(t *testing.T) {
-	tests, err := os.ReadFile(unitTests)
-	expect.NoError(t, err)
+	tests := repo.ReadFile(t, unitTests)
 	for _, alert := range mustAlerts(t) {
 		fires := regexp.MustCompile(`alertname: ` + alert.Alert + `\n\s+eval_time: \d+m\n\s+exp_alerts:\n`)
-		if !fires.Match(tests) {
+		if !fires.MatchString(tests) {
 			t.Errorf("%s has no case in which %s fires", unitTests, alert.Alert)
 		}
 		silent := regexp.MustCompile(`alertname: ` + alert.Alert + `, eval_time: \d+m, exp_alerts: \[\]`)
-		if !silent.Match(tests) {
+		if !silent.MatchString(tests) {
 			t.Errorf("%s has no case in which %s does not fire", unitTests, alert.Alert)
 		}
 	}
@@ -55,13 +50,10 @@ func TestEveryAlertIsTested(t *testing.T) {
 
 // TestRunbook expects one runbook entry per alert.
 func TestRunbook(t *testing.T) {
-	root, err := build.Root()
-	expect.NoError(t, err)
-	page, err := os.ReadFile(filepath.Join(root, "docs/monitoring.md"))
-	expect.NoError(t, err)
+	page := repo.Read(t, "docs/monitoring.md")
 	var got, want []string
-	for _, heading := range regexp.MustCompile(`(?m)^### (Selfsigned\w+)$`).FindAllSubmatch(page, -1) {
-		got = append(got, string(heading[1]))
+	for _, heading := range regexp.MustCompile(`(?m)^### (Selfsigned\w+)$`).FindAllStringSubmatch(page, -1) {
+		got = append(got, heading[1])
 	}
 	for _, alert := range mustAlerts(t) {
 		want = append(want, alert.Alert)

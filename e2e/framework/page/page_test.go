@@ -4,19 +4,18 @@
 package page
 
 import (
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/repo"
 )
 
 func readText(t *testing.T, text string) (*Page, error) {
 	t.Helper()
 	root := t.TempDir()
-	expect.NoError(t, os.WriteFile(filepath.Join(root, "page.md"), []byte(strings.ReplaceAll(text, "'''", "```")), 0o600))
+	repo.WriteFile(t, strings.ReplaceAll(text, "'''", "```"), root, "page.md")
 	return Read(root, "page.md")
 }
 

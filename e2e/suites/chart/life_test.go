@@ -4,10 +4,8 @@
 package chart
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -25,6 +23,7 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/helm"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/repo"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/testenv"
 )
 
@@ -155,7 +154,7 @@ func (l *life) deployment(t *testing.T) *appsv1.Deployment {
 
 func current(t *testing.T) *v2.Chart {
 	t.Helper()
-	chart, err := loader.LoadDir(filepath.Join(root(t), directory))
+	chart, err := loader.LoadDir(filepath.Join(repo.Root(t), directory))
 	expect.NoError(t, err)
 	return chart
 }
@@ -164,30 +163,17 @@ func current(t *testing.T) *v2.Chart {
 func before(t *testing.T) *v2.Chart {
 	t.Helper()
 	installed := []string{"--", directory, ":(exclude)" + directory + "/README.*"}
-	commits := strings.Fields(git(t, append([]string{"log", "--format=%H", "--max-count=2"}, installed...)...))
+	commits := strings.Fields(repo.Run(t, repo.Root(t), nil, "git", append([]string{"log", "--format=%H", "--max-count=2"}, installed...)...))
 	if len(commits) == 0 {
 		t.Fatal("the chart has not been committed")
 	}
 	commit := commits[0]
-	if git(t, append([]string{"status", "--porcelain"}, installed...)...) == "" {
+	if repo.Run(t, repo.Root(t), nil, "git", append([]string{"status", "--porcelain"}, installed...)...) == "" {
 		commit = commits[len(commits)-1]
 	}
 	t.Logf("from the chart of commit %s", commit)
-	archive := git(t, "archive", "--format=tar.gz", "--prefix="+name+"/", commit+":"+directory)
+	archive := repo.Run(t, repo.Root(t), nil, "git", "archive", "--format=tar.gz", "--prefix="+name+"/", commit+":"+directory)
 	chart, err := loader.LoadArchive(strings.NewReader(archive))
 	expect.NoError(t, err)
 	return chart
-}
-
-func git(t *testing.T, args ...string) string {
-	t.Helper()
-	command := exec.CommandContext(t.Context(), "git", args...)
-	command.Dir = root(t)
-	var stderr bytes.Buffer
-	command.Stderr = &stderr
-	output, err := command.Output()
-	if err != nil {
-		t.Fatalf("%s: %v\n%s", command, err, &stderr)
-	}
-	return string(output)
 }

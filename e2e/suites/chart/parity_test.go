@@ -6,7 +6,6 @@ package chart
 
 import (
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -19,6 +18,7 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/chart"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/repo"
 )
 
 const (
@@ -38,7 +38,7 @@ var overlays = map[string]string{
 
 // TestParity compares all objects: the chart adds only Helm's labels.
 func TestParity(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join(root(t), directory, "values", "*.yaml"))
+	files, err := filepath.Glob(filepath.Join(repo.Root(t), directory, "values", "*.yaml"))
 	if err != nil || len(files) != 4 {
 		t.Fatalf("values files %q, want 4 (%v)", files, err)
 	}
@@ -66,16 +66,7 @@ func valuesOf(t *testing.T, name string) map[string]any {
 	if name == "metrics-tls" {
 		return parse(t, "metrics: {tls: {enabled: true, clients: token}, serviceMonitor: {enabled: true}, prometheusRule: {enabled: true}, dashboard: {enabled: true}}")
 	}
-	return readYAML(t, filepath.Join(directory, "values", name+".yaml"))
-}
-
-func readYAML(t *testing.T, path string) map[string]any {
-	t.Helper()
-	content, err := os.ReadFile(filepath.Join(root(t), path))
-	expect.NoError(t, err)
-	values := map[string]any{}
-	expect.NoError(t, yaml.Unmarshal(content, &values))
-	return values
+	return parse(t, repo.Read(t, filepath.Join(directory, "values", name+".yaml")))
 }
 
 // kustomized returns the objects of all steps of an overlay, without the namespace, which is not in
@@ -106,7 +97,7 @@ func render(t *testing.T, values map[string]any) []*unstructured.Unstructured {
 
 func tryRender(t *testing.T, values map[string]any) ([]*unstructured.Unstructured, error) {
 	t.Helper()
-	return chart.Release{Name: name, Namespace: namespace, Values: values}.Render(build.Module{Dir: root(t)})
+	return chart.Release{Name: name, Namespace: namespace, Values: values}.Render(build.Module{Dir: repo.Root(t)})
 }
 
 func index(t *testing.T, objects []*unstructured.Unstructured) map[string]*unstructured.Unstructured {
@@ -140,11 +131,4 @@ func removeHelm(t *testing.T, object *unstructured.Unstructured) {
 	}
 	delete(annotations, "helm.sh/resource-policy")
 	object.SetAnnotations(annotations)
-}
-
-func root(t *testing.T) string {
-	t.Helper()
-	directory, err := build.Root()
-	expect.NoError(t, err)
-	return directory
 }

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/repo"
 )
 
 func parse(t *testing.T, text string) map[string]any {
@@ -23,7 +24,7 @@ func parse(t *testing.T, text string) map[string]any {
 func TestImage(t *testing.T) {
 	const digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 	for values, want := range map[string]string{
-		"{}": "ghcr.io/cert-manager/selfsigned-issuer:" + readYAML(t, directory+"/Chart.yaml")["appVersion"].(string),
+		"{}": "ghcr.io/cert-manager/selfsigned-issuer:" + parse(t, repo.Read(t, directory+"/Chart.yaml"))["appVersion"].(string),
 		"image: {registry: 'registry.example.com:5000', tag: v1.2.3}":           "registry.example.com:5000/cert-manager/selfsigned-issuer:v1.2.3",
 		"image: {repository: mirror/issuer, tag: v1, digest: '" + digest + "'}": "ghcr.io/mirror/issuer@" + digest,
 	} {

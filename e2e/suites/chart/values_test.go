@@ -4,10 +4,8 @@
 package chart
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -23,6 +21,7 @@ import (
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/release"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/repo"
 )
 
 // TestLint runs `helm lint --strict`.
@@ -30,7 +29,7 @@ func TestLint(t *testing.T) {
 	lint := action.NewLint()
 	lint.Strict, lint.Namespace = true, namespace
 	for values := range overlays {
-		result := lint.Run([]string{filepath.Join(root(t), directory)}, valuesOf(t, values))
+		result := lint.Run([]string{filepath.Join(repo.Root(t), directory)}, valuesOf(t, values))
 		if result.TotalChartsLinted != 1 || action.HasWarningsOrErrors(result) {
 			t.Errorf("%s: %v %v", values, result.Messages, result.Errors)
 		}
@@ -38,9 +37,9 @@ func TestLint(t *testing.T) {
 }
 
 func TestVersion(t *testing.T) {
-	committed, err := release.Committed(root(t))
+	committed, err := release.Committed(repo.Root(t))
 	expect.NoError(t, err)
-	metadata := readYAML(t, directory+"/Chart.yaml")
+	metadata := parse(t, repo.Read(t, directory+"/Chart.yaml"))
 	if metadata["version"] != strings.TrimPrefix(committed.Version, "v") || metadata["appVersion"] != committed.Version {
 		t.Errorf("the chart has the versions %v and %v, but the overlays %s", metadata["version"], metadata["appVersion"], committed.Version)
 	}
@@ -62,9 +61,7 @@ func TestSchema(t *testing.T) {
 		{`{"metrics": {"tls": {"clients": "none"}}}`, "value must be one of 'certificate', 'token'"},
 		{`{"app": {"namespaces": ["a"]}, "kubernetesCSRs": {"enabled": true}}`, "cannot be signed for app.namespaces"},
 	} {
-		var values map[string]any
-		expect.NoError(t, json.Unmarshal([]byte(test.values), &values))
-		_, err := tryRender(t, values)
+		_, err := tryRender(t, parse(t, test.values))
 		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
 			t.Errorf("%s: error %v, want %q", test.values, err, test.want)
 		}
@@ -73,12 +70,9 @@ func TestSchema(t *testing.T) {
 
 // TestSchemaIsComplete expects exactly the values in the schema.
 func TestSchemaIsComplete(t *testing.T) {
-	content, err := os.ReadFile(filepath.Join(root(t), directory, "values.schema.json"))
-	expect.NoError(t, err)
-	var schema map[string]any
-	expect.NoError(t, json.Unmarshal(content, &schema))
+	schema := parse(t, repo.Read(t, directory+"/values.schema.json"))
 	got := properties(schema, "")
-	want := append(keys(readYAML(t, directory+"/values.yaml"), schema, ""), "enabled", "global")
+	want := append(keys(parse(t, repo.Read(t, directory+"/values.yaml")), schema, ""), "enabled", "global")
 	slices.Sort(got)
 	slices.Sort(want)
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -125,11 +119,10 @@ var notInApp = []string{
 
 // TestFlags sets each flag by its value, which has the default of the flag.
 func TestFlags(t *testing.T) {
-	page, err := os.ReadFile(filepath.Join(root(t), "docs/flags.md"))
-	expect.NoError(t, err)
-	defaults := readYAML(t, directory+"/values.yaml")["app"].(map[string]any)
+	page := repo.Read(t, "docs/flags.md")
+	defaults := parse(t, repo.Read(t, directory+"/values.yaml"))["app"].(map[string]any)
 	delete(defaults, "namespaces")
-	for _, row := range flagRow.FindAllStringSubmatch(string(page), -1) {
+	for _, row := range flagRow.FindAllStringSubmatch(page, -1) {
 		flag, kind, value := row[1], row[2], row[3]
 		if slices.Contains(notInApp, flag) {
 			continue

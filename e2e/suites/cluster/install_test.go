@@ -8,8 +8,6 @@ package cluster
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -20,9 +18,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/cert-manager/selfsigned-issuer/e2e/framework/build"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/repo"
 )
 
 // installation is an overlay in the cluster.
@@ -79,16 +77,10 @@ func (i *installation) served() string {
 // withImage writes a kustomization with another image.
 func withImage(t *testing.T, path, old string) string {
 	t.Helper()
-	root, err := build.Root()
-	expect.NoError(t, err)
-	directory := t.TempDir()
-	base, err := filepath.Rel(directory, filepath.Join(root, path))
-	expect.NoError(t, err)
 	oldName, _ := nameAndTag(old)
 	name, tag := nameAndTag(image)
-	content := fmt.Sprintf("resources: [%q]\nimages:\n- {name: %q, newName: %q, newTag: %q}\n", base, oldName, name, tag)
-	expect.NoError(t, os.WriteFile(filepath.Join(directory, "kustomization.yaml"), []byte(content), 0o600))
-	return directory
+	images := fmt.Sprintf("images: [{name: %q, newName: %q, newTag: %q}]\n", oldName, name, tag)
+	return repo.Kustomization(t, "resources: [%q]\n"+images, path)
 }
 
 func nameAndTag(image string) (name, tag string) {

@@ -6,19 +6,19 @@ package docs
 import (
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/repo"
 )
 
 // TestNamedTestsExist finds names of tests on pages that do not exist.
 func TestNamedTestsExist(t *testing.T) {
 	t.Parallel()
-	root := repository(t)
+	root := repo.Root(t)
 	there := map[string]bool{}
 	function := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
 	err := filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
@@ -34,12 +34,8 @@ func TestNamedTestsExist(t *testing.T) {
 	expect.NoError(t, err)
 	named := regexp.MustCompile("`((?:Test|Fuzz)\\w+)`")
 	for _, path := range []string{"docs/reliability.md", "SECURITY.md"} {
-		page, err := os.ReadFile(filepath.Join(root, path))
-		expect.NoError(t, err)
-		for _, match := range named.FindAllSubmatch(page, -1) {
-			if name := string(match[1]); !there[name] {
-				t.Errorf("%s names %s, which does not exist", path, name)
-			}
+		for _, match := range named.FindAllStringSubmatch(repo.Read(t, path), -1) {
+			expect.True(t, there[match[1]], "%s names %s, which does not exist", path, match[1])
 		}
 	}
 }
@@ -47,19 +43,15 @@ func TestNamedTestsExist(t *testing.T) {
 // TestLicensesPage finds shipped modules that are not on the page of licenses.
 func TestLicensesPage(t *testing.T) {
 	t.Parallel()
-	root := repository(t)
-	page, err := os.ReadFile(filepath.Join(root, "docs", "licenses.md"))
-	expect.NoError(t, err)
-	list := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{with .Module}}{{.Path}} {{.Version}}{{end}}", "./cmd/selfsigned-issuer")
-	list.Dir = root
-	modules, err := list.Output()
-	expect.NoError(t, err)
-	for line := range strings.Lines(string(modules)) {
+	page := repo.Read(t, "docs/licenses.md")
+	modules := repo.Run(t, repo.Root(t), nil, "go", "list", "-deps", "-f", "{{with .Module}}{{.Path}} {{.Version}}{{end}}",
+		"./cmd/selfsigned-issuer")
+	for line := range strings.Lines(modules) {
 		path, version, dependency := strings.Cut(strings.TrimSpace(line), " ")
 		if !dependency {
 			continue
 		}
-		if !regexp.MustCompile(`(?m)^\| ` + regexp.QuoteMeta(path) + `(/\S*)? \| ` + regexp.QuoteMeta(version) + ` \|`).Match(page) {
+		if !regexp.MustCompile(`(?m)^\| ` + regexp.QuoteMeta(path) + `(/\S*)? \| ` + regexp.QuoteMeta(version) + ` \|`).MatchString(page) {
 			t.Errorf("docs/licenses.md does not have %s %s: run `make licenses`", path, version)
 		}
 	}

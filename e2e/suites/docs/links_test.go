@@ -11,11 +11,12 @@ import (
 	"testing"
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/page"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/repo"
 )
 
 // TestLinks finds links to missing files and headings.
 func TestLinks(t *testing.T) {
-	root := repository(t)
+	root := repo.Root(t)
 	byPath := map[string]*page.Page{}
 	for _, p := range pages(t, root) {
 		byPath[p.Path] = p

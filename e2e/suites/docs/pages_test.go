@@ -15,11 +15,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cert-manager/selfsigned-issuer/e2e/framework/build"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/certmanager"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/environment"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/page"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/repo"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/testenv"
 )
 
@@ -28,7 +28,7 @@ const pageTimeout = 5 * time.Minute
 
 // TestPages runs every page in one environment. A page uses its own namespace, or only adds objects.
 func TestPages(t *testing.T) {
-	root := repository(t)
+	root := repo.Root(t)
 	shared := sync.OnceValue(func() *testenv.Environment { return start(t) })
 	for _, p := range pages(t, root) {
 		t.Run(p.Path, func(t *testing.T) {
@@ -115,11 +115,4 @@ func pages(t *testing.T, root string) []*page.Page {
 	expect.NoError(t, err)
 	slices.SortFunc(pages, func(a, b *page.Page) int { return strings.Compare(a.Path, b.Path) })
 	return pages
-}
-
-func repository(t *testing.T) string {
-	t.Helper()
-	root, err := build.Root()
-	expect.NoError(t, err)
-	return root
 }

@@ -4,21 +4,19 @@
 package image
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/repo"
 )
 
 // builder is the program that builds images: docker, podman or buildah.
@@ -53,7 +51,7 @@ func (b builder) makeImage(t *testing.T, name, directory string, variables ...st
 	binary := filepath.Join(stage, "src/bin/linux", runtime.GOARCH, program)
 	t.Setenv("GOOS", "linux")
 	run(t, "make", "--no-print-directory", "-C", directory, "build", "BIN="+filepath.Dir(binary))
-	committed := commitTime(t, directory)
+	committed := repo.CommitTime(t, directory)
 	expect.NoError(t, os.Chtimes(binary, committed, committed))
 	return b.makeImageFrom(t, stage, name, directory, variables...)
 }
@@ -80,13 +78,6 @@ func (b builder) remove(t *testing.T, args ...string) {
 	if out, err := exec.Command(string(b), args...).CombinedOutput(); err != nil {
 		t.Errorf("%s %q: %v: %s", b, args, err, out)
 	}
-}
-
-func commitTime(t *testing.T, directory string) time.Time {
-	t.Helper()
-	seconds, err := strconv.ParseInt(git(t, directory, "log", "-1", "--format=%ct"), 10, 64)
-	expect.NoError(t, err)
-	return time.Unix(seconds, 0)
 }
 
 func git(t *testing.T, directory string, args ...string) string {
@@ -129,15 +120,8 @@ func load(t *testing.T, image v1.Image) *v1.ConfigFile {
 	return config
 }
 
-// run returns the output of a command, with which the test fails if the command fails.
+// run returns the output of a command.
 func run(t *testing.T, name string, args ...string) string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), name, args...)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%s: %v\n%s%s", cmd, err, out, &stderr)
-	}
-	return string(out)
+	return repo.Run(t, ".", nil, name, args...)
 }

@@ -4,12 +4,9 @@
 package image
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 
-	"github.com/cert-manager/selfsigned-issuer/e2e/framework/build"
-	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/repo"
 )
 
 // buildFiles are copied, so that changes can be tested before they are committed.
@@ -19,14 +16,10 @@ var buildFiles = []string{".gitignore", ".dockerignore", "Dockerfile", "Makefile
 // same commit.
 func cleanClone(t *testing.T) string {
 	t.Helper()
-	root, err := build.Root()
-	expect.NoError(t, err)
 	clone := t.TempDir()
-	run(t, "git", "clone", "--quiet", root, clone)
+	run(t, "git", "clone", "--quiet", repo.Root(t), clone)
 	for _, name := range buildFiles {
-		content, err := os.ReadFile(filepath.Join(root, name))
-		expect.NoError(t, err)
-		write(t, filepath.Join(clone, name), string(content))
+		repo.WriteFile(t, repo.Read(t, name), clone, name)
 	}
 	const noon = "2026-01-01T12:00:00Z"
 	t.Setenv("GIT_AUTHOR_DATE", noon)

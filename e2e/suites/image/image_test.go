@@ -16,7 +16,6 @@ import (
 	"path"
 	"path/filepath"
 	"reflect"
-	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -25,17 +24,16 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 
-	"github.com/cert-manager/selfsigned-issuer/e2e/framework/build"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/release"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/repo"
 )
 
 const program = "selfsigned-issuer"
 
 func TestImage(t *testing.T) {
 	b := findBuilder(t)
-	root, err := build.Root()
-	expect.NoError(t, err)
+	root := repo.Root(t)
 	image := b.makeImage(t, "program", root)
 	saved := b.save(t, image)
 	checkConfig(t, load(t, saved))
@@ -85,7 +83,7 @@ func checkLabels(t *testing.T, image *v1.ConfigFile, repository string) {
 			t.Errorf("the label org.opencontainers.image.%s is %q, want %q", label, got, want)
 		}
 	}
-	if got, want := image.Created.Time, commitTime(t, repository); !got.Equal(want) {
+	if got, want := image.Created.Time, repo.CommitTime(t, repository); !got.Equal(want) {
 		t.Errorf("was created at %s, want the time of the commit: %s", got, want)
 	}
 }
@@ -119,9 +117,9 @@ func TestBuildContextIsTheCommit(t *testing.T) {
 	b := findBuilder(t)
 	clone := cleanClone(t)
 	expect.NoError(t, os.Mkdir(filepath.Join(clone, "bin"), 0o750))
-	write(t, filepath.Join(clone, "bin", program), "an earlier build")
+	repo.WriteFile(t, "an earlier build", clone, "bin", program)
 	dockerfile := filepath.Join(t.TempDir(), "Dockerfile")
-	write(t, dockerfile, "FROM scratch\nCOPY . /\n")
+	repo.WriteFile(t, "FROM scratch\nCOPY . /\n", dockerfile)
 
 	seen := t.TempDir()
 	unpack(t, b.save(t, b.build(t, "context", "--file="+dockerfile, clone)), seen)
@@ -173,18 +171,6 @@ func TestOtherPlatform(t *testing.T) {
 	}
 }
 
-// platforms returns the platforms of a release in the Makefile.
-func platforms(t *testing.T, root string) string {
-	t.Helper()
-	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
-	expect.NoError(t, err)
-	found := regexp.MustCompile(`(?m)^PLATFORMS = (.*)$`).FindSubmatch(makefile)
-	if found == nil {
-		t.Fatal("the Makefile has no PLATFORMS")
-	}
-	return string(found[1])
-}
-
 // emptyStage returns a build stage with an empty program for each platform.
 func emptyStage(t *testing.T, platforms string) string {
 	t.Helper()
@@ -192,7 +178,7 @@ func emptyStage(t *testing.T, platforms string) string {
 	for platform := range strings.SplitSeq(platforms, ",") {
 		directory := filepath.Join(stage, "src/bin", platform)
 		expect.NoError(t, os.MkdirAll(directory, 0o750))
-		write(t, filepath.Join(directory, program), "")
+		repo.WriteFile(t, "", directory, program)
 		expect.NoError(t, os.Chtimes(filepath.Join(directory, program), time.Unix(0, 0), time.Unix(0, 0)))
 	}
 	return stage
@@ -208,7 +194,7 @@ func TestSeveralPlatforms(t *testing.T) {
 	image := fmt.Sprintf("localhost/selfsigned-issuer-test-several:%d", os.Getpid())
 	t.Cleanup(func() { b.remove(t, "manifest", "rm", image) })
 	clone := cleanClone(t)
-	want := platforms(t, clone)
+	want := repo.Platforms(t, clone)
 	stage := emptyStage(t, want)
 	var inspected []string
 	for range 2 { // the second run replaces the first
@@ -228,11 +214,6 @@ func TestSeveralPlatforms(t *testing.T) {
 	if strings.Join(got, ",") != want {
 		t.Errorf("the image is for %q, want %q", got, want)
 	}
-}
-
-func write(t *testing.T, path, content string) {
-	t.Helper()
-	expect.NoError(t, os.WriteFile(path, []byte(content), 0o600))
 }
 
 // files lists the files of the image, without directories.

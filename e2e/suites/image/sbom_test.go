@@ -6,23 +6,19 @@ package image
 import (
 	"debug/buildinfo"
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"slices"
 	"testing"
 
-	"github.com/cert-manager/selfsigned-issuer/e2e/framework/build"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/repo"
 )
 
 // TestSBOM compares the bill of materials with the build information of the program.
 func TestSBOM(t *testing.T) {
-	root, err := build.Root()
-	expect.NoError(t, err)
+	root := repo.Root(t)
 	bin := t.TempDir()
 	run(t, "make", "-C", root, "sbom", "BIN="+bin)
-	content, err := os.ReadFile(filepath.Join(bin, program+".cdx.json"))
-	expect.NoError(t, err)
 	var bom struct {
 		BOMFormat string
 		Metadata  struct {
@@ -30,7 +26,7 @@ func TestSBOM(t *testing.T) {
 		}
 		Components []struct{ Name, Version string }
 	}
-	expect.NoError(t, json.Unmarshal(content, &bom))
+	expect.NoError(t, json.Unmarshal([]byte(repo.ReadFile(t, bin, program+".cdx.json")), &bom))
 	if bom.BOMFormat != "CycloneDX" {
 		t.Errorf("the format is %q", bom.BOMFormat)
 	}

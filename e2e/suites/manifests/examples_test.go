@@ -14,6 +14,7 @@ import (
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/manifest"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/repo"
 )
 
 // TestExamples expects that each example can be applied to a cluster with cert-manager and
@@ -78,7 +79,7 @@ func TestKubernetesCSRUserPermissions(t *testing.T) {
 
 func parse(t *testing.T, path string) []runtime.Object {
 	t.Helper()
-	objects, err := manifest.Decode([]byte(read(t, path)))
+	objects, err := manifest.Decode([]byte(repo.Read(t, path)))
 	expect.NoError(t, err)
 	var typed []runtime.Object
 	for _, object := range objects {
@@ -93,7 +94,7 @@ func parse(t *testing.T, path string) []runtime.Object {
 // expectUserComment expects a comment about how to apply the file at its top.
 func expectUserComment(t *testing.T, path string) {
 	t.Helper()
-	head, _, _ := strings.Cut(read(t, path), "apiVersion:")
+	head, _, _ := strings.Cut(repo.Read(t, path), "apiVersion:")
 	command, target := "kubectl apply --server-side -f ", path
 	if filepath.Base(path) == "kustomization.yaml" {
 		command, target = "kubectl apply --server-side -k ", filepath.Dir(path)

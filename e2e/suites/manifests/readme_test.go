@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/repo"
 )
 
 const readme = "deploy/README.md"
@@ -34,7 +35,7 @@ func TestReadmePermissions(t *testing.T) {
 		}
 	}
 	got, role := map[string][]string{}, ""
-	for line := range strings.Lines(read(t, readme)) {
+	for line := range strings.Lines(repo.Read(t, readme)) {
 		line = strings.TrimSuffix(line, "\n")
 		if found := roleHeading.FindStringSubmatch(line); found != nil {
 			role = found[1] + "/" + found[2]
@@ -52,7 +53,7 @@ func TestReadmePermissions(t *testing.T) {
 
 // TestReadmeIsComplete expects a description of each overlay and component.
 func TestReadmeIsComplete(t *testing.T) {
-	page := read(t, readme)
+	page := repo.Read(t, readme)
 	for _, pattern := range []string{"deploy/overlays/*/kustomization.yaml", "deploy/components/*/kustomization.yaml"} {
 		for _, path := range list(t, pattern) {
 			directory := strings.Split(path, "/")[2]

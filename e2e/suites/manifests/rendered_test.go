@@ -6,7 +6,6 @@ package manifests
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"testing"
 
@@ -17,10 +16,10 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 
-	"github.com/cert-manager/selfsigned-issuer/e2e/framework/build"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/environment"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/repo"
 )
 
 const (
@@ -63,15 +62,22 @@ func mustRender(t *testing.T, kustomization string) []*unstructured.Unstructured
 // render returns the objects of all steps of an installation.
 func render(t *testing.T, installation string) rendered {
 	t.Helper()
-	result := rendered{}
+	var all []*unstructured.Unstructured
 	for _, step := range steps(t, installation) {
-		for _, object := range mustRender(t, step) {
-			id := object.GetKind() + "/" + object.GetName()
-			if result[id] != nil {
-				t.Fatalf("%s renders %s twice", installation, id)
-			}
-			result[id] = decode(t, object)
+		all = append(all, mustRender(t, step)...)
+	}
+	return index(t, installation, all)
+}
+
+func index(t *testing.T, installation string, objects []*unstructured.Unstructured) rendered {
+	t.Helper()
+	result := rendered{}
+	for _, object := range objects {
+		id := object.GetKind() + "/" + object.GetName()
+		if result[id] != nil {
+			t.Fatalf("%s renders %s twice", installation, id)
 		}
+		result[id] = decode(t, object)
 	}
 	return result
 }
@@ -157,35 +163,20 @@ func bindings(objects rendered) map[string]binding {
 	return result
 }
 
-// read returns a file of the repository.
-func read(t *testing.T, path string) string {
-	t.Helper()
-	content, err := os.ReadFile(filepath.Join(root(t), path))
-	expect.NoError(t, err)
-	return string(content)
-}
-
 // list returns the files of the repository that match a pattern.
 func list(t *testing.T, pattern string) []string {
 	t.Helper()
-	found, err := filepath.Glob(filepath.Join(root(t), pattern))
+	found, err := filepath.Glob(filepath.Join(repo.Root(t), pattern))
 	if err != nil || len(found) == 0 {
 		t.Fatalf("no file matches %s (%v)", pattern, err)
 	}
 	var paths []string
 	for _, file := range found {
-		path, err := filepath.Rel(root(t), file)
+		path, err := filepath.Rel(repo.Root(t), file)
 		expect.NoError(t, err)
 		paths = append(paths, path)
 	}
 	return paths
-}
-
-func root(t *testing.T) string {
-	t.Helper()
-	directory, err := build.Root()
-	expect.NoError(t, err)
-	return directory
 }
 
 // forEach runs a test for every installation.

@@ -4,8 +4,6 @@
 package manifests
 
 import (
-	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,6 +17,7 @@ import (
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/repo"
 )
 
 // transformation is a change of all objects in a user's overlay. Flux's targetNamespace is
@@ -61,14 +60,7 @@ func TestTransformed(t *testing.T) {
 // render renders the overlay, without the other steps of its installation.
 func (tr transformation) render(t *testing.T, installation string) []*unstructured.Unstructured {
 	t.Helper()
-	directory := t.TempDir()
-	base, err := filepath.Rel(directory, filepath.Join(root(t), installation))
-	expect.NoError(t, err)
-	content := fmt.Sprintf("%sresources: [%q]\n", tr.fields, base)
-	expect.NoError(t, os.WriteFile(filepath.Join(directory, "kustomization.yaml"), []byte(content), 0o600))
-	path, err := filepath.Rel(root(t), directory)
-	expect.NoError(t, err)
-	objects, err := issuer.Render(path)
+	objects, err := issuer.Render(repo.Kustomization(t, tr.fields+"resources: [%q]\n", installation))
 	expect.NoError(t, err)
 	return objects
 }

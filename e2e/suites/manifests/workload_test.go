@@ -20,6 +20,7 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/release"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/repo"
 )
 
 func TestPodSecurity(t *testing.T) {
@@ -208,9 +209,9 @@ func TestLabels(t *testing.T) {
 
 // Every installation runs the published image, which is in one line of the base.
 func TestImage(t *testing.T) {
-	committed, err := release.Committed(root(t))
+	committed, err := release.Committed(repo.Root(t))
 	expect.NoError(t, err)
-	made := regexp.MustCompile(`(?m)^REGISTRY \?= (.*)$`).FindStringSubmatch(read(t, "Makefile"))
+	made := regexp.MustCompile(`(?m)^REGISTRY \?= (.*)$`).FindStringSubmatch(repo.Read(t, "Makefile"))
 	if made == nil || made[1] != committed.Registry {
 		t.Errorf("the manifests name the registry %s, the Makefile %q", committed.Registry, made)
 	}

@@ -5,11 +5,9 @@
 package release
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,13 +18,13 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/cert-manager/selfsigned-issuer/e2e/framework/build"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/environment"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/helm"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/manifest"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/monitoring"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/repo"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/testenv"
 )
 
@@ -41,7 +39,7 @@ var plainMetrics = []string{"--metrics-secure=false", "--metrics-cert-dir=", "--
 // TestAssets installs, uses and removes each asset of a release.
 func TestAssets(t *testing.T) {
 	assets := filepath.Join(t.TempDir(), "dist")
-	makeAssets(t, root(t), assets)
+	makeAssets(t, repo.Root(t), assets)
 	e := testenv.Start(t, environment.Options{WithoutIssuer: true, Race: true, ControllerManager: true})
 	e.CreateNamespace(t, testenv.Namespace)
 	expect.NoError(t, monitoring.InstallCRDs(t.Context(), e.ControlPlane.AdminConfig()))
@@ -78,11 +76,11 @@ func TestAssets(t *testing.T) {
 // makeAssets writes the assets of a release to a directory.
 func makeAssets(t *testing.T, repository, assets string) {
 	t.Helper()
-	run(t, repository, nil, "make", "release-artifacts", "DIST="+assets, "BIN="+t.TempDir())
+	repo.Run(t, repository, nil, "make", "release-artifacts", "DIST="+assets, "BIN="+t.TempDir())
 	var listed, there []string
-	for line := range strings.Lines(read(t, assets, "checksums.txt")) {
+	for line := range strings.Lines(repo.ReadFile(t, assets, "checksums.txt")) {
 		sum, file, _ := strings.Cut(strings.TrimSpace(line), "  ")
-		if got := fmt.Sprintf("%x", sha256.Sum256([]byte(read(t, assets, file)))); got != sum {
+		if got := fmt.Sprintf("%x", sha256.Sum256([]byte(repo.ReadFile(t, assets, file)))); got != sum {
 			t.Errorf("%s has the checksum %s, want %s", file, got, sum)
 		}
 		listed = append(listed, file)
@@ -105,7 +103,7 @@ func apply(t *testing.T, e *testenv.Environment, assets string, files ...string)
 	var objects []*unstructured.Unstructured
 	for _, file := range files {
 		kubectl(t, e, "apply", "--server-side", "-f", filepath.Join(assets, file))
-		decoded, err := manifest.Decode([]byte(read(t, assets, file)))
+		decoded, err := manifest.Decode([]byte(repo.ReadFile(t, assets, file)))
 		expect.NoError(t, err)
 		objects = append(objects, decoded...)
 	}
@@ -147,32 +145,4 @@ func kubectl(t *testing.T, e *testenv.Environment, args ...string) {
 	if _, err := k.Run(t.Context(), args...); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// run runs a command in a directory, with additional environment variables, and returns its output.
-func run(t *testing.T, directory string, env []string, name string, args ...string) string {
-	t.Helper()
-	command := exec.CommandContext(t.Context(), name, args...)
-	command.Dir, command.Env = directory, append(os.Environ(), env...)
-	var stderr bytes.Buffer
-	command.Stderr = &stderr
-	output, err := command.Output()
-	if err != nil {
-		t.Fatalf("%s: %v\n%s%s", command, err, output, &stderr)
-	}
-	return string(output)
-}
-
-func read(t *testing.T, elements ...string) string {
-	t.Helper()
-	content, err := os.ReadFile(filepath.Join(elements...))
-	expect.NoError(t, err)
-	return string(content)
-}
-
-func root(t *testing.T) string {
-	t.Helper()
-	directory, err := build.Root()
-	expect.NoError(t, err)
-	return directory
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/page"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/repo"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/testenv"
 )
 
@@ -82,7 +83,7 @@ func (r *rehearsal) programs(t *testing.T, e *testenv.Environment) string {
 	expect.NoError(t, err)
 	directory := t.TempDir()
 	expect.NoError(t, os.Symlink(k.Path, filepath.Join(directory, "kubectl")))
-	run(t, filepath.Join(root(t), "e2e"), nil, "go", "build", "-o", filepath.Join(directory, "helm"), "helm.sh/helm/v4/cmd/helm")
+	repo.Run(t, filepath.Join(repo.Root(t), "e2e"), nil, "go", "build", "-o", filepath.Join(directory, "helm"), "helm.sh/helm/v4/cmd/helm")
 	return directory
 }
 

@@ -14,9 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"runtime"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +28,7 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/environment"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/release"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/repo"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/testenv"
 )
 
@@ -97,29 +96,23 @@ func newRehearsal(t *testing.T) *rehearsal {
 }
 
 func (r *rehearsal) prepare(t *testing.T) {
-	run(t, ".", nil, "git", "clone", "--quiet", root(t), r.clone)
+	repo.Run(t, ".", nil, "git", "clone", "--quiet", repo.Root(t), r.clone)
 	r.make(t, nil, "release-prepare", "VERSION="+tag)
-	run(t, r.clone, nil, "git", "-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false",
+	repo.Run(t, r.clone, nil, "git", "-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false",
 		"commit", "--quiet", "--all", "--message=Rehearse")
-	run(t, r.clone, nil, "git", "-c", "tag.gpgsign=false", "tag", tag)
-	platforms := regexp.MustCompile(`(?m)^PLATFORMS = (.*)$`).FindStringSubmatch(read(t, r.clone, "Makefile"))
-	if platforms == nil {
-		t.Fatal("the Makefile has no PLATFORMS")
-	}
-	r.platforms = strings.Split(platforms[1], ",")
+	repo.Run(t, r.clone, nil, "git", "-c", "tag.gpgsign=false", "tag", tag)
+	r.platforms = strings.Split(repo.Platforms(t, r.clone), ",")
 }
 
 // make runs a target in the Makefile of the clone.
 func (r *rehearsal) make(t *testing.T, env []string, target string, variables ...string) {
 	t.Helper()
-	run(t, r.clone, env, "make", append([]string{"--no-print-directory", target, "REGISTRY=" + r.registry}, variables...)...)
+	repo.Run(t, r.clone, env, "make", append([]string{"--no-print-directory", target, "REGISTRY=" + r.registry}, variables...)...)
 }
 
 // compile builds the programs like the build stage of the image, without its base image.
 func (r *rehearsal) compile(t *testing.T) {
-	seconds, err := strconv.ParseInt(strings.TrimSpace(run(t, r.clone, nil, "git", "log", "-1", "--format=%ct")), 10, 64)
-	expect.NoError(t, err)
-	committed := time.Unix(seconds, 0)
+	committed := repo.CommitTime(t, r.clone)
 	for _, platform := range r.platforms {
 		parts := strings.Split(platform+"/", "/")
 		directory := filepath.Join(r.stage, "src/bin", platform)
@@ -209,14 +202,14 @@ func (r *rehearsal) program(t *testing.T, descriptor v1.Descriptor) string {
 }
 
 func (r *rehearsal) pushChart(t *testing.T) {
-	printed := run(t, filepath.Join(r.clone, "e2e"), nil, "make", "--no-print-directory", "--silent", "-C", r.clone,
+	printed := repo.Run(t, filepath.Join(r.clone, "e2e"), nil, "make", "--no-print-directory", "--silent", "-C", r.clone,
 		"release-chart", "REGISTRY="+r.registry, "DIST="+r.assets, "CHART_FLAGS=-plain-http")
 	r.chartDigest = strings.TrimSpace(printed)
 	t.Logf("chart: %s", r.chartDigest)
 }
 
 func (r *rehearsal) sign(t *testing.T) {
-	t.Log(run(t, filepath.Join(root(t), "e2e/versions/sigstore"), nil, "go", "run", ".", "-sbom="+filepath.Join(r.assets, name+".cdx.json"),
+	t.Log(repo.Run(t, filepath.Join(repo.Root(t), "e2e/versions/sigstore"), nil, "go", "run", ".", "-sbom="+filepath.Join(r.assets, name+".cdx.json"),
 		r.registry+"/"+name+"@"+r.imageDigest, r.registry+"/charts/"+name+"@"+r.chartDigest))
 }
 

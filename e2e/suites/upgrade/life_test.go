@@ -6,8 +6,6 @@ package upgrade
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -28,6 +26,7 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/certtext"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/manifest"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/repo"
 )
 
 const (
@@ -39,9 +38,7 @@ const (
 
 func read(t *testing.T, name string) []*unstructured.Unstructured {
 	t.Helper()
-	content, err := os.ReadFile(filepath.Join("testdata", "first-release", name))
-	expect.NoError(t, err)
-	objects, err := manifest.Decode(content)
+	objects, err := manifest.Decode([]byte(repo.ReadFile(t, "testdata", "first-release", name)))
 	expect.NoError(t, err)
 	return objects
 }
@@ -139,8 +136,12 @@ func (l *life) testConflicts(t *testing.T) {
 	l.expectLimit(t, "256Mi")
 	// As if the first installation was by a GitOps tool, and the upgrade by hand.
 	l.run(t, "apply", "--server-side", "--force-conflicts", "--field-manager=argocd-controller", "-k", overlay)
-	newer := ownOverlay(t, "resources: [deploy/overlays/default]",
-		`patches: [{target: {kind: Deployment}, patch: '[{"op":"replace","path":"/spec/template/spec/containers/0/resources/limits/memory","value":"300Mi"}]'}]`)
+	newer := repo.Kustomization(t, `
+resources: [%q]
+patches:
+- target: {kind: Deployment}
+  patch: '[{"op":"replace","path":"/spec/template/spec/containers/0/resources/limits/memory","value":"300Mi"}]'
+`, "deploy/overlays/default")
 	l.expectConflict(t, newer, "argocd-controller")
 	l.run(t, "apply", "--server-side", "--force-conflicts", "-k", newer)
 	l.expectLimit(t, "300Mi")

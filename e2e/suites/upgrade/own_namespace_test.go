@@ -6,8 +6,6 @@ package upgrade
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -18,9 +16,9 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/cert-manager/selfsigned-issuer/e2e/framework/build"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/repo"
 )
 
 // certManager is the namespace of cert-manager, in which external issuers are often installed.
@@ -32,8 +30,8 @@ func (l *life) testOwnNamespace(t *testing.T) {
 	root := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: certManager, Name: "root"}, StringData: map[string]string{"tls.key": "precious"}}
 	l.Create(t, root)
 	before := l.contents(t, certManager)
-	overlay := ownOverlay(t, "namespace: "+certManager, "namePrefix: team-a-", "resources: [deploy/overlays/default]",
-		"components: [deploy/components/metrics-client-certificate]")
+	overlay := repo.Kustomization(t, "{namespace: cert-manager, namePrefix: team-a-, resources: [%q], components: [%q]}",
+		"deploy/overlays/default", "deploy/components/metrics-client-certificate")
 	l.run(t, "apply", "--server-side", "-k", overlay)
 	t.Run("renewal of the metrics' certificates", func(t *testing.T) { l.testMetricsRenewal(t, overlay) })
 	l.run(t, "delete", "-k", overlay, "-l", keepIssuers)
@@ -42,22 +40,7 @@ func (l *life) testOwnNamespace(t *testing.T) {
 		"secret/selfsigned-issuer-metrics-ca", "secret/selfsigned-issuer-metrics-tls", "secret/selfsigned-issuer-metrics-client")
 	l.Eventually(t, "the content of the namespace", func(context.Context) error { return expect.NoDiff(before, l.contents(t, certManager)) })
 	l.Get(t, root)
-	if got := string(root.Data["tls.key"]); got != "precious" {
-		t.Errorf("the root is %q", got)
-	}
-}
-
-// ownOverlay writes a user's kustomization. Paths in its lines start with deploy/.
-func ownOverlay(t *testing.T, lines ...string) string {
-	t.Helper()
-	root, err := build.Root()
-	expect.NoError(t, err)
-	directory := t.TempDir()
-	path, err := filepath.Rel(directory, root)
-	expect.NoError(t, err)
-	content := strings.ReplaceAll(strings.Join(lines, "\n")+"\n", "deploy/", path+"/deploy/")
-	expect.NoError(t, os.WriteFile(filepath.Join(directory, "kustomization.yaml"), []byte(content), 0o600))
-	return directory
+	expect.Equal(t, "root", "precious", string(root.Data["tls.key"]))
 }
 
 // contents lists the objects in a namespace, and the namespace with its UID and labels.
@@ -88,11 +71,7 @@ func (l *life) contents(t *testing.T, name string) []string {
 // of the mounted Secret of the metrics.
 func (l *life) startOverlay(t *testing.T, overlay, mount string) *issuer.Replica {
 	t.Helper()
-	root, err := build.Root()
-	expect.NoError(t, err)
-	path, err := filepath.Rel(root, overlay)
-	expect.NoError(t, err)
-	installed, err := issuer.Find(l.ControlPlane, path)
+	installed, err := issuer.Find(l.ControlPlane, overlay)
 	expect.NoError(t, err)
 	var args []string
 	for _, arg := range installed.Deployment.Spec.Template.Spec.Containers[0].Args {
@@ -102,11 +81,7 @@ func (l *life) startOverlay(t *testing.T, overlay, mount string) *issuer.Replica
 	}
 	p, err := installed.Start(t.Context(), l.Binary, "selfsigned-issuer-own-namespace", args...)
 	expect.NoError(t, err)
-	t.Cleanup(func() {
-		if err := p.Stop(10 * time.Second); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(func() { expect.NoError(t, p.Stop(10*time.Second)) })
 	expect.NoError(t, p.AwaitReady(t.Context()))
 	return p
 }
