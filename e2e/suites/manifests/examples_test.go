@@ -30,14 +30,12 @@ func TestExamples(t *testing.T) {
 				if _, ok := object.(*corev1.Namespace); ok {
 					namespaces[at.GetName()] = true
 				}
-				if !namespaces[at.GetNamespace()] {
-					t.Errorf("%s %s is in the namespace %q, which is not created before", kind.Kind, at.GetName(), at.GetNamespace())
-				}
+				expect.True(t, namespaces[at.GetNamespace()],
+					"%s %s is in the namespace %q, which is not created before", kind.Kind, at.GetName(), at.GetNamespace())
 				if certificate, ok := object.(*cmapi.Certificate); ok {
 					ref := certificate.Spec.IssuerRef
-					if !issuers[ref.Group+"/"+ref.Kind+"/"+ref.Name] {
-						t.Errorf("Certificate %s names the issuer %v, which is not created before", at.GetName(), ref)
-					}
+					expect.True(t, issuers[ref.Group+"/"+ref.Kind+"/"+ref.Name],
+						"Certificate %s names the issuer %v, which is not created before", at.GetName(), ref)
 				}
 				issuers[kind.Group+"/"+kind.Kind+"/"+at.GetName()] = true
 			}
@@ -53,10 +51,6 @@ func TestKubernetesCSRUserPermissions(t *testing.T) {
 	for _, object := range parse(t, path) {
 		objects[object.GetObjectKind().GroupVersionKind().Kind+"/"+accessor(t, object).GetName()] = object
 	}
-	got := map[string][]string{}
-	for id, r := range rules(objects) {
-		got[id] = ruleLines(r)
-	}
 	want := map[string][]string{
 		"ClusterRole/selfsigned-csr-author": {"certificates.k8s.io/certificatesigningrequests [create get]"},
 		"Role/selfsigned-csr-author": {
@@ -69,11 +63,9 @@ func TestKubernetesCSRUserPermissions(t *testing.T) {
 			"certificates.k8s.io/signers" + ourSigners + " [approve]",
 		},
 	}
-	expect.Equal(t, "permissions", want, got)
+	expect.Equal(t, "permissions", want, permissions(objects))
 	for id, b := range bindings(objects) {
-		if objects[b.role.Kind+"/"+b.role.Name] == nil {
-			t.Errorf("%s binds %s %s, which does not exist", id, b.role.Kind, b.role.Name)
-		}
+		expect.True(t, objects[b.role.Kind+"/"+b.role.Name] != nil, "%s binds %v, which does not exist", id, b.role)
 	}
 }
 
@@ -99,7 +91,6 @@ func expectUserComment(t *testing.T, path string) {
 	if filepath.Base(path) == "kustomization.yaml" {
 		command, target = "kubectl apply --server-side -k ", filepath.Dir(path)
 	}
-	if !strings.Contains(head, "\n#   "+command+target+"\n") {
-		t.Errorf("%s does not start with its command: %q", path, command+target)
-	}
+	expect.True(t, strings.Contains(head, "\n#   "+command+target+"\n"),
+		"%s does not start with its command: %q", path, command+target)
 }

@@ -5,7 +5,6 @@ package manifests
 
 import (
 	"maps"
-	"slices"
 	"testing"
 
 	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
@@ -16,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
@@ -24,22 +24,16 @@ import (
 func TestHighAvailability(t *testing.T) {
 	objects := render(t, issuer.ProductionOverlay)
 	spec := deployment(t, objects).Spec
-	if spec.Replicas == nil || *spec.Replicas != 2 {
-		t.Errorf("%v replicas, want 2", spec.Replicas)
-	}
+	expect.Equal(t, "replicas", int32(2), ptr.Deref(spec.Replicas, 1))
 	var keys []string
 	for _, constraint := range spec.Template.Spec.TopologySpreadConstraints {
 		keys = append(keys, constraint.TopologyKey)
 		expectSelectsPods(t, objects, constraint.LabelSelector)
 	}
-	if want := []string{corev1.LabelHostname, corev1.LabelTopologyZone}; !slices.Equal(keys, want) {
-		t.Errorf("spread over %q, want %q", keys, want)
-	}
+	expect.Equal(t, "spread over", []string{corev1.LabelHostname, corev1.LabelTopologyZone}, keys)
 	budget := get[*policyv1.PodDisruptionBudget](t, objects, "PodDisruptionBudget/"+name).Spec
 	expectSelectsPods(t, objects, budget.Selector)
-	if got := budget.MaxUnavailable; got == nil || *got != intstr.FromInt32(1) {
-		t.Errorf("%v Pods may be evicted at once, want 1", got)
-	}
+	expect.Equal(t, "how many Pods may be evicted at once", ptr.To(intstr.FromInt32(1)), budget.MaxUnavailable)
 }
 
 func TestNetworkPolicy(t *testing.T) {
@@ -59,9 +53,7 @@ func TestNetworkPolicy(t *testing.T) {
 		objects := render(t, installation)
 		spec := get[*networkingv1.NetworkPolicy](t, objects, "NetworkPolicy/"+name).Spec
 		expectSelectsPods(t, objects, &spec.PodSelector)
-		if want := []networkingv1.PolicyType{"Ingress", "Egress"}; !slices.Equal(spec.PolicyTypes, want) {
-			t.Errorf("%s restricts %q, want %q", installation, spec.PolicyTypes, want)
-		}
+		expect.Equal(t, installation+": restricts", []networkingv1.PolicyType{"Ingress", "Egress"}, spec.PolicyTypes)
 		expect.Equal(t, installation, want, connectionsOf(spec))
 	}
 }
@@ -89,11 +81,7 @@ func connectionsOf(spec networkingv1.NetworkPolicySpec) connections {
 func ports(list []networkingv1.NetworkPolicyPort) []string {
 	var lines []string
 	for _, port := range list {
-		protocol := corev1.ProtocolTCP
-		if port.Protocol != nil {
-			protocol = *port.Protocol
-		}
-		lines = append(lines, port.Port.String()+"/"+string(protocol))
+		lines = append(lines, port.Port.String()+"/"+string(ptr.Deref(port.Protocol, corev1.ProtocolTCP)))
 	}
 	return lines
 }
@@ -105,18 +93,14 @@ func TestScraping(t *testing.T) {
 	service := get[*corev1.Service](t, objects, "Service/"+metricsService)
 	expectSelectsPods(t, objects, &metav1.LabelSelector{MatchLabels: service.Spec.Selector})
 	port := service.Spec.Ports[0]
-	if !slices.ContainsFunc(container(t, objects).Ports, func(p corev1.ContainerPort) bool { return p.Name == port.TargetPort.StrVal }) {
-		t.Errorf("the Service has the target port %s, which the container does not have", &port.TargetPort)
-	}
+	expectPort(t, container(t, objects), port.TargetPort)
 	monitor := get[*unstructured.Unstructured](t, objects, "ServiceMonitor/"+name)
 	selector, _, _ := unstructured.NestedStringMap(monitor.Object, "spec", "selector", "matchLabels")
-	if len(selector) == 0 || !labels.SelectorFromSet(selector).Matches(labels.Set(service.Labels)) {
-		t.Errorf("the ServiceMonitor selects %v, but the Service has %v", selector, service.Labels)
-	}
+	expect.True(t, len(selector) > 0 && labels.SelectorFromSet(selector).Matches(labels.Set(service.Labels)),
+		"the ServiceMonitor selects %v, but the Service has %v", selector, service.Labels)
 	endpoints, _, _ := unstructured.NestedSlice(monitor.Object, "spec", "endpoints")
-	if len(endpoints) != 1 || endpoints[0].(map[string]any)["port"] != port.Name {
-		t.Errorf("the ServiceMonitor scrapes %v, want the port %s of the Service", endpoints, port.Name)
-	}
+	expect.True(t, len(endpoints) == 1 && endpoints[0].(map[string]any)["port"] == port.Name,
+		"the ServiceMonitor scrapes %v, want the port %s of the Service", endpoints, port.Name)
 }
 
 // The server of the metrics, Prometheus and the certificate use the same name. The ServiceMonitor
@@ -148,9 +132,7 @@ func TestSecureMetrics(t *testing.T) {
 		objects := render(t, installation)
 		c := container(t, objects)
 		args := append([]string{"--metrics-secure", "--metrics-cert-dir=" + c.VolumeMounts[0].MountPath}, want.args...)
-		if got := c.Args[len(c.Args)-len(args):]; !slices.Equal(got, args) {
-			t.Errorf("%s: the last arguments are %q, want %q", installation, got, args)
-		}
+		expect.Equal(t, installation+": the last arguments", args, c.Args[len(c.Args)-len(args):])
 		maps.Copy(want.endpoint, map[string]any{"port": "metrics", "path": "/metrics", "scheme": "https", "interval": "30s"})
 		monitor := get[*unstructured.Unstructured](t, objects, "ServiceMonitor/"+name)
 		endpoints, _, _ := unstructured.NestedSlice(monitor.Object, "spec", "endpoints")
@@ -162,13 +144,10 @@ func TestSecureMetrics(t *testing.T) {
 func checkServedCertificate(t *testing.T, objects rendered) {
 	t.Helper()
 	certificate := get[*cmapi.Certificate](t, objects, "Certificate/selfsigned-issuer-metrics").Spec
-	if !slices.Equal(certificate.DNSNames, []string{metricsService}) {
-		t.Errorf("the certificate is for %q, want %s", certificate.DNSNames, metricsService)
-	}
+	expect.Equal(t, "DNS names", []string{metricsService}, certificate.DNSNames)
 	mount, volume := container(t, objects).VolumeMounts[0], deployment(t, objects).Spec.Template.Spec.Volumes[0]
-	if !mount.ReadOnly || mount.Name != volume.Name || volume.Secret.SecretName != certificate.SecretName {
-		t.Errorf("Secret %s is not mounted: %+v, %+v", certificate.SecretName, mount, volume)
-	}
+	expect.True(t, mount.ReadOnly && mount.Name == volume.Name && volume.Secret.SecretName == certificate.SecretName,
+		"Secret %s is not mounted: %+v, %+v", certificate.SecretName, mount, volume)
 }
 
 // A new key of the authority would invalidate all its certificates at once.
@@ -179,9 +158,8 @@ func TestMetricsKeys(t *testing.T) {
 		"selfsigned-issuer-metrics":        cmapi.RotationPolicyAlways,
 		"selfsigned-issuer-metrics-client": cmapi.RotationPolicyAlways,
 	} {
-		if got := get[*cmapi.Certificate](t, objects, "Certificate/"+certificate).Spec.PrivateKey.RotationPolicy; got != want {
-			t.Errorf("%s: rotationPolicy is %s, want %s", certificate, got, want)
-		}
+		spec := get[*cmapi.Certificate](t, objects, "Certificate/"+certificate).Spec
+		expect.Equal(t, certificate+": rotationPolicy", want, spec.PrivateKey.RotationPolicy)
 	}
 }
 
@@ -189,7 +167,6 @@ func expectSelectsPods(t *testing.T, objects rendered, selector *metav1.LabelSel
 	t.Helper()
 	pods := labels.Set(deployment(t, objects).Spec.Template.Labels)
 	s, err := metav1.LabelSelectorAsSelector(selector)
-	if err != nil || s.Empty() || !s.Matches(pods) {
-		t.Errorf("%v does not select the Pods with the labels %v (%v)", selector, pods, err)
-	}
+	expect.NoError(t, err)
+	expect.True(t, !s.Empty() && s.Matches(pods), "%v does not select the Pods with the labels %v", selector, pods)
 }

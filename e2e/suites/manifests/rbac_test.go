@@ -92,11 +92,7 @@ func TestPermissions(t *testing.T) {
 		kubernetesCSR:             withCSRs,
 		noSecretWatch:             withoutWatch,
 	} {
-		got := map[string][]string{}
-		for id, r := range rules(render(t, installation)) {
-			got[id] = ruleLines(r)
-		}
-		expect.Equal(t, installation+": permissions", want, got)
+		expect.Equal(t, installation+": permissions", want, permissions(render(t, installation)))
 	}
 }
 
@@ -105,9 +101,8 @@ func TestNoWildcards(t *testing.T) {
 		for id, list := range rules(objects) {
 			for _, rule := range list {
 				named := slices.Concat(rule.APIGroups, rule.Resources, rule.Verbs, rule.ResourceNames)
-				if slices.Contains(named, "*") || len(rule.NonResourceURLs) > 0 && id != metricsReader {
-					t.Errorf("%s has a wildcard or a URL: %v", id, rule)
-				}
+				expect.True(t, !slices.Contains(named, "*") && (len(rule.NonResourceURLs) == 0 || id == metricsReader),
+					"%s has a wildcard or a URL: %v", id, rule)
 			}
 		}
 	})
@@ -117,9 +112,7 @@ func TestNoWildcards(t *testing.T) {
 func TestBindings(t *testing.T) {
 	forEach(t, func(t *testing.T, objects rendered) {
 		for id, b := range bindings(objects) {
-			if objects[b.role.Kind+"/"+b.role.Name] == nil {
-				t.Errorf("%s binds %s %s, which does not exist", id, b.role.Kind, b.role.Name)
-			}
+			expect.True(t, objects[b.role.Kind+"/"+b.role.Name] != nil, "%s binds %v, which does not exist", id, b.role)
 			if id == "ClusterRoleBinding/"+approver || id == ofReader {
 				continue // see TestApproverIsCertManager and TestTransformed
 			}
@@ -145,8 +138,7 @@ func TestAggregation(t *testing.T) {
 	objects := render(t, issuer.DefaultOverlay)
 	for _, role := range []string{"view", "edit"} {
 		label := "rbac.authorization.k8s.io/aggregate-to-" + role
-		if got := get[*rbacv1.ClusterRole](t, objects, "ClusterRole/"+name+"-"+role).Labels[label]; got != "true" {
-			t.Errorf("the label %s is %q, want true", label, got)
-		}
+		got := get[*rbacv1.ClusterRole](t, objects, "ClusterRole/"+name+"-"+role).Labels[label]
+		expect.Equal(t, "label "+label, "true", got)
 	}
 }

@@ -9,8 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/repo"
 )
@@ -46,9 +45,7 @@ func TestReadmePermissions(t *testing.T) {
 			got[role] = append(got[role], fmt.Sprintf("%s [%s]", found[1], found[2]))
 		}
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("%s (-roles +page):\n%s", readme, diff)
-	}
+	expect.Equal(t, "roles and "+readme, want, got)
 }
 
 // TestReadmeIsComplete expects a description of each overlay and component.
@@ -57,9 +54,7 @@ func TestReadmeIsComplete(t *testing.T) {
 	for _, pattern := range []string{"deploy/overlays/*/kustomization.yaml", "deploy/components/*/kustomization.yaml"} {
 		for _, path := range list(t, pattern) {
 			directory := strings.Split(path, "/")[2]
-			if !strings.Contains(page, "| ["+directory+"](") {
-				t.Errorf("%s has no row for %s", readme, path)
-			}
+			expect.True(t, strings.Contains(page, "| ["+directory+"]("), "%s has no row for %s", readme, path)
 		}
 	}
 }

@@ -19,6 +19,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 )
 
 // references checks the references between rendered objects.
@@ -33,9 +35,7 @@ func newReferences(t *testing.T, objects []*unstructured.Unstructured) *referenc
 	r := &references{t, map[string]runtime.Object{}}
 	for _, object := range objects {
 		id := object.GetKind() + "/" + object.GetNamespace() + "/" + object.GetName()
-		if r.objects[id] != nil {
-			t.Errorf("%s is rendered twice", id)
-		}
+		expect.True(t, r.objects[id] == nil, "%s is rendered twice", id)
 		r.objects[id] = decode(t, object)
 	}
 	return r
@@ -78,17 +78,15 @@ func (r *references) check() {
 
 func (r *references) want(from, id string) {
 	r.Helper()
-	if r.objects[id] == nil && !slices.Contains(external, id) {
-		r.Errorf("%s refers to %s, which does not exist", from, id)
-	}
+	there := r.objects[id] != nil || slices.Contains(external, id)
+	expect.True(r.T, there, "%s refers to %s, which does not exist", from, id)
 }
 
 // wantSecret expects a rendered Secret, or a Certificate for it.
 func (r *references) wantSecret(from, namespace, secret string) {
 	r.Helper()
-	if r.objects["Secret/"+namespace+"/"+secret] == nil && r.certificateOf(namespace, secret) == nil {
-		r.Errorf("%s refers to Secret %s/%s, which does not exist", from, namespace, secret)
-	}
+	there := r.objects["Secret/"+namespace+"/"+secret] != nil || r.certificateOf(namespace, secret) != nil
+	expect.True(r.T, there, "%s refers to Secret %s/%s, which does not exist", from, namespace, secret)
 }
 
 func (r *references) certificateOf(namespace, secret string) *cmapi.Certificate {
@@ -129,9 +127,9 @@ func (r *references) checkSelectsPods(id, namespace string, selector *metav1.Lab
 	r.Helper()
 	s, err := metav1.LabelSelectorAsSelector(selector)
 	d := r.deployment()
-	if err != nil || s.Empty() || d.Namespace != namespace || !s.Matches(labels.Set(d.Spec.Template.Labels)) {
-		r.Errorf("%s selects %v in %s, not the Pods %v in %s (%v)", id, selector, namespace, d.Spec.Template.Labels, d.Namespace, err)
-	}
+	expect.NoError(r.T, err)
+	expect.True(r.T, !s.Empty() && d.Namespace == namespace && s.Matches(labels.Set(d.Spec.Template.Labels)),
+		"%s selects %v in %s, not the Pods %v in %s", id, selector, namespace, d.Spec.Template.Labels, d.Namespace)
 }
 
 func (r *references) deployment() *appsv1.Deployment {
@@ -169,25 +167,17 @@ func (r *references) checkMonitor(id string, monitor *unstructured.Unstructured)
 		Endpoints []monitorEndpoint
 	}
 	text, err := json.Marshal(monitor.Object["spec"])
-	if err != nil {
-		r.Fatal(err)
-	}
-	if err := json.Unmarshal(text, &spec); err != nil {
-		r.Fatal(err)
-	}
+	expect.NoError(r.T, err)
+	expect.NoError(r.T, json.Unmarshal(text, &spec))
 	selector, err := metav1.LabelSelectorAsSelector(&spec.Selector)
-	if err != nil {
-		r.Fatal(err)
-	}
+	expect.NoError(r.T, err)
 	services := 0
 	for _, object := range r.objects {
 		if s, ok := object.(*corev1.Service); ok && s.Namespace == monitor.GetNamespace() && !selector.Empty() && selector.Matches(labels.Set(s.Labels)) {
 			services++
 		}
 	}
-	if services != 1 {
-		r.Errorf("%s selects %d Services by %v, want 1", id, services, spec.Selector.MatchLabels)
-	}
+	expect.Equal(r.T, id+": number of selected Services", 1, services)
 	for _, endpoint := range spec.Endpoints {
 		r.checkEndpoint(id, monitor.GetNamespace(), endpoint)
 	}
@@ -196,9 +186,7 @@ func (r *references) checkMonitor(id string, monitor *unstructured.Unstructured)
 func (r *references) checkEndpoint(id, namespace string, endpoint monitorEndpoint) {
 	r.Helper()
 	secure := slices.Contains(r.deployment().Spec.Template.Spec.Containers[0].Args, "--metrics-secure")
-	if want := map[bool]string{true: "https", false: "http"}[secure]; endpoint.Scheme != want {
-		r.Errorf("%s scrapes with %s, want %s", id, endpoint.Scheme, want)
-	}
+	expect.Equal(r.T, id+": scheme", map[bool]string{true: "https", false: "http"}[secure], endpoint.Scheme)
 	if c := endpoint.Authorization.Credentials; c != nil {
 		r.wantSecret(id, namespace, c.Name)
 	}
@@ -210,11 +198,9 @@ func (r *references) checkEndpoint(id, namespace string, endpoint monitorEndpoin
 				r.wantSecret(id, namespace, secret.Name)
 			}
 		}
-		if served := r.certificateOf(namespace, metricsSecret); served == nil || !slices.Contains(served.Spec.DNSNames, tls.ServerName) {
-			r.Errorf("%s expects the server name %s, but no served certificate has it", id, tls.ServerName)
-		}
+		served := r.certificateOf(namespace, metricsSecret)
+		expect.True(r.T, served != nil && slices.Contains(served.Spec.DNSNames, tls.ServerName),
+			"%s expects the server name %s, but no served certificate has it", id, tls.ServerName)
 	}
-	if files != "" {
-		r.Errorf("%s uses the file %s, which OpenShift rejects", id, files)
-	}
+	expect.True(r.T, files == "", "%s uses the file %s, which OpenShift rejects", id, files)
 }

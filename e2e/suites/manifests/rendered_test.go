@@ -144,6 +144,15 @@ func rules(objects rendered) map[string][]rbacv1.PolicyRule {
 	return result
 }
 
+// permissions returns the rules of all roles as readable lines.
+func permissions(objects rendered) map[string][]string {
+	lines := map[string][]string{}
+	for id, list := range rules(objects) {
+		lines[id] = ruleLines(list)
+	}
+	return lines
+}
+
 // binding has the common fields of RoleBinding and ClusterRoleBinding.
 type binding struct {
 	role     rbacv1.RoleRef

@@ -5,14 +5,11 @@ package manifests
 
 import (
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
 	networkingv1 "k8s.io/api/networking/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
@@ -70,12 +67,10 @@ func (tr transformation) render(t *testing.T, installation string) []*unstructur
 func (tr transformation) checkNamespaces(t *testing.T, objects []*unstructured.Unstructured) {
 	t.Helper()
 	for _, object := range objects {
-		if object.GetKind() == "Namespace" {
-			t.Errorf("the Namespace %s is one of the objects", object.GetName())
-		}
-		if got := object.GetNamespace(); got != "" && got != tr.namespace {
-			t.Errorf("%s %s is in the namespace %s, want %s", object.GetKind(), object.GetName(), got, tr.namespace)
-		}
+		kind, got := object.GetKind(), object.GetNamespace()
+		expect.True(t, kind != "Namespace", "the Namespace %s is one of the objects", object.GetName())
+		expect.True(t, got == "" || got == tr.namespace,
+			"%s %s is in the namespace %s, want %s", kind, object.GetName(), got, tr.namespace)
 	}
 }
 
@@ -93,9 +88,7 @@ func servedObjects(t *testing.T, installation string, tr transformation, objects
 		namespaces = append(namespaces, filepath.Base(step))
 		for _, object := range mustRender(t, step) {
 			object = object.DeepCopy()
-			if object.GetNamespace() != filepath.Base(step) {
-				t.Errorf("%s %s is in the namespace %s, want %s", object.GetKind(), object.GetName(), object.GetNamespace(), filepath.Base(step))
-			}
+			expect.Equal(t, object.GetKind()+": namespace", filepath.Base(step), object.GetNamespace())
 			if object.GetKind() == "RoleBinding" && tr.name != "nothing" {
 				subject := map[string]any{"kind": "ServiceAccount", "name": deployment.Spec.Template.Spec.ServiceAccountName, "namespace": deployment.Namespace}
 				expect.NoError(t, unstructured.SetNestedSlice(object.Object, []any{subject}, "subjects"))
@@ -103,9 +96,7 @@ func servedObjects(t *testing.T, installation string, tr transformation, objects
 			served = append(served, object)
 		}
 	}
-	if got := servedNamespaces(deployment); !slices.Equal(got, namespaces) {
-		t.Errorf("the process selects %q, but has permissions in %q", got, namespaces)
-	}
+	expect.Equal(t, "namespaces with permissions, and selected ones", namespaces, servedNamespaces(deployment))
 	return served
 }
 
@@ -128,9 +119,7 @@ func checkPeers(t *testing.T, installation string, r *references) {
 	}
 	for _, object := range r.objects {
 		if policy, ok := object.(*networkingv1.NetworkPolicy); ok {
-			if diff := cmp.Diff(before.Spec.Ingress, policy.Spec.Ingress); diff != "" {
-				t.Errorf("allowed peers (-before +transformed):\n%s", diff)
-			}
+			expect.Equal(t, "allowed peers before and after", before.Spec.Ingress, policy.Spec.Ingress)
 		}
 	}
 }
@@ -154,9 +143,8 @@ func TestOwnNamespace(t *testing.T) {
 	}
 	r := newReferences(t, objects)
 	r.check()
-	if got := r.deployment(); got.Namespace != "pki-system" || !slices.Equal(servedNamespaces(got), served) {
-		t.Errorf("the process in %s selects %q, but has permissions in %q", got.Namespace, servedNamespaces(got), served)
-	}
+	expect.Equal(t, "namespace", "pki-system", r.deployment().Namespace)
+	expect.Equal(t, "namespaces with permissions, and selected ones", served, servedNamespaces(r.deployment()))
 }
 
 // The label for a removal without the CRDs must not be changed by labels of a user.
@@ -164,9 +152,8 @@ func TestCRDsAreKept(t *testing.T) {
 	for _, tr := range transformations {
 		for _, object := range tr.render(t, issuer.DefaultOverlay) {
 			_, kept := object.GetLabels()["selfsigned.cert-manager.io/crds"]
-			if crd := object.GetKind() == "CustomResourceDefinition"; kept != crd {
-				t.Errorf("%s: %s %s is kept: %t", tr.name, object.GetKind(), object.GetName(), kept)
-			}
+			expect.True(t, kept == (object.GetKind() == "CustomResourceDefinition"),
+				"%s: %s %s is kept: %t", tr.name, object.GetKind(), object.GetName(), kept)
 		}
 	}
 }
@@ -178,9 +165,7 @@ func TestCRDsAreNotPruned(t *testing.T) {
 			"argocd.argoproj.io/sync-options":   "Prune=false,Delete=false",
 			"kustomize.toolkit.fluxcd.io/prune": "disabled",
 		} {
-			if got := object.GetAnnotations()[annotation]; got != want {
-				t.Errorf("%s: the annotation %s is %q, want %q", object.GetName(), annotation, got, want)
-			}
+			expect.Equal(t, object.GetName()+": "+annotation, want, object.GetAnnotations()[annotation])
 		}
 	}
 }
@@ -196,25 +181,11 @@ func TestNoSubstitution(t *testing.T) {
 				if !strings.Contains(string(text), "${") {
 					continue
 				}
-				if object.GetAnnotations()["kustomize.toolkit.fluxcd.io/substitute"] != "disabled" {
-					t.Errorf("%s: %s %s contains ${", step, object.GetKind(), object.GetName())
-				}
+				expect.True(t, object.GetAnnotations()["kustomize.toolkit.fluxcd.io/substitute"] == "disabled",
+					"%s: %s %s contains ${", step, object.GetKind(), object.GetName())
 				dashboard = dashboard || object.GetName() == "selfsigned-issuer-dashboard"
 			}
 		}
 	}
-	if !dashboard {
-		t.Error("the dashboard has no variables: this test is outdated")
-	}
-}
-
-// Roles in selected namespaces are bound there.
-func TestServedNamespaceHasNoClusterRole(t *testing.T) {
-	for _, object := range mustRender(t, "deploy/served-namespace") {
-		switch decode(t, object).(type) {
-		case *rbacv1.Role, *rbacv1.RoleBinding:
-		default:
-			t.Errorf("%s %s is not expected", object.GetKind(), object.GetName())
-		}
-	}
+	expect.True(t, dashboard, "the dashboard has no variables: this test is outdated")
 }

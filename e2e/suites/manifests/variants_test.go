@@ -4,65 +4,99 @@
 package manifests
 
 import (
+	"slices"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 )
 
-// The component kubernetes-csrs adds one flag and its permissions.
-func TestKubernetesCSRs(t *testing.T) {
-	objects := render(t, kubernetesCSR)
-	expect.Equal(t, "permissions", csrPermissions, ruleLines(rules(objects)[csrComponent]))
-	if bindings(objects)["ClusterRoleBinding/selfsigned-issuer-kubernetes-csrs"].role.Name != "selfsigned-issuer-kubernetes-csrs" {
-		t.Error("the permissions are not bound")
+// The permissions of the process in a selected namespace.
+const (
+	servedRole    = "Role/selfsigned-issuer-manager"
+	servedBinding = "RoleBinding/selfsigned-issuer-manager"
+)
+
+// namespacedPermissions are all permissions of the process in the overlay namespaced: those of the
+// default overlay, without ClusterSelfSignedIssuers and without a ClusterRole.
+var namespacedPermissions = map[string][]string{
+	servedRole: {
+		"selfsigned.cert-manager.io/selfsignedissuers [list watch]",
+		"selfsigned.cert-manager.io/selfsignedissuers/status [patch]",
+		"cert-manager.io/certificaterequests [list watch]",
+		"cert-manager.io/certificaterequests/status [patch]",
+		"/secrets [get list watch]",
+		"events.k8s.io/events [create]",
+	},
+	"Role/selfsigned-issuer-leader-election": defaultPermissions["Role/selfsigned-issuer-leader-election"],
+}
+
+// The overlay namespaced needs no permissions in the whole cluster for its installation, and lists
+// the selected namespaces in one place.
+func TestNamespaced(t *testing.T) {
+	objects := rendered{}
+	for _, step := range steps(t, issuer.NamespacedOverlay) {
+		if step == issuer.AdminStep || step == issuer.NamespaceStep {
+			continue
+		}
+		for _, object := range mustRender(t, step) {
+			objects[object.GetKind()+"/"+object.GetName()] = decode(t, object)
+			expect.True(t, object.GetNamespace() != "", "%s %s has no namespace", object.GetKind(), object.GetName())
+		}
 	}
-	delete(objects, csrComponent)
-	delete(objects, "ClusterRoleBinding/selfsigned-issuer-kubernetes-csrs")
-	expectFlagAdded(t, objects, "--enable-certificate-signing-requests")
-	expectDefault(t, objects)
-}
-
-// Another name of cert-manager changes only the approver and the namespace of the keys.
-func TestOtherCertManager(t *testing.T) {
-	objects := render(t, otherCertManager)
-	binding := "ClusterRoleBinding/" + approver // see TestApproverIsCertManager
-	objects[binding] = render(t, issuer.DefaultOverlay)[binding]
-	expectFlagAdded(t, objects, "--cluster-resource-namespace=my-namespace")
-	expectDefault(t, objects)
-}
-
-// expectFlagAdded removes the flag, which must be the last argument.
-func expectFlagAdded(t *testing.T, objects rendered, flag string) {
-	t.Helper()
-	c := &deployment(t, objects).Spec.Template.Spec.Containers[0]
-	last := len(c.Args) - 1
-	if c.Args[last] != flag {
-		t.Errorf("the last argument is %s, want %s", c.Args[last], flag)
+	expect.Equal(t, "permissions", namespacedPermissions, permissions(objects))
+	served := servedNamespaces(deployment(t, objects))
+	for _, id := range []string{servedRole, servedBinding} {
+		expect.Equal(t, id+" and the selected namespaces", served, []string{accessor(t, objects[id]).GetNamespace()})
 	}
-	c.Args = c.Args[:last]
 }
 
-// The component no-secret-watch removes two permissions (see TestPermissions) and sets a flag.
-func TestNoSecretWatch(t *testing.T) {
-	objects := render(t, noSecretWatch)
-	objects[manager] = render(t, issuer.DefaultOverlay)[manager]
-	expectFlagAdded(t, objects, "--watch-secrets=false")
-	expectDefault(t, objects)
+// Objects that need an administrator are a separate step, and roles in selected namespaces are bound there.
+func TestKindsInSteps(t *testing.T) {
+	for step, want := range map[string][]string{
+		issuer.AdminStep:          {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"},
+		"deploy/served-namespace": {"Role", "RoleBinding"},
+	} {
+		for _, object := range mustRender(t, step) {
+			kind := object.GetKind()
+			expect.True(t, slices.Contains(want, kind), "%s: %s %s is not expected", step, kind, object.GetName())
+		}
+	}
 }
 
-// The overlay development differs by one flag.
-func TestDevelopment(t *testing.T) {
-	objects := render(t, issuer.DevelopmentOverlay)
-	expectFlagAdded(t, objects, "--log-level=4")
-	expectDefault(t, objects)
+// The overlay namespaced has no metrics: there is no port and no Service.
+func TestNoMetrics(t *testing.T) {
+	objects := render(t, issuer.NamespacedOverlay)
+	c := container(t, objects)
+	expect.True(t, slices.Contains(c.Args, "--metrics-bind-address=0"), "metrics are served: %q", c.Args)
+	expect.True(t, len(c.Ports) == 1 && c.Ports[0].Name == "health", "other ports than that of the probes: %v", c.Ports)
+	expect.True(t, objects["Service/"+metricsService] == nil, "there is a Service")
 }
 
-func expectDefault(t *testing.T, objects rendered) {
-	t.Helper()
-	if diff := cmp.Diff(render(t, issuer.DefaultOverlay), objects); diff != "" {
-		t.Errorf("other differences from the default overlay (-default +this):\n%s", diff)
+// TestVariants compares installations with the default overlay. They differ by the last argument and
+// by the given objects, which TestPermissions, TestReadmePermissions and TestApproverIsCertManager check.
+func TestVariants(t *testing.T) {
+	for installation, want := range map[string]struct {
+		flag    string
+		objects []string
+	}{
+		issuer.DevelopmentOverlay: {flag: "--log-level=4"},
+		kubernetesCSR: {
+			"--enable-certificate-signing-requests",
+			[]string{csrComponent, "ClusterRoleBinding/selfsigned-issuer-kubernetes-csrs"},
+		},
+		otherCertManager: {"--cluster-resource-namespace=my-namespace", []string{"ClusterRoleBinding/" + approver}},
+		noSecretWatch:    {"--watch-secrets=false", []string{manager}},
+	} {
+		got, defaults := render(t, installation), render(t, issuer.DefaultOverlay)
+		c := &deployment(t, got).Spec.Template.Spec.Containers[0]
+		last := len(c.Args) - 1
+		expect.Equal(t, installation+": last argument", want.flag, c.Args[last])
+		c.Args = c.Args[:last]
+		for _, id := range want.objects {
+			delete(got, id)
+			delete(defaults, id)
+		}
+		expect.Equal(t, "the default overlay and "+installation, defaults, got)
 	}
 }

@@ -14,8 +14,10 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	podsecurity "k8s.io/pod-security-admission/api"
 	"k8s.io/pod-security-admission/policy"
+	"k8s.io/utils/ptr"
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
@@ -30,15 +32,11 @@ func TestPodSecurity(t *testing.T) {
 	forEach(t, func(t *testing.T, objects rendered) {
 		labels := get[*corev1.Namespace](t, objects, "Namespace/"+namespace).Labels
 		for _, mode := range []string{podsecurity.EnforceLevelLabel, podsecurity.AuditLevelLabel, podsecurity.WarnLevelLabel} {
-			if labels[mode] != string(podsecurity.LevelRestricted) {
-				t.Errorf("the namespace's label %s is %q, want restricted", mode, labels[mode])
-			}
+			expect.Equal(t, "the namespace's label "+mode, "restricted", labels[mode])
 		}
 		pod := deployment(t, objects).Spec.Template
 		for _, result := range evaluator.EvaluatePod(restricted, &pod.ObjectMeta, &pod.Spec) {
-			if !result.Allowed {
-				t.Errorf("not restricted: %s: %s", result.ForbiddenReason, result.ForbiddenDetail)
-			}
+			expect.True(t, result.Allowed, "not restricted: %s: %s", result.ForbiddenReason, result.ForbiddenDetail)
 		}
 	})
 }
@@ -47,29 +45,17 @@ func TestPodSecurity(t *testing.T) {
 func TestPodHardening(t *testing.T) {
 	forEach(t, func(t *testing.T, objects rendered) {
 		pod, c := deployment(t, objects).Spec.Template.Spec, container(t, objects)
-		if only := c.SecurityContext.ReadOnlyRootFilesystem; only == nil || !*only {
-			t.Error("the root file system can be written")
-		}
-		if links := pod.EnableServiceLinks; links == nil || *links {
-			t.Error("Services are environment variables")
-		}
-		if c.SecurityContext.RunAsUser != nil || pod.SecurityContext.RunAsUser != nil {
-			t.Error("a fixed user, which some platforms reject")
-		}
 		account := get[*corev1.ServiceAccount](t, objects, "ServiceAccount/"+pod.ServiceAccountName)
-		if mount := account.AutomountServiceAccountToken; mount == nil || *mount {
-			t.Error("every Pod with the ServiceAccount gets its token")
-		}
-		if mount := pod.AutomountServiceAccountToken; mount == nil || !*mount {
-			t.Error("the Pod gets no token")
-		}
-		if pod.HostNetwork {
-			t.Error("the Pod has the host's network")
-		}
+		expect.True(t, ptr.Deref(c.SecurityContext.ReadOnlyRootFilesystem, false), "the root file system can be written")
+		expect.True(t, !ptr.Deref(pod.EnableServiceLinks, true), "Services are environment variables")
+		expect.True(t, c.SecurityContext.RunAsUser == nil && pod.SecurityContext.RunAsUser == nil,
+			"a fixed user, which some platforms reject")
+		expect.True(t, !ptr.Deref(account.AutomountServiceAccountToken, true), "every Pod with the ServiceAccount gets its token")
+		expect.True(t, ptr.Deref(pod.AutomountServiceAccountToken, false), "the Pod gets no token")
+		expect.True(t, !pod.HostNetwork, "the Pod has the host's network")
 		for _, volume := range pod.Volumes {
-			if volume.Secret == nil || volume.Secret.SecretName != metricsSecret {
-				t.Errorf("the Pod has the volume %s, but needs only the certificate of its metrics", volume.Name)
-			}
+			expect.True(t, volume.Secret != nil && volume.Secret.SecretName == metricsSecret,
+				"the Pod has the volume %s, but needs only the certificate of its metrics", volume.Name)
 		}
 	})
 }
@@ -77,18 +63,9 @@ func TestPodHardening(t *testing.T) {
 func TestResources(t *testing.T) {
 	forEach(t, func(t *testing.T, objects rendered) {
 		resources := container(t, objects).Resources
-		for _, wanted := range []struct {
-			what   string
-			amount bool
-		}{
-			{"a request for CPU", !resources.Requests.Cpu().IsZero()},
-			{"a request for memory", !resources.Requests.Memory().IsZero()},
-			{"a limit for memory", !resources.Limits.Memory().IsZero()},
-		} {
-			if !wanted.amount {
-				t.Errorf("want %s: %v", wanted.what, resources)
-			}
-		}
+		expect.True(t, !resources.Requests.Cpu().IsZero(), "want a request for CPU: %v", resources)
+		expect.True(t, !resources.Requests.Memory().IsZero(), "want a request for memory: %v", resources)
+		expect.True(t, !resources.Limits.Memory().IsZero(), "want a limit for memory: %v", resources)
 	})
 }
 
@@ -96,9 +73,7 @@ func TestResources(t *testing.T) {
 func TestCPULimit(t *testing.T) {
 	for installation, want := range map[string]string{issuer.DefaultOverlay: "0", issuer.ProductionOverlay: "0", adjusted: "1"} {
 		c := container(t, render(t, installation))
-		if got := c.Resources.Limits.Cpu().String(); got != want {
-			t.Errorf("%s: the CPU limit is %s, want %s", installation, got, want)
-		}
+		expect.Equal(t, installation+": CPU limit", want, c.Resources.Limits.Cpu().String())
 	}
 }
 
@@ -114,9 +89,8 @@ func TestMemoryLimitHasHeadroom(t *testing.T) {
 		value, err := resource.ParseQuantity(strings.TrimSuffix(c.Env[i].Value, "B"))
 		expect.NoError(t, err)
 		limit := c.Resources.Limits.Memory().Value()
-		if most, least := limit*9/10, limit/2; value.Value() > most || value.Value() < least {
-			t.Errorf("GOMEMLIMIT is %s, want at most 90 %% of the limit of %s, and at least half of it", c.Env[i].Value, c.Resources.Limits.Memory())
-		}
+		expect.True(t, value.Value() <= limit*9/10 && value.Value() >= limit/2,
+			"GOMEMLIMIT is %s, want at most 90 %% of the limit of %d, and at least half of it", c.Env[i].Value, limit)
 	})
 }
 
@@ -126,14 +100,10 @@ func TestNoMesh(t *testing.T) {
 	forEach(t, func(t *testing.T, objects rendered) {
 		pod := deployment(t, objects).Spec.Template
 		for label, want := range map[string]string{"sidecar.istio.io/inject": "false", "istio.io/dataplane-mode": "none"} {
-			if got := pod.Labels[label]; got != want {
-				t.Errorf("the Pod's label %s is %q, want %q", label, got, want)
-			}
+			expect.Equal(t, "the Pod's label "+label, want, pod.Labels[label])
 		}
 		for annotation, want := range map[string]string{"sidecar.istio.io/inject": "false", "linkerd.io/inject": "disabled"} {
-			if got := pod.Annotations[annotation]; got != want {
-				t.Errorf("the Pod's annotation %s is %q, want %q", annotation, got, want)
-			}
+			expect.Equal(t, "the Pod's annotation "+annotation, want, pod.Annotations[annotation])
 		}
 	})
 }
@@ -146,9 +116,7 @@ func TestProbes(t *testing.T) {
 				t.Errorf("no probe for %s", path)
 				continue
 			}
-			if !slices.ContainsFunc(c.Ports, func(p corev1.ContainerPort) bool { return p.Name == probe.HTTPGet.Port.StrVal }) {
-				t.Errorf("the probe for %s has the port %s, which does not exist", path, &probe.HTTPGet.Port)
-			}
+			expectPort(t, c, probe.HTTPGet.Port)
 		}
 	})
 }
@@ -157,33 +125,25 @@ func TestProbes(t *testing.T) {
 func TestLeaderElectionNamespace(t *testing.T) {
 	forEach(t, func(t *testing.T, objects rendered) {
 		c := container(t, objects)
-		if !slices.Contains(c.Args, "--leader-election-namespace=$(POD_NAMESPACE)") {
-			t.Errorf("the Pod's namespace is not among the arguments %q", c.Args)
-		}
+		expect.True(t, slices.Contains(c.Args, "--leader-election-namespace=$(POD_NAMESPACE)"),
+			"the Pod's namespace is not among the arguments %q", c.Args)
 		isNamespace := func(env corev1.EnvVar) bool {
 			return env.Name == "POD_NAMESPACE" && env.ValueFrom.FieldRef.FieldPath == "metadata.namespace"
 		}
-		if !slices.ContainsFunc(c.Env, isNamespace) {
-			t.Errorf("POD_NAMESPACE is not the Pod's namespace: %v", c.Env)
-		}
+		expect.True(t, slices.ContainsFunc(c.Env, isNamespace), "POD_NAMESPACE is not the Pod's namespace: %v", c.Env)
 	})
 }
 
 func TestNames(t *testing.T) {
 	forEach(t, func(t *testing.T, objects rendered) {
-		if got := deployment(t, objects).Spec.Template.Spec.ServiceAccountName; got != name {
-			t.Errorf("the ServiceAccount is called %q, want %q", got, name)
-		}
-		if got := container(t, objects).Name; got != name {
-			t.Errorf("the container is called %q, want %q", got, name)
-		}
+		expect.Equal(t, "ServiceAccount", name, deployment(t, objects).Spec.Template.Spec.ServiceAccountName)
+		expect.Equal(t, "container", name, container(t, objects).Name)
 		for id, object := range objects {
 			if id == servedRole || id == servedBinding {
 				continue // see TestNamespaced
 			}
-			if got := accessor(t, object).GetNamespace(); got != "" && got != namespace {
-				t.Errorf("%s is in the namespace %q, want %q", id, got, namespace)
-			}
+			got := accessor(t, object).GetNamespace()
+			expect.True(t, got == "" || got == namespace, "%s is in the namespace %q, want %q", id, got, namespace)
 		}
 	})
 }
@@ -192,18 +152,13 @@ func TestLabels(t *testing.T) {
 	wanted := labels.Set{"app.kubernetes.io/name": name, "app.kubernetes.io/part-of": "cert-manager"}.AsSelector()
 	forEach(t, func(t *testing.T, objects rendered) {
 		for id, object := range objects {
-			if got := labels.Set(accessor(t, object).GetLabels()); !wanted.Matches(got) {
-				t.Errorf("%s has the labels %q, want %q", id, got, wanted)
-			}
+			got := labels.Set(accessor(t, object).GetLabels())
+			expect.True(t, wanted.Matches(got), "%s has the labels %q, want %q", id, got, wanted)
 		}
 		spec := deployment(t, objects).Spec
-		if !wanted.Matches(labels.Set(spec.Template.Labels)) {
-			t.Errorf("the Pods have the labels %q, want %q", spec.Template.Labels, wanted)
-		}
-		selector, err := metav1.LabelSelectorAsSelector(spec.Selector)
-		if err != nil || !selector.Matches(labels.Set(spec.Template.Labels)) {
-			t.Errorf("the Deployment's selector %q does not select its Pods (%v)", selector, err)
-		}
+		expect.True(t, wanted.Matches(labels.Set(spec.Template.Labels)),
+			"the Pods have the labels %q, want %q", spec.Template.Labels, wanted)
+		expectSelectsPods(t, objects, spec.Selector)
 	})
 }
 
@@ -216,10 +171,15 @@ func TestImage(t *testing.T) {
 		t.Errorf("the manifests name the registry %s, the Makefile %q", committed.Registry, made)
 	}
 	forEach(t, func(t *testing.T, objects rendered) {
-		if got, want := container(t, objects).Image, committed.Registry+"/selfsigned-issuer:"+committed.Version; got != want {
-			t.Errorf("runs the image %q, want %q", got, want)
-		}
+		expect.Equal(t, "image", committed.Registry+"/selfsigned-issuer:"+committed.Version, container(t, objects).Image)
 	})
+}
+
+// expectPort expects that the container has a port.
+func expectPort(t *testing.T, c corev1.Container, port intstr.IntOrString) {
+	t.Helper()
+	there := slices.ContainsFunc(c.Ports, func(p corev1.ContainerPort) bool { return p.Name == port.StrVal })
+	expect.True(t, there, "the container has no port %s", port.StrVal)
 }
 
 func accessor(t *testing.T, object any) metav1.Object {
