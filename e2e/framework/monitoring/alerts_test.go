@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
@@ -38,13 +37,9 @@ func TestEveryAlertIsTested(t *testing.T) {
 	tests := repo.ReadFile(t, unitTests)
 	for _, alert := range mustAlerts(t) {
 		fires := regexp.MustCompile(`alertname: ` + alert.Alert + `\n\s+eval_time: \d+m\n\s+exp_alerts:\n`)
-		if !fires.MatchString(tests) {
-			t.Errorf("%s has no case in which %s fires", unitTests, alert.Alert)
-		}
+		expect.True(t, fires.MatchString(tests), "%s has no case in which %s fires", unitTests, alert.Alert)
 		silent := regexp.MustCompile(`alertname: ` + alert.Alert + `, eval_time: \d+m, exp_alerts: \[\]`)
-		if !silent.MatchString(tests) {
-			t.Errorf("%s has no case in which %s does not fire", unitTests, alert.Alert)
-		}
+		expect.True(t, silent.MatchString(tests), "%s has no case in which %s does not fire", unitTests, alert.Alert)
 	}
 }
 
@@ -58,16 +53,11 @@ func TestRunbook(t *testing.T) {
 	for _, alert := range mustAlerts(t) {
 		want = append(want, alert.Alert)
 		_, anchor, _ := strings.Cut(alert.Annotations["runbook_url"], "/docs/monitoring.md#")
-		if anchor != strings.ToLower(alert.Alert) {
-			t.Errorf("%s has the runbook %s", alert.Alert, alert.Annotations["runbook_url"])
-		}
-		if alert.Annotations["summary"] == "" || alert.Annotations["description"] == "" {
-			t.Errorf("%s has no description", alert.Alert)
-		}
+		expect.Equal(t, "anchor of the runbook", strings.ToLower(alert.Alert), anchor)
+		expect.True(t, alert.Annotations["summary"] != "" && alert.Annotations["description"] != "",
+			"%s has no description", alert.Alert)
 	}
-	if !slices.Equal(got, want) {
-		t.Errorf("docs/monitoring.md has entries for\n %q\nwant\n %q", got, want)
-	}
+	expect.Equal(t, "alerts and entries in docs/monitoring.md", want, got)
 }
 
 func mustAlerts(t *testing.T) []Alert {

@@ -56,14 +56,12 @@ key: value
 `
 	page, outputs, err := follows(t, text)
 	expect.NoError(t, err)
-	if difference := page.Compare(outputs); difference != "" {
-		t.Error(difference)
-	}
+	expect.Equal(t, "output", "", page.Compare(outputs))
 	page, outputs, err = follows(t, strings.ReplaceAll(text, "hello world", "good bye"))
 	expect.NoError(t, err)
-	if difference := page.Compare(outputs); !strings.HasPrefix(difference, "page.md:12 does not print the output on the page, but:\nhello   world at ") {
-		t.Errorf("a different output is accepted: %q", difference)
-	}
+	difference := page.Compare(outputs)
+	want := "page.md:12 does not print the output on the page, but:\nhello   world at "
+	expect.True(t, strings.HasPrefix(difference, want), "a different output is accepted: %q", difference)
 }
 
 func TestPageStopsAtTheFirstFailure(t *testing.T) {
@@ -71,9 +69,7 @@ func TestPageStopsAtTheFirstFailure(t *testing.T) {
 	if err == nil {
 		t.Fatal("a failed command is not reported")
 	}
-	if got, want := page.StoppedAt(outputs), "in the block at page.md:2, which printed:\nbefore\n"; got != want {
-		t.Errorf("\n got %q\nwant %q", got, want)
-	}
+	expect.Equal(t, "stopped", "in the block at page.md:2, which printed:\nbefore\n", page.StoppedAt(outputs))
 }
 
 func follows(t *testing.T, text string) (page *Page, outputs string, err error) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/repo"
 )
 
 const logBefore = `# Changelog
@@ -43,18 +44,14 @@ func newRepository(t *testing.T) string {
 	} {
 		path = filepath.Join(root, path)
 		expect.NoError(t, os.MkdirAll(filepath.Dir(path), 0o750))
-		expect.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+		repo.WriteFile(t, content, path)
 	}
 	return root
 }
 
 func expectFile(t *testing.T, root, path, want string) {
 	t.Helper()
-	got, err := os.ReadFile(filepath.Join(root, path))
-	expect.NoError(t, err)
-	if string(got) != want {
-		t.Errorf("%s is\n%s\nwant\n%s", path, got, want)
-	}
+	expect.Equal(t, path, want, repo.ReadFile(t, root, path))
 }
 
 func TestPrepare(t *testing.T) {
@@ -90,15 +87,12 @@ func TestPrepareNext(t *testing.T) {
 	for _, version := range []string{"v0.1.0", "v0.1.1"} {
 		expect.NoError(t, (Release{version, "ghcr.io/cert-manager"}).Prepare(root, date))
 	}
-	page, err := os.ReadFile(filepath.Join(root, changelog))
-	expect.NoError(t, err)
+	page := repo.ReadFile(t, root, changelog)
 	for _, want := range []string{
 		"## [Unreleased]\n\n## [0.1.1] - 2026-12-01\n\n## [0.1.0] - 2026-12-01\n",
 		"[0.1.1]: https://github.com/cert-manager/selfsigned-issuer/compare/v0.1.0...v0.1.1\n",
 	} {
-		if !strings.Contains(string(page), want) {
-			t.Errorf("no %q in\n%s", want, page)
-		}
+		expect.True(t, strings.Contains(page, want), "no %q in\n%s", want, page)
 	}
 }
 
@@ -114,8 +108,7 @@ func TestPrepareRefuses(t *testing.T) {
 		{Release{"v0.2.0", "ghcr.io"}, `"ghcr.io" is not a registry and an organization, such as ghcr.io/cert-manager`},
 		{Release{"v0.1.0", "ghcr.io/cert-manager"}, "the changelog has a section for v0.1.0 already"},
 	} {
-		if err := test.release.Prepare(root, date); err == nil || !strings.Contains(err.Error(), test.want) {
-			t.Errorf("%v: error %v, want %s", test.release, err, test.want)
-		}
+		err := test.release.Prepare(root, date)
+		expect.True(t, err != nil && strings.Contains(err.Error(), test.want), "error %v, want %s", err, test.want)
 	}
 }

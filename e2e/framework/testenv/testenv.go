@@ -208,12 +208,21 @@ func (e *Environment) Issue(t *testing.T) {
 			IssuerRef:  cmmeta.IssuerReference{Group: selfsigned.GroupName, Kind: "SelfSignedIssuer", Name: issuer.Name},
 		},
 	}
+	e.CreateCertificate(t, certificate)
+}
+
+// CreateCertificate creates a Certificate, waits until it is Ready, and returns its Secret.
+func (e *Environment) CreateCertificate(t *testing.T, certificate *cmapi.Certificate) *corev1.Secret {
+	t.Helper()
 	e.Create(t, certificate)
 	e.Await(t, "a certificate", certificate, func() bool {
 		return cmutil.CertificateHasCondition(certificate, cmapi.CertificateCondition{
 			Type: cmapi.CertificateConditionReady, Status: cmmeta.ConditionTrue,
 		})
 	})
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: certificate.Namespace, Name: certificate.Spec.SecretName}}
+	e.Get(t, secret)
+	return secret
 }
 
 // ExpectIssuer expects the issuer that Issue has created.

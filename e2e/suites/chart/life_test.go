@@ -70,16 +70,13 @@ func (l *life) adopt(t *testing.T) {
 	l.objects, err = l.helm.Install(t.Context(), current(t), nil, true)
 	expect.NoError(t, err)
 	after := l.deployment(t)
-	if after.UID != before.UID || after.Labels["app.kubernetes.io/managed-by"] != "Helm" {
-		t.Errorf("the Deployment was not adopted: %v, then %v", before.ObjectMeta, after.ObjectMeta)
-	}
+	expect.True(t, after.UID == before.UID && after.Labels["app.kubernetes.io/managed-by"] == "Helm",
+		"the Deployment was not adopted: %v, then %v", before.ObjectMeta, after.ObjectMeta)
 	l.sign(t)
 	// All objects of the installation by kustomize are in the release.
 	released := index(t, l.objects)
 	for id := range index(t, kustomized(t, issuer.DefaultOverlay)) {
-		if released[id] == nil {
-			t.Errorf("%s is not in the release", id)
-		}
+		expect.True(t, released[id] != nil, "%s is not in the release", id)
 	}
 }
 
@@ -98,11 +95,9 @@ func (l *life) uninstallAndKeep(t *testing.T) {
 	for _, object := range l.objects {
 		err := l.Client.Get(t.Context(), client.ObjectKeyFromObject(object), object.DeepCopy())
 		if object.GetKind() == "CustomResourceDefinition" {
-			if err != nil {
-				t.Errorf("%s was removed: %v", object.GetName(), err)
-			}
-		} else if !apierrors.IsNotFound(err) {
-			t.Errorf("%s %s is still there: %v", object.GetKind(), object.GetName(), err)
+			expect.True(t, err == nil, "%s was removed: %v", object.GetName(), err)
+		} else {
+			expect.True(t, apierrors.IsNotFound(err), "%s %s is still there: %v", object.GetKind(), object.GetName(), err)
 		}
 	}
 	l.ExpectIssuer(t)
@@ -122,9 +117,7 @@ func (l *life) upgrade(t *testing.T) {
 	var err error
 	l.objects, err = l.helm.Upgrade(t.Context(), current(t), map[string]any{"crds": map[string]any{"keep": false}})
 	expect.NoError(t, err)
-	if got := *l.deployment(t).Spec.Replicas; got != 2 {
-		t.Errorf("%d replicas, want 2, as in the previous values", got)
-	}
+	expect.Equal(t, "replicas, as in the previous values", int32(2), *l.deployment(t).Spec.Replicas)
 	l.ExpectIssuer(t)
 	l.sign(t)
 }
@@ -140,9 +133,8 @@ func (l *life) uninstallAll(t *testing.T) {
 		}
 		return nil
 	})
-	if err := l.Client.List(t.Context(), &selfsigned.SelfSignedIssuerList{}); !apierrors.IsNotFound(err) {
-		t.Errorf("SelfSignedIssuers are still served: %v", err)
-	}
+	err := l.Client.List(t.Context(), &selfsigned.SelfSignedIssuerList{})
+	expect.True(t, apierrors.IsNotFound(err), "SelfSignedIssuers are still served: %v", err)
 }
 
 func (l *life) deployment(t *testing.T) *appsv1.Deployment {

@@ -5,12 +5,9 @@
 package chart
 
 import (
-	"maps"
 	"path/filepath"
-	"slices"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
@@ -48,14 +45,7 @@ func TestParity(t *testing.T) {
 			for _, object := range got {
 				removeHelm(t, object)
 			}
-			if diff := cmp.Diff(slices.Sorted(maps.Keys(want)), slices.Sorted(maps.Keys(got))); diff != "" {
-				t.Fatalf("objects (-overlay +chart):\n%s", diff)
-			}
-			for id := range want {
-				if diff := cmp.Diff(want[id].Object, got[id].Object); diff != "" {
-					t.Errorf("%s (-overlay +chart):\n%s", id, diff)
-				}
-			}
+			expect.Equal(t, "overlay and chart", want, got)
 		})
 	}
 }
@@ -105,9 +95,7 @@ func index(t *testing.T, objects []*unstructured.Unstructured) map[string]*unstr
 	byID := map[string]*unstructured.Unstructured{}
 	for _, object := range objects {
 		id := object.GetAPIVersion() + " " + object.GetKind() + " " + object.GetNamespace() + "/" + object.GetName()
-		if byID[id] != nil {
-			t.Errorf("%s is rendered twice", id)
-		}
+		expect.True(t, byID[id] == nil, "%s is rendered twice", id)
 		byID[id] = object
 	}
 	return byID
@@ -118,17 +106,14 @@ func removeHelm(t *testing.T, object *unstructured.Unstructured) {
 	t.Helper()
 	labels := object.GetLabels()
 	for _, label := range []string{"helm.sh/chart", "app.kubernetes.io/instance", "app.kubernetes.io/version", "app.kubernetes.io/managed-by"} {
-		if labels[label] == "" {
-			t.Errorf("%s %s has no label %s", object.GetKind(), object.GetName(), label)
-		}
+		expect.True(t, labels[label] != "", "%s %s has no label %s", object.GetKind(), object.GetName(), label)
 		delete(labels, label)
 	}
 	object.SetLabels(labels)
 	annotations := object.GetAnnotations()
 	_, kept := annotations["helm.sh/resource-policy"]
-	if kept != (object.GetKind() == "CustomResourceDefinition") {
-		t.Errorf("%s %s is kept: %t", object.GetKind(), object.GetName(), kept)
-	}
+	expect.True(t, kept == (object.GetKind() == "CustomResourceDefinition"),
+		"%s %s is kept: %t", object.GetKind(), object.GetName(), kept)
 	delete(annotations, "helm.sh/resource-policy")
 	object.SetAnnotations(annotations)
 }

@@ -28,9 +28,7 @@ func TestImage(t *testing.T) {
 		"image: {registry: 'registry.example.com:5000', tag: v1.2.3}":           "registry.example.com:5000/cert-manager/selfsigned-issuer:v1.2.3",
 		"image: {repository: mirror/issuer, tag: v1, digest: '" + digest + "'}": "ghcr.io/mirror/issuer@" + digest,
 	} {
-		if got := container(t, render(t, parse(t, values))).Image; got != want {
-			t.Errorf("%s: the image is %s, want %s", values, got, want)
-		}
+		expect.Equal(t, values+": image", want, container(t, render(t, parse(t, values))).Image)
 	}
 }
 
@@ -114,18 +112,15 @@ func TestNames(t *testing.T) {
 // TestWithoutAdministrator expects that all objects are in namespaces.
 func TestWithoutAdministrator(t *testing.T) {
 	for _, object := range render(t, parse(t, "{crds: {enabled: false}, approverRole: {enabled: false}, rbac: {aggregateClusterRoles: false}, app: {namespaces: [a]}}")) {
-		if object.GetNamespace() == "" {
-			t.Errorf("%s %s is cluster-scoped", object.GetKind(), object.GetName())
-		}
+		expect.True(t, object.GetNamespace() != "", "%s %s is cluster-scoped", object.GetKind(), object.GetName())
 	}
 }
 
 func TestCRDsAreNotKept(t *testing.T) {
 	for _, object := range render(t, parse(t, "crds: {keep: false}")) {
 		for _, annotation := range []string{"helm.sh/resource-policy", "argocd.argoproj.io/sync-options", "kustomize.toolkit.fluxcd.io/prune"} {
-			if value, kept := object.GetAnnotations()[annotation]; kept {
-				t.Errorf("%s %s has the annotation %s: %s", object.GetKind(), object.GetName(), annotation, value)
-			}
+			_, kept := object.GetAnnotations()[annotation]
+			expect.True(t, !kept, "%s %s has the annotation %s", object.GetKind(), object.GetName(), annotation)
 		}
 	}
 }

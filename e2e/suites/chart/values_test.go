@@ -5,14 +5,12 @@ package chart
 
 import (
 	"fmt"
-	"maps"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"helm.sh/helm/v4/pkg/action"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -30,9 +28,8 @@ func TestLint(t *testing.T) {
 	lint.Strict, lint.Namespace = true, namespace
 	for values := range overlays {
 		result := lint.Run([]string{filepath.Join(repo.Root(t), directory)}, valuesOf(t, values))
-		if result.TotalChartsLinted != 1 || action.HasWarningsOrErrors(result) {
-			t.Errorf("%s: %v %v", values, result.Messages, result.Errors)
-		}
+		expect.True(t, result.TotalChartsLinted == 1 && !action.HasWarningsOrErrors(result),
+			"%s: %v %v", values, result.Messages, result.Errors)
 	}
 }
 
@@ -40,9 +37,8 @@ func TestVersion(t *testing.T) {
 	committed, err := release.Committed(repo.Root(t))
 	expect.NoError(t, err)
 	metadata := parse(t, repo.Read(t, directory+"/Chart.yaml"))
-	if metadata["version"] != strings.TrimPrefix(committed.Version, "v") || metadata["appVersion"] != committed.Version {
-		t.Errorf("the chart has the versions %v and %v, but the overlays %s", metadata["version"], metadata["appVersion"], committed.Version)
-	}
+	expect.Equal(t, "version of overlays and chart", strings.TrimPrefix(committed.Version, "v"), metadata["version"])
+	expect.Equal(t, "version of overlays and appVersion", committed.Version, metadata["appVersion"])
 }
 
 // TestSchema rejects unknown and invalid values, and accepts the values of a parent chart.
@@ -75,9 +71,7 @@ func TestSchemaIsComplete(t *testing.T) {
 	want := append(keys(parse(t, repo.Read(t, directory+"/values.yaml")), schema, ""), "enabled", "global")
 	slices.Sort(got)
 	slices.Sort(want)
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("values (-values.yaml +values.schema.json):\n%s", diff)
-	}
+	expect.Equal(t, "values.yaml and values.schema.json", want, got)
 }
 
 // properties returns the paths of all properties in a schema.
@@ -128,19 +122,14 @@ func TestFlags(t *testing.T) {
 			continue
 		}
 		key := camelCase(flag)
-		if got, there := defaults[key]; !there || fmt.Sprint(got) != value {
-			t.Errorf("app.%s is %v by default, but --%s is %q", key, got, flag, value)
-		}
+		got, there := defaults[key]
+		expect.True(t, there && fmt.Sprint(got) == value, "app.%s is %v by default, but --%s is %q", key, got, flag, value)
 		delete(defaults, key)
 		set, want := another(t, kind, value)
-		objects := render(t, map[string]any{"app": map[string]any{key: set}})
-		if argument := "--" + flag + "=" + want; !slices.Contains(container(t, objects).Args, argument) {
-			t.Errorf("app.%s: %v renders %q, want %s", key, set, container(t, objects).Args, argument)
-		}
+		args := container(t, render(t, map[string]any{"app": map[string]any{key: set}})).Args
+		expect.True(t, slices.Contains(args, "--"+flag+"="+want), "app.%s: %v renders %q", key, set, args)
 	}
-	if len(defaults) > 0 {
-		t.Errorf("these values have no flags: %q", slices.Sorted(maps.Keys(defaults)))
-	}
+	expect.True(t, len(defaults) == 0, "these values have no flags: %v", defaults)
 }
 
 // another returns a value that is not the default, and its text in a flag.

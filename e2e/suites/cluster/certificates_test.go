@@ -6,14 +6,10 @@
 package cluster
 
 import (
-	"context"
-	"fmt"
 	"testing"
 
-	cmutil "github.com/cert-manager/cert-manager/pkg/api/util"
 	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
@@ -44,22 +40,10 @@ func (i *installation) issue(t *testing.T, kind, name string) {
 			IssuerRef:  cmmeta.IssuerReference{Group: selfsigned.GroupName, Kind: kind, Name: issuerName},
 		},
 	}
-	env.Create(t, certificate)
-	env.Eventually(t, "Certificate "+name, func(context.Context) error {
-		env.Get(t, certificate)
-		if cmutil.CertificateHasCondition(certificate, cmapi.CertificateCondition{Type: cmapi.CertificateConditionReady, Status: cmmeta.ConditionTrue}) {
-			return nil
-		}
-		return fmt.Errorf("not Ready: %+v", certificate.Status)
-	})
-	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: i.namespace, Name: name}}
-	env.Get(t, secret)
-	if string(secret.Data["ca.crt"]) != string(secret.Data["tls.crt"]) {
-		t.Error("ca.crt is not the certificate itself")
-	}
+	secret := env.CreateCertificate(t, certificate)
+	expect.Equal(t, "tls.crt and ca.crt", string(secret.Data["tls.crt"]), string(secret.Data["ca.crt"]))
 	parsed, err := certtext.Parse(secret.Data["tls.crt"])
 	expect.NoError(t, err)
-	if err := parsed.CheckSignature(parsed.SignatureAlgorithm, parsed.RawTBSCertificate, parsed.Signature); err != nil {
-		t.Errorf("the certificate is not self-signed: %v", err)
-	}
+	err = parsed.CheckSignature(parsed.SignatureAlgorithm, parsed.RawTBSCertificate, parsed.Signature)
+	expect.True(t, err == nil, "the certificate is not self-signed: %v", err)
 }

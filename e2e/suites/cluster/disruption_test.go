@@ -30,9 +30,7 @@ func (i *installation) testKilled(t *testing.T) {
 	r.awaitSigned(t)
 	t.Logf("a request was signed %.1f s after all Pods were killed", time.Since(start).Seconds())
 	for _, pod := range i.pods(t) {
-		if killed[pod.Name] {
-			t.Errorf("Pod %s is still there", pod.Name)
-		}
+		expect.True(t, !killed[pod.Name], "Pod %s is still there", pod.Name)
 	}
 	i.testAvailable(t)
 }
@@ -64,9 +62,7 @@ func (i *installation) testRollingUpdate(t *testing.T) {
 	t.Logf("%d requests came during the update of %.1f s; all are signed, the slowest after about %.0f s", r.made, rolled.Seconds(), slowest.Seconds())
 	for _, pod := range i.pods(t) {
 		for _, container := range pod.Status.ContainerStatuses {
-			if container.RestartCount > 0 {
-				t.Errorf("Pod %s was restarted %d times", pod.Name, container.RestartCount)
-			}
+			expect.True(t, container.RestartCount == 0, "Pod %s was restarted %d times", pod.Name, container.RestartCount)
 		}
 	}
 }

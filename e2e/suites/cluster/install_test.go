@@ -6,7 +6,6 @@
 package cluster
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -44,10 +43,9 @@ func install(t *testing.T, o overlay) *installation {
 	objects, err := issuer.Render(path)
 	expect.NoError(t, err)
 	for _, object := range objects {
-		if object.GetKind() != "Deployment" {
-			continue
+		if object.GetKind() == "Deployment" {
+			expect.NoError(t, runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &i.deployment))
 		}
-		expect.NoError(t, runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &i.deployment))
 	}
 	if o.apart {
 		i.namespace = "sandbox" // which the overlay selects
@@ -107,23 +105,16 @@ func (i *installation) cleanUp(t *testing.T) {
 
 // testAvailable expects all replicas, with the Pod Security Standard "restricted".
 func (i *installation) testAvailable(t *testing.T) {
-	env.Eventually(t, "Deployment", func(context.Context) error {
-		env.Get(t, &i.deployment)
+	env.Await(t, fmt.Sprintf("%d available replicas", i.replicas), &i.deployment, func() bool {
 		s := i.deployment.Status
-		if s.ObservedGeneration == i.deployment.Generation && int(s.UpdatedReplicas) == i.replicas && int(s.AvailableReplicas) == i.replicas {
-			return nil
-		}
-		return fmt.Errorf("want %d replicas available: %+v", i.replicas, s)
+		return s.ObservedGeneration == i.deployment.Generation &&
+			int(s.UpdatedReplicas) == i.replicas && int(s.AvailableReplicas) == i.replicas
 	})
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: i.deployment.Namespace}}
 	env.Get(t, namespace)
-	if got := namespace.Labels["pod-security.kubernetes.io/enforce"]; got != "restricted" {
-		t.Errorf("the namespace enforces Pod security %q, want restricted", got)
-	}
+	expect.Equal(t, "enforced Pod security", "restricted", namespace.Labels["pod-security.kubernetes.io/enforce"])
 	for _, pod := range i.pods(t) {
-		if got := pod.Spec.Containers[0].Image; got != image {
-			t.Errorf("Pod %s runs %s, want %s", pod.Name, got, image)
-		}
+		expect.Equal(t, "image of Pod "+pod.Name, image, pod.Spec.Containers[0].Image)
 	}
 }
 

@@ -41,9 +41,7 @@ const aMetric = "\nselfsigned_issuer_build_info{"
 func (i *installation) testMetrics(t *testing.T) {
 	service := i.metricsService(t)
 	if i.metrics == none {
-		if service != nil {
-			t.Errorf("Service %s serves metrics, want none", service.Name)
-		}
+		expect.True(t, service == nil, "a Service serves metrics, want none: %v", service)
 		return
 	}
 	if service == nil {
@@ -58,9 +56,8 @@ func (i *installation) testMetrics(t *testing.T) {
 
 	// kubectl port-forward can end when a connection is refused, so this client has one of its own.
 	url := "https://" + forward(t, service)
-	if _, err := ask(t, url, nil); err == nil {
-		t.Errorf("%s answers a client without a certificate", url)
-	}
+	_, err := ask(t, url, nil)
+	expect.True(t, err != nil, "%s answers a client without a certificate", url)
 }
 
 func (i *installation) metricsService(t *testing.T) *corev1.Service {
@@ -89,11 +86,7 @@ func forward(t *testing.T, service *corev1.Service) string {
 		LogFile: filepath.Join(t.TempDir(), "port-forward.log"),
 	})
 	expect.NoError(t, err)
-	t.Cleanup(func() {
-		if err := p.Kill(); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(func() { expect.NoError(t, p.Kill()) })
 	forwarding := regexp.MustCompile(`Forwarding from (127\.0\.0\.1:\d+)`)
 	var found []string
 	env.Eventually(t, "kubectl port-forward", func(context.Context) error {

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/certtext"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/testenv"
 )
 
@@ -40,9 +41,8 @@ func watch(t *testing.T, path string, env *testenv.Environment) (stop func()) {
 		cancel()
 		<-done
 		t.Logf("handshakes by issuer: %v", served)
-		if served["Example Root 1"] == 0 || served["Example Root 2"] == 0 {
-			t.Errorf("the service has not used both roots: %v", served)
-		}
+		expect.True(t, served["Example Root 1"] > 0 && served["Example Root 2"] > 0,
+			"the service has not used both roots: %v", served)
 	}
 }
 

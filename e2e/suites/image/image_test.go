@@ -15,7 +15,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"reflect"
 	"runtime"
 	"strings"
 	"testing"
@@ -38,31 +37,18 @@ func TestImage(t *testing.T) {
 	saved := b.save(t, image)
 	checkConfig(t, load(t, saved))
 	checkLabels(t, load(t, saved), root)
-	if got, want := files(t, saved), []string{program}; !reflect.DeepEqual(got, want) {
-		t.Errorf("the image contains %q, want %q", got, want)
-	}
-	if got, want := b.run(t, image, "--version"), version(t, programOf(t, saved)); got != want {
-		t.Errorf("--version prints %q, want %q", got, want)
-	}
-	if got := b.run(t, image, "--help"); !strings.Contains(got, "--cluster-resource-namespace") {
-		t.Errorf("--help prints no flags: %q", got)
-	}
+	expect.Equal(t, "content of the image", []string{program}, files(t, saved))
+	expect.Equal(t, "--version", version(t, programOf(t, saved)), b.run(t, image, "--version"))
+	help := b.run(t, image, "--help")
+	expect.True(t, strings.Contains(help, "--cluster-resource-namespace"), "--help prints no flags: %q", help)
 }
 
 func checkConfig(t *testing.T, image *v1.ConfigFile) {
 	t.Helper()
-	if got, want := image.Config.User, "65532:65532"; got != want {
-		t.Errorf("runs as user %q, want %q", got, want)
-	}
-	if got, want := image.Config.Entrypoint, []string{"/" + program}; !reflect.DeepEqual(got, want) {
-		t.Errorf("entrypoint is %q, want %q", got, want)
-	}
-	if len(image.Config.Cmd) > 0 {
-		t.Errorf("has the arguments %q, want none", image.Config.Cmd)
-	}
-	if got, want := image.OS+"/"+image.Architecture, "linux/"+runtime.GOARCH; got != want {
-		t.Errorf("is for %s, want %s", got, want)
-	}
+	expect.Equal(t, "user", "65532:65532", image.Config.User)
+	expect.Equal(t, "entrypoint", []string{"/" + program}, image.Config.Entrypoint)
+	expect.True(t, len(image.Config.Cmd) == 0, "has the arguments %q, want none", image.Config.Cmd)
+	expect.Equal(t, "platform", "linux/"+runtime.GOARCH, image.OS+"/"+image.Architecture)
 }
 
 func checkLabels(t *testing.T, image *v1.ConfigFile, repository string) {
@@ -79,13 +65,9 @@ func checkLabels(t *testing.T, image *v1.ConfigFile, repository string) {
 		"version":       git(t, repository, "describe", "--tags", "--always", "--dirty"),
 		"revision":      git(t, repository, "rev-parse", "HEAD"),
 	} {
-		if got := image.Config.Labels["org.opencontainers.image."+label]; got != want {
-			t.Errorf("the label org.opencontainers.image.%s is %q, want %q", label, got, want)
-		}
+		expect.Equal(t, "the label "+label, want, image.Config.Labels["org.opencontainers.image."+label])
 	}
-	if got, want := image.Created.Time, repo.CommitTime(t, repository); !got.Equal(want) {
-		t.Errorf("was created at %s, want the time of the commit: %s", got, want)
-	}
+	expect.Equal(t, "time of the commit and of the image", repo.CommitTime(t, repository), image.Created.Time)
 }
 
 // programOf returns the path of a copy of the image's program.
@@ -123,12 +105,9 @@ func TestBuildContextIsTheCommit(t *testing.T) {
 
 	seen := t.TempDir()
 	unpack(t, b.save(t, b.build(t, "context", "--file="+dockerfile, clone)), seen)
-	if changes := run(t, "git", "-C", seen, "status", "--porcelain"); changes != "" {
-		t.Errorf("the build context has changes:\n%s", changes)
-	}
-	if _, err := os.Stat(filepath.Join(seen, "bin")); !os.IsNotExist(err) {
-		t.Errorf("the build context contains bin: %v", err)
-	}
+	expect.Equal(t, "changes in the build context", "", run(t, "git", "-C", seen, "status", "--porcelain"))
+	_, err := os.Stat(filepath.Join(seen, "bin"))
+	expect.True(t, os.IsNotExist(err), "the build context contains bin: %v", err)
 }
 
 // TestSameCommitSameImage builds one commit twice, in different directories.
@@ -140,9 +119,7 @@ func TestSameCommitSameImage(t *testing.T) {
 		expect.NoError(t, err)
 		digests = append(digests, digest)
 	}
-	if digests[0] != digests[1] {
-		t.Errorf("the same commit produces the images %s and %s", digests[0], digests[1])
-	}
+	expect.Equal(t, "two images of the same commit", digests[0], digests[1])
 }
 
 var fips = flag.Bool("fips", false, "run TestFIPSImage, which compiles everything again")
@@ -155,9 +132,8 @@ func TestFIPSImage(t *testing.T) {
 	b := findBuilder(t)
 	t.Setenv("GOFIPS140", "v1.0.0") // as in the build stage of the Dockerfile
 	image := b.makeImage(t, "fips", cleanClone(t), "FIPS=1")
-	if got, want := b.run(t, image, "--version"), ", FIPS 140-3 module v1.0.0"; !strings.Contains(got, want) {
-		t.Errorf("--version prints %q, want %q", got, want)
-	}
+	got := b.run(t, image, "--version")
+	expect.True(t, strings.Contains(got, ", FIPS 140-3 module v1.0.0"), "--version prints %q", got)
 }
 
 // TestOtherPlatform checks the platform of the image. Its program is empty, because compiling for
@@ -166,9 +142,7 @@ func TestOtherPlatform(t *testing.T) {
 	b := findBuilder(t)
 	other := map[string]string{"amd64": "arm64", "arm64": "amd64"}[runtime.GOARCH]
 	image := load(t, b.save(t, b.makeImageFrom(t, emptyStage(t, "linux/"+other), "other", cleanClone(t), "PLATFORM=linux/"+other)))
-	if image.OS != "linux" || image.Architecture != other {
-		t.Errorf("is for %s/%s, want linux/%s", image.OS, image.Architecture, other)
-	}
+	expect.Equal(t, "platform", "linux/"+other, image.OS+"/"+image.Architecture)
 }
 
 // emptyStage returns a build stage with an empty program for each platform.
@@ -202,18 +176,14 @@ func TestSeveralPlatforms(t *testing.T) {
 			"IMAGE_FLAGS=--build-context=build="+stage, "PLATFORM="+want)
 		inspected = append(inspected, run(t, string(b), "manifest", "inspect", image))
 	}
-	if inspected[0] != inspected[1] {
-		t.Errorf("the same commit produces the index %s and then %s", inspected[0], inspected[1])
-	}
+	expect.Equal(t, "two indexes of the same commit", inspected[0], inspected[1])
 	var list v1.IndexManifest
 	expect.NoError(t, json.Unmarshal([]byte(inspected[1]), &list))
 	var got []string
 	for _, manifest := range list.Manifests {
 		got = append(got, manifest.Platform.String())
 	}
-	if strings.Join(got, ",") != want {
-		t.Errorf("the image is for %q, want %q", got, want)
-	}
+	expect.Equal(t, "platforms", want, strings.Join(got, ","))
 }
 
 // files lists the files of the image, without directories.
@@ -238,10 +208,8 @@ func unpack(t *testing.T, image v1.Image, dir string) {
 			return
 		}
 		data, err := io.ReadAll(content)
-		if err == nil {
-			err = os.WriteFile(path, data, header.FileInfo().Mode())
-		}
 		expect.NoError(t, err)
+		expect.NoError(t, os.WriteFile(path, data, header.FileInfo().Mode()))
 	})
 }
 

@@ -27,14 +27,10 @@ func TestSBOM(t *testing.T) {
 		Components []struct{ Name, Version string }
 	}
 	expect.NoError(t, json.Unmarshal([]byte(repo.ReadFile(t, bin, program+".cdx.json")), &bom))
-	if bom.BOMFormat != "CycloneDX" {
-		t.Errorf("the format is %q", bom.BOMFormat)
-	}
+	expect.Equal(t, "format", "CycloneDX", bom.BOMFormat)
 	info, err := buildinfo.ReadFile(filepath.Join(bin, program))
 	expect.NoError(t, err)
-	if got, want := bom.Metadata.Component.Version, git(t, root, "describe", "--tags", "--always", "--dirty"); got != want {
-		t.Errorf("is about version %q, want %q", got, want)
-	}
+	expect.Equal(t, "version", git(t, root, "describe", "--tags", "--always", "--dirty"), bom.Metadata.Component.Version)
 	var got, want []string
 	for _, component := range bom.Components {
 		got = append(got, component.Name+" "+component.Version)
@@ -45,7 +41,5 @@ func TestSBOM(t *testing.T) {
 	}
 	slices.Sort(got)
 	slices.Sort(want)
-	if !slices.Equal(got, want) {
-		t.Errorf("lists\n %q\nwant\n %q", got, want)
-	}
+	expect.Equal(t, "modules", want, got)
 }

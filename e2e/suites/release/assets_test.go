@@ -80,9 +80,8 @@ func makeAssets(t *testing.T, repository, assets string) {
 	var listed, there []string
 	for line := range strings.Lines(repo.ReadFile(t, assets, "checksums.txt")) {
 		sum, file, _ := strings.Cut(strings.TrimSpace(line), "  ")
-		if got := fmt.Sprintf("%x", sha256.Sum256([]byte(repo.ReadFile(t, assets, file)))); got != sum {
-			t.Errorf("%s has the checksum %s, want %s", file, got, sum)
-		}
+		got := fmt.Sprintf("%x", sha256.Sum256([]byte(repo.ReadFile(t, assets, file))))
+		expect.Equal(t, "checksum of "+file, sum, got)
 		listed = append(listed, file)
 	}
 	entries, err := os.ReadDir(assets)
@@ -92,9 +91,8 @@ func makeAssets(t *testing.T, repository, assets string) {
 			there = append(there, entry.Name())
 		}
 	}
-	if !slices.Equal(listed, there) || len(there) != 7 {
-		t.Errorf("checksums.txt lists %q, want the 7 assets %q", listed, there)
-	}
+	expect.Equal(t, "assets and checksums.txt", there, listed)
+	expect.Equal(t, "number of assets", 7, len(there))
 }
 
 // apply applies assets as the README says, and returns their objects.
@@ -132,9 +130,7 @@ func expectGone(t *testing.T, e *testenv.Environment, objects []*unstructured.Un
 	t.Helper()
 	for _, object := range objects {
 		err := e.Client.Get(t.Context(), client.ObjectKeyFromObject(object), object.DeepCopy())
-		if !apierrors.IsNotFound(err) {
-			t.Errorf("%s %s is still there: %v", object.GetKind(), object.GetName(), err)
-		}
+		expect.True(t, apierrors.IsNotFound(err), "%s %s is still there: %v", object.GetKind(), object.GetName(), err)
 	}
 }
 

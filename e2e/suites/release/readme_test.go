@@ -92,9 +92,7 @@ func (r *rehearsal) installed(t *testing.T, e *testenv.Environment) *issuer.Inst
 	t.Helper()
 	deployment := &appsv1.Deployment{}
 	expect.NoError(t, e.Client.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, deployment))
-	if got, want := deployment.Spec.Template.Spec.Containers[0].Image, r.registry+"/"+name+":"+tag; got != want {
-		t.Errorf("it runs the image %s, want %s", got, want)
-	}
+	expect.Equal(t, "image", r.registry+"/"+name+":"+tag, deployment.Spec.Template.Spec.Containers[0].Image)
 	object, err := runtime.DefaultUnstructuredConverter.ToUnstructured(deployment)
 	expect.NoError(t, err)
 	object["kind"] = "Deployment"

@@ -6,7 +6,6 @@ package release
 import (
 	"archive/tar"
 	"debug/buildinfo"
-	"errors"
 	"flag"
 	"io"
 	"log"
@@ -140,9 +139,7 @@ func (r *rehearsal) pushImage(t *testing.T) {
 			t.Errorf("%v: %s", err, out)
 		}
 	})
-	if digests[0] != digests[1] {
-		t.Errorf("the same commit produces the images %q", digests)
-	}
+	expect.Equal(t, "two images of the same commit", digests[0], digests[1])
 	r.imageDigest = digests[0]
 }
 
@@ -163,13 +160,10 @@ func (r *rehearsal) checkPlatforms(t *testing.T) {
 		if settings["GOARM"] != "" {
 			compiled += "/v" + settings["GOARM"]
 		}
-		if compiled != descriptor.Platform.String() || info.Main.Version != tag || settings["vcs.modified"] != "false" {
-			t.Errorf("%s has a program of version %s for %s", descriptor.Platform, info.Main.Version, compiled)
-		}
+		expect.True(t, compiled == descriptor.Platform.String() && info.Main.Version == tag && settings["vcs.modified"] == "false",
+			"%s has a program of version %s for %s", descriptor.Platform, info.Main.Version, compiled)
 	}
-	if got, want := strings.Join(platforms, ","), strings.Join(r.platforms, ","); got != want {
-		t.Errorf("the image is for %s, want %s", got, want)
-	}
+	expect.Equal(t, "platforms", r.platforms, platforms)
 	t.Logf("%s@%s: %q", name, r.imageDigest, platforms)
 }
 
@@ -183,20 +177,14 @@ func (r *rehearsal) program(t *testing.T, descriptor v1.Descriptor) string {
 	archive := tar.NewReader(stream)
 	for {
 		header, err := archive.Next()
-		if errors.Is(err, io.EOF) {
-			t.Fatalf("the image for %s has no program", descriptor.Platform)
-		} else if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err) // io.EOF: the image has no program
 		if header.Name != name {
 			continue
 		}
 		path := filepath.Join(t.TempDir(), name)
 		content, err := io.ReadAll(archive)
-		if err == nil {
-			err = os.WriteFile(path, content, 0o700)
-		}
 		expect.NoError(t, err)
+		expect.NoError(t, os.WriteFile(path, content, 0o700))
 		return path
 	}
 }

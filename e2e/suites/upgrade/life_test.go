@@ -4,17 +4,13 @@
 package upgrade
 
 import (
-	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	cmutil "github.com/cert-manager/cert-manager/pkg/api/util"
 	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
-	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -65,18 +61,12 @@ func (l *life) testOlderIssuers(t *testing.T) {
 	l.checkIssuers(t)
 	for name, ready := range map[string]metav1.ConditionStatus{"empty": "True", "valid": "True", "invalid": "False"} {
 		issuer := &selfsigned.SelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
-		l.Eventually(t, name, func(context.Context) error {
-			l.Get(t, issuer)
-			if c := meta.FindStatusCondition(issuer.Status.Conditions, "Ready"); c == nil || c.Status != ready {
-				return fmt.Errorf("want Ready=%s: %+v", ready, issuer.Status)
-			}
-			return nil
+		l.Await(t, name, issuer, func() bool {
+			return meta.IsStatusConditionPresentAndEqual(issuer.Status.Conditions, "Ready", ready)
 		})
 		// An issuer that violates a later rule can still be changed.
 		issuer.Labels = map[string]string{"changed": "true"}
-		if err := l.Client.Update(t.Context(), issuer); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
+		l.Update(t, issuer)
 	}
 	l.issue(t, "SelfSignedIssuer", "valid", "http://crl.example.com/root.crl")
 	l.issue(t, "ClusterSelfSignedIssuer", "valid", "http://crl.example.com/cluster-root.crl")
@@ -91,12 +81,8 @@ func (l *life) checkIssuers(t *testing.T) {
 		}
 		now := &unstructured.Unstructured{}
 		now.SetGroupVersionKind(made.GroupVersionKind())
-		if err := l.Client.Get(t.Context(), client.ObjectKeyFromObject(made), now); err != nil {
-			t.Error(err)
-		}
-		if diff := cmp.Diff(made.Object["spec"], now.Object["spec"]); diff != "" {
-			t.Errorf("%s %s (-made +now):\n%s", made.GetKind(), made.GetName(), diff)
-		}
+		expect.NoError(t, l.Client.Get(t.Context(), client.ObjectKeyFromObject(made), now))
+		expect.Equal(t, made.GetKind()+" "+made.GetName(), made.Object["spec"], now.Object["spec"])
 	}
 }
 
@@ -111,21 +97,9 @@ func (l *life) issue(t *testing.T, kind, issuer, list string) {
 			IssuerRef:  cmmeta.IssuerReference{Group: selfsigned.GroupName, Kind: kind, Name: issuer},
 		},
 	}
-	l.Create(t, certificate)
-	l.Eventually(t, "Certificate of "+kind, func(context.Context) error {
-		l.Get(t, certificate)
-		if cmutil.CertificateHasCondition(certificate, cmapi.CertificateCondition{Type: cmapi.CertificateConditionReady, Status: cmmeta.ConditionTrue}) {
-			return nil
-		}
-		return fmt.Errorf("not Ready: %+v", certificate.Status)
-	})
-	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: certificate.Spec.SecretName}}
-	l.Get(t, secret)
-	parsed, err := certtext.Parse(secret.Data["tls.crt"])
+	parsed, err := certtext.Parse(l.CreateCertificate(t, certificate).Data["tls.crt"])
 	expect.NoError(t, err)
-	if !slices.Equal(parsed.CRLDistributionPoints, []string{list}) {
-		t.Errorf("CRL distribution points %q, want %q", parsed.CRLDistributionPoints, list)
-	}
+	expect.Equal(t, "CRL distribution points", []string{list}, parsed.CRLDistributionPoints)
 }
 
 // testConflicts changes applied fields, and resolves the conflict as docs/upgrade.md says.
@@ -155,9 +129,7 @@ func (l *life) expectConflict(t *testing.T, overlay, manager string) {
 		t.Fatalf("applying %s: want a conflict", overlay)
 	}
 	for _, want := range []string{"Apply failed with ", `"` + manager + `"`, ".resources.limits.memory"} {
-		if !strings.Contains(err.Error(), want) {
-			t.Errorf("applying %s: %v, want %s", overlay, err, want)
-		}
+		expect.True(t, strings.Contains(err.Error(), want), "applying %s: %v, want %s", overlay, err, want)
 	}
 }
 
@@ -165,23 +137,19 @@ func (l *life) expectLimit(t *testing.T, want string) {
 	t.Helper()
 	deployment := l.Installation.Deployment.DeepCopy()
 	l.Get(t, deployment)
-	if got := deployment.Spec.Template.Spec.Containers[0].Resources.Limits.Memory().String(); got != want {
-		t.Errorf("the memory limit is %s, want %s", got, want)
-	}
+	expect.Equal(t, "memory limit", want, deployment.Spec.Template.Spec.Containers[0].Resources.Limits.Memory().String())
 }
 
 // removeWithoutIssuers removes everything except for the CRDs, the issuers and the namespace.
 func (l *life) removeWithoutIssuers(t *testing.T) {
-	l.stopIssuer(t)
+	l.End(t)
 	l.run(t, "delete", "-k", overlay, "-l", keepIssuers)
 	for _, object := range l.Installation.Objects {
 		err := l.Client.Get(t.Context(), client.ObjectKeyFromObject(object), object.DeepCopy())
 		if kind := object.GetKind(); kind == "CustomResourceDefinition" || kind == "Namespace" {
-			if err != nil {
-				t.Errorf("%s was removed: %v", object.GetName(), err)
-			}
-		} else if !apierrors.IsNotFound(err) {
-			t.Errorf("%s %s is still there: %v", object.GetKind(), object.GetName(), err)
+			expect.True(t, err == nil, "%s was removed: %v", object.GetName(), err)
+		} else {
+			expect.True(t, apierrors.IsNotFound(err), "%s %s is still there: %v", kind, object.GetName(), err)
 		}
 	}
 	l.checkIssuers(t)
@@ -195,42 +163,31 @@ func (l *life) reinstall(t *testing.T) {
 
 // removeWithIssuers removes everything except for the certificates.
 func (l *life) removeWithIssuers(t *testing.T) {
-	l.stopIssuer(t)
+	l.End(t)
 	before := l.secrets(t)
 	l.run(t, "delete", "-k", overlay, "--ignore-not-found")
 	l.Get(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: l.Installation.Deployment.Namespace}})
 	l.run(t, "delete", "-k", "deploy/namespace")
 	for _, object := range l.Installation.Objects {
-		if err := l.Client.Get(t.Context(), client.ObjectKeyFromObject(object), object.DeepCopy()); !apierrors.IsNotFound(err) {
-			t.Errorf("%s %s is still there: %v", object.GetKind(), object.GetName(), err)
-		}
+		err := l.Client.Get(t.Context(), client.ObjectKeyFromObject(object), object.DeepCopy())
+		expect.True(t, apierrors.IsNotFound(err), "%s %s is still there: %v", object.GetKind(), object.GetName(), err)
 	}
-	if err := l.Client.List(t.Context(), &selfsigned.SelfSignedIssuerList{}); !apierrors.IsNotFound(err) {
-		t.Errorf("the CRD is still served: %v", err)
-	}
-	if diff := cmp.Diff(before, l.secrets(t)); diff != "" {
-		t.Errorf("Secrets with certificates (-before +after):\n%s", diff)
-	}
-}
-
-func (l *life) stopIssuer(t *testing.T) {
-	t.Helper()
-	expect.NoError(t, l.Issuer.Stop(10*time.Second))
+	err := l.Client.List(t.Context(), &selfsigned.SelfSignedIssuerList{})
+	expect.True(t, apierrors.IsNotFound(err), "the CRD is still served: %v", err)
+	expect.Equal(t, "Secrets with certificates before and after", before, l.secrets(t))
 }
 
 // secrets returns the certificates in the namespace's Secrets.
 func (l *life) secrets(t *testing.T) map[string]string {
 	t.Helper()
 	var list corev1.SecretList
-	expect.NoError(t, l.Client.List(t.Context(), &list, client.InNamespace(namespace)))
+	l.List(t, &list, client.InNamespace(namespace))
 	found := map[string]string{}
 	for _, secret := range list.Items {
 		if secret.Type == corev1.SecretTypeTLS {
 			found[secret.Name] = string(secret.Data["tls.crt"])
 		}
 	}
-	if len(found) != 3 {
-		t.Errorf("%d certificates, want the 3 that were issued", len(found))
-	}
+	expect.Equal(t, "number of issued certificates", 3, len(found))
 	return found
 }

@@ -47,7 +47,14 @@ const (
 func (l *life) testMetricsRenewal(t *testing.T, overlay string) {
 	mount := t.TempDir()
 	for _, secret := range []string{server, scraper} {
-		l.Eventually(t, "Secret "+secret, func(context.Context) error { return l.hasCertificate(t, secret) })
+		found := &corev1.Secret{}
+		l.Eventually(t, "Secret "+secret, func(ctx context.Context) error {
+			err := l.Client.Get(ctx, client.ObjectKey{Namespace: certManager, Name: secret}, found)
+			if err == nil && len(found.Data["tls.crt"]) == 0 {
+				return errors.New("no certificate")
+			}
+			return err
+		})
 	}
 	l.mount(t, mount)
 	p := l.startOverlay(t, overlay, mount)
@@ -60,22 +67,8 @@ func (l *life) testMetricsRenewal(t *testing.T, overlay string) {
 		l.expectScrape(t, url, "after the renewal of "+step)
 	}
 	after := l.leaf(t, authority)
-	if after.Equal(before) || !bytes.Equal(after.RawSubjectPublicKeyInfo, before.RawSubjectPublicKeyInfo) {
-		t.Error("want a renewed authority with the same key")
-	}
-}
-
-// hasCertificate returns nil if a Secret has a certificate.
-func (l *life) hasCertificate(t *testing.T, name string) error {
-	t.Helper()
-	secret := &corev1.Secret{}
-	if err := l.Client.Get(t.Context(), client.ObjectKey{Namespace: certManager, Name: name}, secret); err != nil {
-		return err
-	}
-	if len(secret.Data["tls.crt"]) == 0 {
-		return errors.New("no certificate")
-	}
-	return nil
+	expect.True(t, !after.Equal(before) && bytes.Equal(after.RawSubjectPublicKeyInfo, before.RawSubjectPublicKeyInfo),
+		"want a renewed authority with the same key")
 }
 
 // mount writes the server's Secret to a directory, as the kubelet does.
@@ -112,13 +105,9 @@ func (l *life) renew(t *testing.T, secret string) {
 	before := l.leaf(t, secret)
 	name := prefix + strings.TrimSuffix(secret, "-tls")
 	certificate := &cmapi.Certificate{ObjectMeta: metav1.ObjectMeta{Namespace: certManager, Name: name}}
-	l.Eventually(t, "asking for a renewal of "+name, func(context.Context) error {
-		l.Get(t, certificate)
-		cmutil.SetCertificateCondition(certificate, certificate.Generation, cmapi.CertificateConditionIssuing, cmmeta.ConditionTrue, "ManuallyTriggered", "Renewed by the test")
-		if err := l.Client.Status().Update(t.Context(), certificate); err != nil {
-			return err
-		}
-		return nil
+	l.ChangeStatus(t, certificate, func() {
+		cmutil.SetCertificateCondition(certificate, certificate.Generation, cmapi.CertificateConditionIssuing, cmmeta.ConditionTrue,
+			"ManuallyTriggered", "Renewed by the test")
 	})
 	l.Eventually(t, "the renewal of "+name, func(context.Context) error {
 		if l.leaf(t, secret).Equal(before) {
