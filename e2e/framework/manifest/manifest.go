@@ -44,41 +44,29 @@ func Decode(stream []byte) ([]*unstructured.Unstructured, error) {
 
 // Apply applies the objects in order. It forces conflicts, so that a second call reverts changes.
 func Apply(ctx context.Context, config *rest.Config, objects ...*unstructured.Unstructured) error {
-	c, err := strictClient(config)
-	if err != nil {
-		return err
-	}
-	for _, object := range objects {
-		// Apply writes the response into its argument.
-		wanted := client.ApplyConfigurationFromUnstructured(object.DeepCopy())
-		if err := c.Apply(ctx, wanted, client.FieldOwner(fieldOwner), client.ForceOwnership); err != nil {
-			return fmt.Errorf("cannot apply %s %s: %w", object.GetKind(), client.ObjectKeyFromObject(object), err)
-		}
-	}
-	return nil
+	return apply(ctx, config, objects)
 }
 
 // DryRun applies the objects without storing them.
 func DryRun(ctx context.Context, config *rest.Config, objects ...*unstructured.Unstructured) error {
-	c, err := strictClient(config)
-	if err != nil {
-		return err
-	}
-	for _, object := range objects {
-		wanted := client.ApplyConfigurationFromUnstructured(object.DeepCopy())
-		if err := c.Apply(ctx, wanted, client.FieldOwner(fieldOwner), client.ForceOwnership, client.DryRunAll); err != nil {
-			return fmt.Errorf("the API server rejects %s %s: %w", object.GetKind(), client.ObjectKeyFromObject(object), err)
-		}
-	}
-	return nil
+	return apply(ctx, config, objects, client.DryRunAll)
 }
 
-func strictClient(config *rest.Config) (client.Client, error) {
+func apply(ctx context.Context, config *rest.Config, objects []*unstructured.Unstructured, options ...client.ApplyOption) error {
 	config = rest.CopyConfig(config)
 	config.QPS = -1 // dozens of objects would wait for client-go's default of 5 a second
 	c, err := client.New(config, client.Options{})
 	if err != nil {
-		return nil, fmt.Errorf("cannot make a client: %w", err)
+		return fmt.Errorf("cannot make a client: %w", err)
 	}
-	return client.WithFieldValidation(c, metav1.FieldValidationStrict), nil
+	strict := client.WithFieldValidation(c, metav1.FieldValidationStrict)
+	options = append(options, client.FieldOwner(fieldOwner), client.ForceOwnership)
+	for _, object := range objects {
+		// Apply writes the response into its argument.
+		wanted := client.ApplyConfigurationFromUnstructured(object.DeepCopy())
+		if err := strict.Apply(ctx, wanted, options...); err != nil {
+			return fmt.Errorf("cannot apply %s %s: %w", object.GetKind(), client.ObjectKeyFromObject(object), err)
+		}
+	}
+	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -18,7 +19,9 @@ import (
 	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -229,4 +232,17 @@ func (e *Environment) CreateCertificate(t *testing.T, certificate *cmapi.Certifi
 func (e *Environment) ExpectIssuer(t *testing.T) {
 	t.Helper()
 	e.Get(t, &selfsigned.SelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: "issuer"}})
+}
+
+// ExpectRemoved expects that only the objects of the given kinds still exist.
+func (e *Environment) ExpectRemoved(t *testing.T, objects []*unstructured.Unstructured, except ...string) {
+	t.Helper()
+	for _, object := range objects {
+		err := e.Client.Get(t.Context(), client.ObjectKeyFromObject(object), object.DeepCopy())
+		if kind := object.GetKind(); slices.Contains(except, kind) {
+			expect.True(t, err == nil, "%s %s was removed: %v", kind, object.GetName(), err)
+		} else {
+			expect.True(t, apierrors.IsNotFound(err), "%s %s is still there: %v", kind, object.GetName(), err)
+		}
+	}
 }

@@ -122,10 +122,11 @@ func (m *TrustManager) apply(ctx context.Context) error {
 
 // start runs the program with the arguments of the Deployment in the chart.
 func (m *TrustManager) start(ctx context.Context, binary string) error {
-	args, err := m.arguments()
+	installed, err := issuer.Installed(m.cluster, m.objects)
 	if err != nil {
 		return err
 	}
+	args := installed.Deployment.Spec.Template.Spec.Containers[0].Args
 	kubeconfig, err := m.cluster.ServiceAccountKubeconfig(ctx, namespace, name)
 	if err != nil {
 		return err
@@ -136,22 +137,6 @@ func (m *TrustManager) start(ctx context.Context, binary string) error {
 		LogFile: filepath.Join(m.cluster.LogDir(), name+".log"),
 	})
 	return err
-}
-
-func (m *TrustManager) arguments() ([]string, error) {
-	for _, deployment := range chart.OfKind(m.objects, "Deployment") {
-		containers, _, err := unstructured.NestedSlice(deployment.Object, "spec", "template", "spec", "containers")
-		if err != nil {
-			return nil, err
-		}
-		for _, container := range containers {
-			if fields, ok := container.(map[string]any); ok {
-				args, _, err := unstructured.NestedStringSlice(fields, "args")
-				return args, err
-			}
-		}
-	}
-	return nil, errors.New("the chart has no Deployment with a container")
 }
 
 func (m *TrustManager) awaitReady(ctx context.Context) error {

@@ -92,14 +92,7 @@ func (l *life) sign(t *testing.T) {
 
 func (l *life) uninstallAndKeep(t *testing.T) {
 	expect.NoError(t, l.helm.Uninstall())
-	for _, object := range l.objects {
-		err := l.Client.Get(t.Context(), client.ObjectKeyFromObject(object), object.DeepCopy())
-		if object.GetKind() == "CustomResourceDefinition" {
-			expect.True(t, err == nil, "%s was removed: %v", object.GetName(), err)
-		} else {
-			expect.True(t, apierrors.IsNotFound(err), "%s %s is still there: %v", object.GetKind(), object.GetName(), err)
-		}
-	}
+	l.ExpectRemoved(t, l.objects, "CustomResourceDefinition")
 	l.ExpectIssuer(t)
 }
 

@@ -14,9 +14,7 @@ import (
 	"testing"
 
 	"helm.sh/helm/v4/pkg/chart/v2/loader"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/environment"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
@@ -50,7 +48,7 @@ func TestAssets(t *testing.T) {
 			objects := apply(t, e, assets, files...)
 			use(t, e, objects)
 			remove(t, e, assets, files...)
-			expectGone(t, e, objects)
+			e.ExpectRemoved(t, objects)
 		})
 	}
 	t.Run("crds.yaml and the chart", func(t *testing.T) {
@@ -67,9 +65,9 @@ func TestAssets(t *testing.T) {
 		expect.NoError(t, err)
 		use(t, e, objects)
 		expect.NoError(t, release.Uninstall())
-		expectGone(t, e, objects)
+		e.ExpectRemoved(t, objects)
 		remove(t, e, assets, "crds.yaml")
-		expectGone(t, e, crds)
+		e.ExpectRemoved(t, crds)
 	})
 }
 
@@ -123,14 +121,6 @@ func remove(t *testing.T, e *testenv.Environment, assets string, files ...string
 	t.Helper()
 	for _, file := range slices.Backward(files) {
 		kubectl(t, e, "delete", "--ignore-not-found", "-f", filepath.Join(assets, file))
-	}
-}
-
-func expectGone(t *testing.T, e *testenv.Environment, objects []*unstructured.Unstructured) {
-	t.Helper()
-	for _, object := range objects {
-		err := e.Client.Get(t.Context(), client.ObjectKeyFromObject(object), object.DeepCopy())
-		expect.True(t, apierrors.IsNotFound(err), "%s %s is still there: %v", object.GetKind(), object.GetName(), err)
 	}
 }
 

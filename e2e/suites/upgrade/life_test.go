@@ -144,14 +144,7 @@ func (l *life) expectLimit(t *testing.T, want string) {
 func (l *life) removeWithoutIssuers(t *testing.T) {
 	l.End(t)
 	l.run(t, "delete", "-k", overlay, "-l", keepIssuers)
-	for _, object := range l.Installation.Objects {
-		err := l.Client.Get(t.Context(), client.ObjectKeyFromObject(object), object.DeepCopy())
-		if kind := object.GetKind(); kind == "CustomResourceDefinition" || kind == "Namespace" {
-			expect.True(t, err == nil, "%s was removed: %v", object.GetName(), err)
-		} else {
-			expect.True(t, apierrors.IsNotFound(err), "%s %s is still there: %v", kind, object.GetName(), err)
-		}
-	}
+	l.ExpectRemoved(t, l.Installation.Objects, "CustomResourceDefinition", "Namespace")
 	l.checkIssuers(t)
 }
 
@@ -168,10 +161,7 @@ func (l *life) removeWithIssuers(t *testing.T) {
 	l.run(t, "delete", "-k", overlay, "--ignore-not-found")
 	l.Get(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: l.Installation.Deployment.Namespace}})
 	l.run(t, "delete", "-k", "deploy/namespace")
-	for _, object := range l.Installation.Objects {
-		err := l.Client.Get(t.Context(), client.ObjectKeyFromObject(object), object.DeepCopy())
-		expect.True(t, apierrors.IsNotFound(err), "%s %s is still there: %v", object.GetKind(), object.GetName(), err)
-	}
+	l.ExpectRemoved(t, l.Installation.Objects)
 	err := l.Client.List(t.Context(), &selfsigned.SelfSignedIssuerList{})
 	expect.True(t, apierrors.IsNotFound(err), "the CRD is still served: %v", err)
 	expect.Equal(t, "Secrets with certificates before and after", before, l.secrets(t))

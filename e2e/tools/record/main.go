@@ -1,25 +1,47 @@
 // Copyright The selfsigned-issuer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command record runs a command and writes its output as an animated SVG: `make demo-svg`.
+// Command record runs a command and writes its output as an animated SVG, in which the text scrolls line
+// by line: `make demo-svg`.
 package main
 
 import (
 	"bufio"
+	_ "embed"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"regexp"
 	"strings"
+	"text/template"
 	"time"
 )
 
-// line is a line of output with its time.
+// The window, in lines, and the height of a line.
+const (
+	rows       = 28
+	lineHeight = 18
+)
+
+const (
+	// longestPause limits long waits.
+	longestPause = 1200 * time.Millisecond
+	// shortestPause allows reading along.
+	shortestPause = 60 * time.Millisecond
+	// finalPause is the pause before the recording starts again.
+	finalPause = 8 * time.Second
+)
+
+// line is a line of output. At is the time at which it appears at the lower edge of the window.
 type line struct {
-	at   time.Duration
-	text string
+	At    time.Duration
+	Text  string
+	Class string
 }
+
+//go:embed demo.svg.tmpl
+var image string
 
 func main() {
 	output := flag.String("output", "", "the SVG to write")
@@ -27,7 +49,7 @@ func main() {
 	flag.Parse()
 	lines, err := record(*prompt, flag.Args())
 	if err == nil {
-		err = os.WriteFile(*output, []byte(draw(lines)), 0o644) //nolint:gosec // a public file
+		err = draw(*output, lines)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "record:", err)
@@ -49,12 +71,15 @@ func record(prompt string, command []string) ([]line, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	lines := []line{{0, "$ " + prompt}}
-	start := time.Now()
+	lines := []line{{0, "$ " + prompt, "command"}}
+	at, last := time.Duration(0), time.Now()
 	scanner := bufio.NewScanner(stdout)
 	for scanner.Scan() {
 		fmt.Println(scanner.Text())
-		lines = append(lines, line{time.Since(start), removeTemporaryPaths(scanner.Text())})
+		at += min(max(time.Since(last), shortestPause), longestPause)
+		last = time.Now()
+		text := temporaryDirectory.ReplaceAllString(scanner.Text(), "/tmp/${1}123")
+		lines = append(lines, line{at, strings.TrimRight(text, " "), class(text)})
 	}
 	if err := scanner.Err(); err != nil {
 		return nil, err
@@ -62,9 +87,34 @@ func record(prompt string, command []string) ([]line, error) {
 	return lines, cmd.Wait()
 }
 
-var temporaryDirectory = regexp.MustCompile(`\S*/(selfsigned-issuer-)\d+`)
+var (
+	temporaryDirectory = regexp.MustCompile(`\S*/(selfsigned-issuer-)\d+`)
+	stepTitle          = regexp.MustCompile(`^\d+\. `)
+)
 
-// removeTemporaryPaths replaces the paths of temporary files.
-func removeTemporaryPaths(text string) string {
-	return strings.TrimRight(temporaryDirectory.ReplaceAllString(text, "/tmp/${1}123"), " ")
+func class(text string) string {
+	switch {
+	case stepTitle.MatchString(text):
+		return "step"
+	case strings.HasPrefix(strings.TrimSpace(text), "$ "):
+		return "command"
+	}
+	return ""
+}
+
+func draw(path string, lines []line) error {
+	duration := lines[len(lines)-1].At + finalPause
+	functions := template.FuncMap{
+		"percent": func(l line) string { return fmt.Sprintf("%.2f", 100*l.At.Seconds()/duration.Seconds()) },
+		"scroll":  func(i int) int { return (rows - i - 1) * lineHeight },
+		"y":       func(i int) int { return (i+1)*lineHeight - 5 },
+	}
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	return template.Must(template.New("").Funcs(functions).Parse(image)).Execute(file, map[string]any{
+		"Lines": lines, "Last": len(lines) - 1, "Seconds": duration.Seconds(),
+	})
 }
