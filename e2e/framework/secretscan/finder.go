@@ -7,7 +7,6 @@ package secretscan
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"sync"
@@ -70,13 +69,4 @@ func (f *Finder) Find(name string, text []byte) []string {
 		}
 	}
 	return slices.Sorted(maps.Keys(found))
-}
-
-// FindIn is Find for a stream.
-func (f *Finder) FindIn(name string, stream io.Reader) ([]string, error) {
-	text, err := io.ReadAll(stream)
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", name, err)
-	}
-	return f.Find(name, text), nil
 }

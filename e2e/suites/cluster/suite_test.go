@@ -35,8 +35,12 @@ var (
 	monitoring []*unstructured.Unstructured
 )
 
-// startTimeout includes building cert-manager.
-const startTimeout = 10 * time.Minute
+const (
+	// startTimeout includes building cert-manager.
+	startTimeout = 10 * time.Minute
+	// timeout is how long a test waits.
+	timeout = 3 * time.Minute
+)
 
 func TestMain(m *testing.M) { os.Exit(runSuite(m)) }
 
@@ -145,4 +149,25 @@ func detach() error {
 		env.CertManager = nil
 	}
 	return env.Stop()
+}
+
+// run runs kubectl, which must succeed.
+func run(t *testing.T, args ...string) {
+	t.Helper()
+	if _, err := kubectl.Run(t.Context(), args...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// show runs kubectl and logs its output if the test has failed.
+func show(t *testing.T, args ...string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	output, err := kubectl.Run(ctx, args...)
+	if err != nil {
+		t.Error(err)
+	} else if t.Failed() {
+		t.Logf("kubectl %v:\n%s", args, output)
+	}
 }
