@@ -158,9 +158,6 @@ func (i *installation) testAvailable(t *testing.T) {
 func (i *installation) pods(t *testing.T) []corev1.Pod {
 	t.Helper()
 	var list corev1.PodList
-	if err := env.Client.List(t.Context(), &list, client.InNamespace(i.deployment.Namespace),
-		client.MatchingLabels(i.deployment.Spec.Selector.MatchLabels)); err != nil {
-		t.Fatal(err)
-	}
+	env.List(t, &list, client.InNamespace(i.deployment.Namespace), client.MatchingLabels(i.deployment.Spec.Selector.MatchLabels))
 	return list.Items
 }

@@ -56,14 +56,14 @@ func (i *installation) testMetrics(t *testing.T) {
 
 	// kubectl port-forward can end when a connection is refused, so this client has one of its own.
 	url := "https://" + forward(t, service)
-	_, err := ask(t, url, nil)
+	_, err := ask(url, nil)
 	expect.True(t, err != nil, "%s answers a client without a certificate", url)
 }
 
 func (i *installation) metricsService(t *testing.T) *corev1.Service {
 	t.Helper()
 	var list corev1.ServiceList
-	expect.NoError(t, env.Client.List(t.Context(), &list, client.InNamespace(i.deployment.Namespace)))
+	env.List(t, &list, client.InNamespace(i.deployment.Namespace))
 	for _, service := range list.Items {
 		for _, port := range service.Spec.Ports {
 			if strings.Contains(port.Name, "metrics") {
@@ -103,7 +103,7 @@ func forward(t *testing.T, service *corev1.Service) string {
 func expectMetrics(t *testing.T, url string, certificate *tls.Certificate) {
 	t.Helper()
 	env.Eventually(t, "metrics of "+url, func(context.Context) error {
-		body, err := ask(t, url, certificate)
+		body, err := ask(url, certificate)
 		if err != nil {
 			return err
 		}
@@ -114,19 +114,14 @@ func expectMetrics(t *testing.T, url string, certificate *tls.Certificate) {
 	})
 }
 
-func ask(t *testing.T, url string, certificate *tls.Certificate) (string, error) {
-	t.Helper()
+func ask(url string, certificate *tls.Certificate) (string, error) {
 	// The name in the certificate is not that of the forwarded port.
 	config := &tls.Config{InsecureSkipVerify: true}
 	if certificate != nil {
 		config.Certificates = []tls.Certificate{*certificate}
 	}
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: config}, Timeout: 30 * time.Second}
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/metrics", http.NoBody)
-	if err != nil {
-		return "", err
-	}
-	response, err := client.Do(request)
+	response, err := client.Get(url + "/metrics")
 	if err != nil {
 		return "", err
 	}

@@ -7,18 +7,16 @@ package cluster
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
 	"testing"
 	"time"
 
+	cmutil "github.com/cert-manager/cert-manager/pkg/api/util"
 	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
+	"github.com/cert-manager/cert-manager/pkg/util/pki"
+	"github.com/cert-manager/cert-manager/test/unit/gen"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -36,15 +34,13 @@ type requests struct {
 
 func newRequests(t *testing.T, namespace string) *requests {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	csr, key, err := gen.CSR(x509.ECDSA, gen.SetCSRCommonName("request"))
 	expect.NoError(t, err)
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	expect.NoError(t, err)
-	csr, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: "request"}}, key)
+	keyPEM, err := pki.EncodePKCS8PrivateKey(key)
 	expect.NoError(t, err)
 	secret := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, GenerateName: "key-", Labels: map[string]string{cmapi.PartOfCertManagerControllerLabelKey: "true"}},
-		Data:       map[string][]byte{"tls.key": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})},
+		Data:       map[string][]byte{"tls.key": keyPEM},
 	}
 	env.Create(t, secret)
 	return &requests{template: cmapi.CertificateRequest{
@@ -55,7 +51,7 @@ func newRequests(t *testing.T, namespace string) *requests {
 			Annotations: map[string]string{cmapi.CertificateRequestPrivateKeyAnnotationKey: secret.Name},
 		},
 		Spec: cmapi.CertificateRequestSpec{
-			Request:   pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: csr}),
+			Request:   csr,
 			IssuerRef: cmmeta.IssuerReference{Group: selfsigned.GroupName, Kind: "SelfSignedIssuer", Name: issuerName},
 		},
 	}}
@@ -89,17 +85,16 @@ func (r *requests) awaitSigned(t *testing.T) (slowest time.Duration) {
 	t.Helper()
 	env.Eventually(t, "requests", func(context.Context) error {
 		var list cmapi.CertificateRequestList
-		if err := env.Client.List(t.Context(), &list, client.InNamespace(r.template.Namespace), client.MatchingLabels(r.template.Labels)); err != nil {
-			return err
-		}
+		env.List(t, &list, client.InNamespace(r.template.Namespace), client.MatchingLabels(r.template.Labels))
 		signed := 0
 		for _, request := range list.Items {
 			if request.Status.FailureTime != nil {
 				t.Fatalf("%s failed: %+v", request.Name, request.Status.Conditions)
 			}
-			if at := readySince(&request); at != nil && len(request.Status.Certificate) > 0 {
+			ready := cmutil.GetCertificateRequestCondition(&request, cmapi.CertificateRequestConditionReady)
+			if ready != nil && ready.Status == cmmeta.ConditionTrue && len(request.Status.Certificate) > 0 {
 				signed++
-				slowest = max(slowest, at.Sub(request.CreationTimestamp.Time))
+				slowest = max(slowest, ready.LastTransitionTime.Sub(request.CreationTimestamp.Time))
 			}
 		}
 		if signed < r.made {
@@ -108,13 +103,4 @@ func (r *requests) awaitSigned(t *testing.T) (slowest time.Duration) {
 		return nil
 	})
 	return slowest
-}
-
-func readySince(request *cmapi.CertificateRequest) *metav1.Time {
-	for _, condition := range request.Status.Conditions {
-		if condition.Type == cmapi.CertificateRequestConditionReady && condition.Status == cmmeta.ConditionTrue {
-			return condition.LastTransitionTime
-		}
-	}
-	return nil
 }
