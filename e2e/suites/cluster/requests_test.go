@@ -22,7 +22,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
-
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 )
 

@@ -5,7 +5,6 @@ package docs
 
 import (
 	"context"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -89,30 +88,11 @@ func follow(t *testing.T, root string, p *page.Page, env *testenv.Environment) {
 func pages(t *testing.T, root string) []*page.Page {
 	t.Helper()
 	var pages []*page.Page
-	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		name := entry.Name()
-		if entry.IsDir() && path != root && strings.HasPrefix(name, ".") && name != ".github" {
-			return fs.SkipDir
-		}
-		if filepath.Ext(name) != ".md" {
-			return nil
-		}
-		relative, err := filepath.Rel(root, path)
-		if err != nil {
-			return err
-		}
-		p, err := page.Read(root, filepath.ToSlash(relative))
-		if err != nil {
-			t.Error(err)
-			return nil
-		}
+	paths := repo.Run(t, root, nil, "git", "ls-files", "--cached", "--others", "--exclude-standard", "--", "*.md")
+	for _, path := range slices.Sorted(strings.FieldsSeq(paths)) {
+		p, err := page.Read(root, path)
+		expect.NoError(t, err)
 		pages = append(pages, p)
-		return nil
-	})
-	expect.NoError(t, err)
-	slices.SortFunc(pages, func(a, b *page.Page) int { return strings.Compare(a.Path, b.Path) })
+	}
 	return pages
 }
