@@ -22,12 +22,12 @@ func TestAwait(t *testing.T) {
 		}
 	}
 
-	running := shell(t, `echo starting; READY; exec sleep 1000`)
+	running := shell(t, "echo ready; exec sleep 1000")
 	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
-	expectError(running.Await(canceled, notReady), "child is not ready: no answer (context canceled)", "\nstarting")
+	expectError(running.Await(canceled, notReady), "child is not ready: no answer (context canceled)", "\nready")
 
-	ended := shell(t, `READY; exit 3`)
+	ended := startShell(t, "exit 3", nil)
 	expectError(ended.Await(t.Context(), notReady), "child ended unexpectedly (exit status 3)")
 
 	if err := running.Kill(); err != nil {
