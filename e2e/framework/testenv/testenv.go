@@ -112,6 +112,10 @@ func (e *Environment) Get(t *testing.T, object client.Object) {
 	expect.Get(t, e.Client, object)
 }
 
+func (e *Environment) get(ctx context.Context, object client.Object) error {
+	return e.Client.Get(ctx, client.ObjectKeyFromObject(object), object)
+}
+
 // List lists objects.
 func (e *Environment) List(t *testing.T, list client.ObjectList, options ...client.ListOption) {
 	t.Helper()
@@ -134,7 +138,9 @@ func (e *Environment) Delete(t *testing.T, object client.Object) {
 func (e *Environment) Change(t *testing.T, object client.Object, edit func()) {
 	t.Helper()
 	e.Eventually(t, "changing "+object.GetName(), func(ctx context.Context) error {
-		e.Get(t, object)
+		if err := e.get(ctx, object); err != nil {
+			return err
+		}
 		edit()
 		return e.Client.Update(ctx, object)
 	})
@@ -144,7 +150,9 @@ func (e *Environment) Change(t *testing.T, object client.Object, edit func()) {
 func (e *Environment) ChangeStatus(t *testing.T, object client.Object, edit func()) {
 	t.Helper()
 	e.Eventually(t, "changing the status of "+object.GetName(), func(ctx context.Context) error {
-		e.Get(t, object)
+		if err := e.get(ctx, object); err != nil {
+			return err
+		}
 		edit()
 		return e.Client.Status().Update(ctx, object)
 	})
@@ -154,8 +162,10 @@ func (e *Environment) ChangeStatus(t *testing.T, object client.Object, edit func
 // object.
 func (e *Environment) Await(t *testing.T, what string, object client.Object, condition func() bool) {
 	t.Helper()
-	e.Eventually(t, what, func(context.Context) error {
-		e.Get(t, object)
+	e.Eventually(t, what, func(ctx context.Context) error {
+		if err := e.get(ctx, object); err != nil {
+			return err
+		}
 		if condition() {
 			return nil
 		}

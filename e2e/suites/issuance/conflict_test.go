@@ -202,9 +202,9 @@ func TestWaitsAreNoErrors(t *testing.T) {
 // because other tests would wait for the new leader.
 func TestOneCertificatePerRequest(t *testing.T) {
 	namespace, key := newNamespaceAndKey(t)
-	requests := make([]*cmapi.CertificateRequest, 10)
-	for i := range requests {
-		requests[i] = createRequest(t, namespace, key)
+	var requests []*cmapi.CertificateRequest
+	for range 10 {
+		requests = append(requests, createRequest(t, namespace, key))
 	}
 	for i, request := range requests {
 		checkIssued(t, request)

@@ -61,9 +61,9 @@ func TestIssuerOptions(t *testing.T) {
 			show: func(c *x509.Certificate) string {
 				point, err := c.PublicKey.(*ecdsa.PublicKey).Bytes()
 				sum := sha1.Sum(point)
-				return fmt.Sprint(bytes.Equal(sum[:], c.SubjectKeyId), bytes.Equal(sum[:], c.AuthorityKeyId), err)
+				return fmt.Sprintf("subject: %t, authority: %t, %v", bytes.Equal(sum[:], c.SubjectKeyId), bytes.Equal(sum[:], c.AuthorityKeyId), err)
 			},
-			want: "true true <nil>",
+			want: "subject: true, authority: true, <nil>",
 		},
 		{name: "path length 0", spec: spec{MaxPathLength: new(int32)}, ask: ca, show: pathLength, want: "0 true"},
 		{

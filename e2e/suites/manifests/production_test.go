@@ -31,7 +31,7 @@ func TestHighAvailability(t *testing.T) {
 	}
 	expect.Equal(t, "spread over", []string{corev1.LabelHostname, corev1.LabelTopologyZone}, keys)
 	budget := get[*policyv1.PodDisruptionBudget](t, objects, "PodDisruptionBudget/"+name).Spec
-	expect.Equal(t, "how many Pods may be evicted at once", ptr.To(intstr.FromInt32(1)), budget.MaxUnavailable)
+	expect.Equal(t, "how many Pods may be evicted at once", new(intstr.FromInt32(1)), budget.MaxUnavailable)
 }
 
 func TestNetworkPolicy(t *testing.T) {
