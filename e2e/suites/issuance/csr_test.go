@@ -77,7 +77,7 @@ func TestCSROfAClusterIssuer(t *testing.T) {
 			name:        "CA",
 			annotations: map[string]string{isCAAnnotation: "true", durationAnnotation: "1h"},
 			usages:      []certificatesv1.KeyUsage{certificatesv1.UsageCertSign, certificatesv1.UsageCRLSign},
-			show:        func(c *x509.Certificate) string { return fmt.Sprint(c.IsCA, validity(c)) }, want: "true 1h0m0s",
+			show:        func(c *x509.Certificate) string { return fmt.Sprintf("%t %s", c.IsCA, validity(c)) }, want: "true 1h0m0s",
 		},
 		{name: "default duration", show: validity, want: "2160h0m0s"},
 		{name: "duration from spec.expirationSeconds", seconds: 1200, show: validity, want: "20m0s"},
