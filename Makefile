@@ -110,7 +110,7 @@ test: ## Run everything that a change must pass: all unit and end-to-end tests.
 
 # The previous minor version of cert-manager, and its tests: Certificates, outcomes and approval.
 PREVIOUS_CERT_MANAGER = $(basename $(notdir $(wildcard e2e/versions/certmanager/v*.mod)))
-PREVIOUS_TESTS = ^Test(Certificate(Life|Fields|Extras)|SwitchOfIssuer|KeySwapped|EmptySubject|Outcomes|Approval|Denied)
+PREVIOUS_TESTS = ^Test(Certificate(Life|Fields|Extras)|LeavesOutliveTheirRoot|KeySwapped|EmptySubject|Outcomes|Approval|Denied)
 
 .PHONY: test-previous
 test-previous: ## Run the core end-to-end tests with the previous minor version of cert-manager.
