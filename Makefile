@@ -131,7 +131,7 @@ FAULT_ROUNDS ?= 3
 SOAK ?= 30m
 
 .PHONY: test-faults
-test-faults: ## Run the fault-injection tests with $$FAULT_REQUESTS requests, $$FAULT_ROUNDS times (45 minutes).
+test-faults: ## Run the fault-injection tests with $$FAULT_REQUESTS requests, $$FAULT_ROUNDS times (two hours).
 	go test ./cmd/selfsigned-issuer/app -v -count=1 -run='^TestPortsUnderAttack$$'
 	cd e2e && go test ./suites/faults -v -count=1 -timeout=0 -requests=$(FAULT_REQUESTS) -rounds=$(FAULT_ROUNDS)
 
