@@ -8,6 +8,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"k8s.io/apimachinery/pkg/util/wait"
 )
 
 const interval = 50 * time.Millisecond
@@ -19,24 +21,18 @@ func Until(ctx context.Context, check func(context.Context) error) error {
 
 // UntilStopped also ends with the first error of stopped.
 func UntilStopped(ctx context.Context, check func(context.Context) error, stopped func() error) error {
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
 	var last error
-	for {
-		err := check(ctx)
-		if err == nil {
-			return nil
+	err := wait.PollUntilContextCancel(ctx, interval, true, func(ctx context.Context) (done bool, err error) {
+		if err = check(ctx); err == nil {
+			return true, nil
 		}
 		if last == nil || ctx.Err() == nil { // an error of a canceled check explains less
 			last = err
 		}
-		if err := stopped(); err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%w (%w)", last, context.Cause(ctx))
-		case <-ticker.C:
-		}
+		return false, stopped()
+	})
+	if wait.Interrupted(err) {
+		return fmt.Errorf("%w (%w)", last, context.Cause(ctx))
 	}
+	return err
 }

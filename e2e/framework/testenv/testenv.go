@@ -137,24 +137,23 @@ func (e *Environment) Delete(t *testing.T, object client.Object) {
 // Change reads an object, edits it, and updates it. Conflicts are retried.
 func (e *Environment) Change(t *testing.T, object client.Object, edit func()) {
 	t.Helper()
-	e.Eventually(t, "changing "+object.GetName(), func(ctx context.Context) error {
-		if err := e.get(ctx, object); err != nil {
-			return err
-		}
-		edit()
-		return e.Client.Update(ctx, object)
-	})
+	e.change(t, object, edit, func(ctx context.Context) error { return e.Client.Update(ctx, object) })
 }
 
 // ChangeStatus does the same with the status.
 func (e *Environment) ChangeStatus(t *testing.T, object client.Object, edit func()) {
 	t.Helper()
-	e.Eventually(t, "changing the status of "+object.GetName(), func(ctx context.Context) error {
+	e.change(t, object, edit, func(ctx context.Context) error { return e.Client.Status().Update(ctx, object) })
+}
+
+func (e *Environment) change(t *testing.T, object client.Object, edit func(), write func(context.Context) error) {
+	t.Helper()
+	e.Eventually(t, "changing "+object.GetName(), func(ctx context.Context) error {
 		if err := e.get(ctx, object); err != nil {
 			return err
 		}
 		edit()
-		return e.Client.Status().Update(ctx, object)
+		return write(ctx)
 	})
 }
 
