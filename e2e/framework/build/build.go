@@ -93,7 +93,11 @@ func (b *build) fromPinnedModule(ctx context.Context) (path string, err error) {
 		return target, nil
 	}
 	if b.envtest {
-		if path := installedByEnvtest.path(ctx, b, version); path != "" {
+		kubernetes, err := b.kubernetesVersion(ctx)
+		if err != nil {
+			return "", err
+		}
+		if path := installedByEnvtest.path(ctx, b, kubernetes); path != "" {
 			b.announce(path, "%s from setup-envtest", installedByEnvtest.version)
 			return path, nil
 		}

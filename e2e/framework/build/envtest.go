@@ -23,7 +23,7 @@ const (
 
 // fromAssets returns the path of a program in KUBEBUILDER_ASSETS.
 func (b *build) fromAssets(ctx context.Context, directory string) (string, error) {
-	version, err := b.version(ctx)
+	version, err := b.kubernetesVersion(ctx)
 	if err != nil {
 		return "", err
 	}

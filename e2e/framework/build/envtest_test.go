@@ -42,6 +42,13 @@ func TestAssetsAreUsed(t *testing.T) {
 	}
 }
 
+// setup-envtest knows etcd by the version of Kubernetes.
+func TestEtcdIsFoundByTheVersionOfKubernetes(t *testing.T) {
+	t.Setenv(assetsEnv, t.TempDir())
+	_, err := Build(t.Context(), Etcd(), nil)
+	wantError(t, err, "setup-envtest use -p path "+kubernetesMinor(t))
+}
+
 // The server has what setup-envtest expects: an index with checksums, and archives.
 func TestControlPlaneIsDownloaded(t *testing.T) {
 	pinned := "v" + kubernetesMinor(t) + ".3"

@@ -18,6 +18,14 @@ func (b *build) version(ctx context.Context) (string, error) {
 	return b.query(ctx, append(args, "-m", "-f", "{{.Version}}", b.versionModule)...)
 }
 
+// kubernetesVersion is the version by which setup-envtest knows a program of the control plane. That of
+// etcd is another one.
+func (b *build) kubernetesVersion(ctx context.Context) (string, error) {
+	server := *b
+	server.Program = KubeAPIServer()
+	return server.version(ctx)
+}
+
 // goEnv returns the Go settings that the result of a build depends on.
 func (b *build) goEnv(ctx context.Context) (string, error) {
 	return b.query(ctx, "env", "GOVERSION", "GOOS", "GOARCH", "GOAMD64", "GOARM64", "GOEXPERIMENT", "GOFLAGS")
