@@ -34,6 +34,16 @@ func Build(ctx context.Context, p Program, report Reporter) (string, error) {
 	return b.build(ctx)
 }
 
+// At builds a program of the working tree from a copy of the repository, such as an earlier commit.
+func At(ctx context.Context, root string, p Program, report Reporter) (string, error) {
+	b, err := newBuild(p, report)
+	if err != nil {
+		return "", err
+	}
+	b.root = root
+	return b.build(ctx)
+}
+
 func (b *build) build(ctx context.Context) (path string, err error) {
 	if b.workingTree {
 		path, err = b.fromWorkingTree(ctx)

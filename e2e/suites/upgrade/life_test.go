@@ -178,6 +178,6 @@ func (l *life) secrets(t *testing.T) map[string]string {
 			found[secret.Name] = string(secret.Data["tls.crt"])
 		}
 	}
-	expect.Equal(t, "number of issued certificates", 3, len(found))
+	expect.Equal(t, "number of issued certificates", 7, len(found))
 	return found
 }

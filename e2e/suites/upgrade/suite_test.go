@@ -30,8 +30,10 @@ func TestLife(t *testing.T) {
 		run  func(*testing.T)
 	}{
 		{"first release", l.installFirstRelease},
+		{"old CRDs", l.testOldCRDs},
 		{"upgrade", l.upgrade},
 		{"older issuers", l.testOlderIssuers},
+		{"old program", l.testOldProgram},
 		{"conflicts", l.testConflicts},
 		{"removal without the issuers", l.removeWithoutIssuers},
 		{"return", l.reinstall},

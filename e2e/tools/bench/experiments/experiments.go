@@ -11,8 +11,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
 	"runtime"
 	"slices"
 	"strings"
@@ -250,22 +248,8 @@ func (b *bench) buildBefore(ctx context.Context) error {
 	if b.Before == "" {
 		return nil
 	}
-	b.Report.Printf("building selfsigned-issuer at commit %s", b.Before)
-	directory := "bin/before-" + b.Before
-	command := exec.CommandContext(ctx, "sh", "-ec", `cd "$(git rev-parse --show-toplevel)"; mkdir -p "$1"; git archive "$2" | tar -x -C "$1"; cd "$1"
-		CGO_ENABLED=0 GOWORK=off go build -trimpath -buildvcs=false -ldflags='-s -w' -o selfsigned-issuer ./cmd/selfsigned-issuer; pwd`,
-		"sh", directory, b.Before)
-	command.Stderr = os.Stderr
-	path, err := command.Output()
-	if err != nil {
-		return fmt.Errorf("building commit %s: %w", b.Before, err)
-	}
-	b.before.binary = strings.TrimSpace(string(path)) + "/selfsigned-issuer"
-	objects, err := issuer.Render(directory + "/" + issuer.DefaultOverlay)
-	if err != nil {
-		return err
-	}
-	b.before.installation, err = issuer.Installed(b.ControlPlane, objects)
+	var err error
+	b.before.binary, b.before.installation, err = issuer.Earlier(ctx, b.ControlPlane, b.Before, build.Issuer(), b.Report)
 	return err
 }
 
