@@ -23,13 +23,19 @@ const (
 	directory = "deploy/charts/selfsigned-issuer"
 )
 
-// overlays are the kustomizations for each values file of the chart.
+// overlays are the kustomizations for each values file of the chart, and for otherValues.
 var overlays = map[string]string{
-	"default":         issuer.DefaultOverlay,
-	"production":      issuer.ProductionOverlay,
-	"namespaced":      issuer.NamespacedOverlay,
-	"kubernetes-csrs": "deploy/examples/kubernetes-csr",
-	"metrics-tls":     "e2e/suites/testdata/metrics-tls",
+	"default":          issuer.DefaultOverlay,
+	"production":       issuer.ProductionOverlay,
+	"namespaced":       issuer.NamespacedOverlay,
+	"kubernetes-csrs":  "deploy/examples/kubernetes-csr",
+	"metrics-tls":      "e2e/suites/testdata/metrics-tls",
+	"no-approver-role": "e2e/suites/testdata/no-approver-role",
+}
+
+var otherValues = map[string]string{
+	"metrics-tls":      "metrics: {tls: {enabled: true, clients: token}, serviceMonitor: {enabled: true}, prometheusRule: {enabled: true}, dashboard: {enabled: true}}",
+	"no-approver-role": "approverRole: {enabled: false}",
 }
 
 // TestParity compares all objects: the chart adds only Helm's labels.
@@ -49,11 +55,11 @@ func TestParity(t *testing.T) {
 	}
 }
 
-// valuesOf returns a values file of the chart, or the values for metrics-tls.
+// valuesOf returns a values file of the chart, or those in otherValues.
 func valuesOf(t *testing.T, name string) map[string]any {
 	t.Helper()
-	if name == "metrics-tls" {
-		return parse(t, "metrics: {tls: {enabled: true, clients: token}, serviceMonitor: {enabled: true}, prometheusRule: {enabled: true}, dashboard: {enabled: true}}")
+	if values := otherValues[name]; values != "" {
+		return parse(t, values)
 	}
 	return parse(t, repo.Read(t, filepath.Join(directory, "values", name+".yaml")))
 }

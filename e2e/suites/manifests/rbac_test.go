@@ -77,6 +77,8 @@ func TestPermissions(t *testing.T) {
 	withoutWatch := maps.Clone(defaultPermissions)
 	withoutWatch[manager] = slices.Clone(defaultPermissions[manager])
 	withoutWatch[manager][slices.Index(withoutWatch[manager], "/secrets [get list watch]")] = "/secrets [get]"
+	withoutApprover := maps.Clone(defaultPermissions)
+	delete(withoutApprover, "ClusterRole/"+approver)
 	withNamespaces := maps.Clone(namespacedPermissions)
 	for _, role := range []string{"ClusterRole/" + approver, "ClusterRole/selfsigned-issuer-view", "ClusterRole/selfsigned-issuer-edit"} {
 		withNamespaces[role] = defaultPermissions[role]
@@ -91,6 +93,7 @@ func TestPermissions(t *testing.T) {
 		issuer.NamespacedOverlay:  withNamespaces,
 		kubernetesCSR:             withCSRs,
 		noSecretWatch:             withoutWatch,
+		noApproverRole:            withoutApprover,
 	} {
 		expect.Equal(t, installation+": permissions", want, permissions(render(t, installation)))
 	}

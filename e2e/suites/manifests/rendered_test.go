@@ -34,6 +34,7 @@ const (
 	otherCertManager = "deploy/examples/other-cert-manager"
 	adjusted         = "deploy/examples/adjusted"
 	noSecretWatch    = "e2e/suites/testdata/no-secret-watch"
+	noApproverRole   = "e2e/suites/testdata/no-approver-role"
 	metricsTLS       = "e2e/suites/testdata/metrics-tls"
 )
 
