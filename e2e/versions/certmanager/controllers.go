@@ -86,8 +86,9 @@ func contextOptions(opts *options, controllers []string) controller.ContextOptio
 		KubernetesAPIBurst: opts.burst,
 		IssuerOptions:      controller.IssuerOptions{ClusterResourceNamespace: opts.clusterResourceNamespace},
 		IngressShimOptions: controller.IngressShimOptions{
-			DefaultIssuerKind:                 "Issuer",
-			DefaultIssuerGroup:                "cert-manager.io",
+			DefaultIssuerName:                 opts.defaultIssuer.Name,
+			DefaultIssuerKind:                 opts.defaultIssuer.Kind,
+			DefaultIssuerGroup:                opts.defaultIssuer.Group,
 			DefaultAutoCertificateAnnotations: []string{"kubernetes.io/tls-acme"},
 		},
 		CertificateOptions: controller.CertificateOptions{

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 
+	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
 	logf "github.com/cert-manager/cert-manager/pkg/logs"
 	utilfeature "github.com/cert-manager/cert-manager/pkg/util/feature"
 	"github.com/spf13/pflag"
@@ -27,6 +28,7 @@ type options struct {
 	burst                    int
 	workers                  int
 	clusterResourceNamespace string
+	defaultIssuer            cmmeta.IssuerReference
 	healthAddress            string
 
 	noWebhook      bool
@@ -81,6 +83,9 @@ func (o *options) addControllerFlags(flags *pflag.FlagSet) {
 	flags.IntVar(&o.burst, "kube-api-burst", 50, "burst above --kube-api-qps")
 	flags.IntVar(&o.workers, "concurrent-workers", 5, "workers of each controller")
 	flags.StringVar(&o.clusterResourceNamespace, "cluster-resource-namespace", "cert-manager", "namespace of the Secrets that cluster-scoped issuers name")
+	flags.StringVar(&o.defaultIssuer.Name, "default-issuer-name", "", "name of the issuer for Ingresses and Gateways that name none")
+	flags.StringVar(&o.defaultIssuer.Kind, "default-issuer-kind", "Issuer", "its kind")
+	flags.StringVar(&o.defaultIssuer.Group, "default-issuer-group", "cert-manager.io", "its group")
 	flags.StringVar(&o.healthAddress, "healthz-listen-address", "", "host:port that answers GET /readyz once the controllers' caches have synced (default: none)")
 }
 
