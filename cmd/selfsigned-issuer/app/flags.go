@@ -42,8 +42,8 @@ func (o *options) addSigningFlags(flags *pflag.FlagSet) {
 	flags.IntVar(&o.maxPrivateKeySize, "max-private-key-size", controllers.DefaultMaxPrivateKeySize, "Maximum size in bytes of tls.key in a Secret. cert-manager's controller has the same flag.")
 	flags.StringSliceVar(&o.namespaces, "namespaces", nil, "Serve only these namespaces, with permissions only there. ClusterSelfSignedIssuers and Kubernetes CSRs are then not served. If empty, serve all namespaces.")
 	flags.BoolVar(&o.watchSecrets, "watch-secrets", true, `Watch Secret metadata to react to changes immediately. If false, pending requests poll their Secret every 1 to 30 seconds and only the "get" permission is needed.`)
-	flags.BoolVar(&o.enableCSRs, "enable-certificate-signing-requests", false, "Also sign Kubernetes CertificateSigningRequests. This requires the permissions in deploy/components/kubernetes-csrs.")
-	flags.StringVar(&o.clusterResourceNamespace, "cluster-resource-namespace", "cert-manager", "Namespace of the private keys of Kubernetes CSRs for a ClusterSelfSignedIssuer.")
+	flags.BoolVar(&o.enableCSRs, "enable-certificate-signing-requests", false, "Experimental: also sign Kubernetes CertificateSigningRequests. This requires the permissions in deploy/components/kubernetes-csrs.")
+	flags.StringVar(&o.clusterResourceNamespace, "cluster-resource-namespace", "cert-manager", "Experimental: namespace of the private keys of Kubernetes CSRs for a ClusterSelfSignedIssuer.")
 }
 
 func (o *options) addConnectionFlags(flags *pflag.FlagSet) {
