@@ -30,6 +30,9 @@ func TestGeneratedVersions(t *testing.T) {
 | trust-manager | %s (%s) | `+"`make test`"+`: distribution of a root |
 | Go | %s | all of the above |`,
 		minor(certManager), certManager, minor(previous), previous, minor(kubernetes), kubernetes, minor(trustManager), trustManager, goVersion)})
+	Quotes(t, root+"/docs/tutorial.md", "versions: ", map[string]string{"install": "```sh not-run=\"the test of this page has no nodes for Pods\"\n" +
+		"helm install cert-manager oci://quay.io/jetstack/charts/cert-manager --version " + certManager + " \\\n" +
+		"  --namespace cert-manager --create-namespace --set crds.enabled=true --wait\n```"})
 	Quotes(t, root+"/README.md", "versions: ", map[string]string{
 		"cert-manager": minor(certManager), "previous cert-manager": minor(previous), "Kubernetes": minor(kubernetes), "Go": goVersion,
 	})

@@ -17,7 +17,7 @@ func TestNamedTestsExist(t *testing.T) {
 	t.Parallel()
 	functions := repo.Run(t, repo.Root(t), nil, "git", "grep", "--untracked", "-hoE", `^func (Test|Fuzz)[A-Za-z0-9_]+\(`, "--", "*_test.go")
 	named := regexp.MustCompile("`((?:Test|Fuzz)\\w+)`")
-	for _, path := range []string{"docs/reliability.md", "SECURITY.md"} {
+	for _, path := range []string{"docs/reliability.md", "docs/where-it-fits.md", "SECURITY.md"} {
 		for _, match := range named.FindAllStringSubmatch(repo.Read(t, path), -1) {
 			expect.True(t, strings.Contains(functions, "func "+match[1]+"("), "%s names %s, which does not exist", path, match[1])
 		}
