@@ -10,7 +10,6 @@ import (
 	"io"
 	"net/http"
 	"sync"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -40,20 +39,6 @@ func Status(code int32, reason metav1.StatusReason, message string) Fault {
 func Reset() Fault {
 	return func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
-	}
-}
-
-// Delay forwards the request after d.
-func Delay(d time.Duration) Fault {
-	return func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			select {
-			case <-time.After(d):
-				next.ServeHTTP(w, r)
-			case <-r.Context().Done():
-				panic(http.ErrAbortHandler)
-			}
-		})
 	}
 }
 

@@ -6,7 +6,6 @@ package faults
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -15,15 +14,14 @@ import (
 	"testing"
 	"time"
 
-	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	"github.com/go-logr/logr"
 	"k8s.io/client-go/tools/clientcmd"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/cert-manager/selfsigned-issuer/controllers"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 )
 
 // gracePeriod is the grace period for a wrong key.
@@ -40,9 +38,7 @@ func TestClockJumps(t *testing.T) {
 			b.offsets = []time.Duration{time.Hour, -time.Hour}
 			wrong := b.newSigned(t, 1000)
 			wrong.secret.Data["tls.key"] = encodeKey(t, newKey(t))
-			if err := wrong.create(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+			expect.NoError(t, wrong.create(t.Context()))
 			awaitReason(t, wrong, "Pending", gracePeriod.String())
 			begin := time.Now()
 			b.storm(t, time.Second, func() {
@@ -53,9 +49,7 @@ func TestClockJumps(t *testing.T) {
 			awaitReason(t, wrong, "Failed", "Secret "+b.namespace+"/"+wrong.name)
 			waited := time.Since(begin)
 			t.Logf("%s: settled after %s, a wrong key failed after %s", offset, took, waited)
-			if waited < gracePeriod-time.Second {
-				t.Errorf("a wrong key failed after %s, want %s", waited, gracePeriod)
-			}
+			expect.True(t, waited >= gracePeriod-time.Second, "a wrong key failed after %s, want %s", waited, gracePeriod)
 		}
 		checkProfiles(t)
 	})
@@ -67,9 +61,7 @@ func checkProfiles(t *testing.T) {
 	for _, profile := range pprof.Profiles() {
 		for _, debug := range []int{1, 2} {
 			var text bytes.Buffer
-			if err := profile.WriteTo(&text, debug); err != nil {
-				t.Fatal(err)
-			}
+			expect.NoError(t, profile.WriteTo(&text, debug))
 			for _, finding := range env.FindKeys("the profile "+profile.Name(), text.Bytes()) {
 				t.Error(finding)
 			}
@@ -82,18 +74,12 @@ func runInProcess(t *testing.T, clock *jumpingClock) {
 	t.Helper()
 	deployment := env.Installation.Deployment
 	kubeconfig, err := env.ControlPlane.ServiceAccountKubeconfig(t.Context(), deployment.Namespace, deployment.Spec.Template.Spec.ServiceAccountName)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	rest, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	rest.QPS = -1
 	log, err := os.Create(filepath.Join(env.ControlPlane.LogDir(), "in-process.log"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	skip := true
 	mgr, err := ctrl.NewManager(rest, ctrl.Options{
 		Scheme:     controllers.Scheme(),
@@ -101,15 +87,11 @@ func runInProcess(t *testing.T, clock *jumpingClock) {
 		Metrics:    server.Options{BindAddress: "0"},
 		Controller: config.Controller{SkipNameValidation: &skip}, // one manager per round
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	hooks, err := controllers.SetupWithManager(mgr, controllers.Options{
 		ClusterResourceNamespace: "cert-manager", Concurrency: 20, KubernetesCSRs: true, KeyMismatchGrace: gracePeriod, Clock: clock,
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	stopped := make(chan error, 1)
 	go func() { stopped <- mgr.Start(ctx) }()
@@ -158,15 +140,5 @@ func (c *jumpingClock) Since(shown time.Time) time.Duration {
 func awaitReason(t *testing.T, r *tracked, reason, mention string) {
 	t.Helper()
 	r.want = outcome{reason, mention}
-	env.Eventually(t, r.name, func(context.Context) error {
-		request := &cmapi.CertificateRequest{}
-		if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(r.object), request); err != nil {
-			return err
-		}
-		r.object = request
-		if problem := r.problem(); problem != "" {
-			return fmt.Errorf("%s", problem)
-		}
-		return nil
-	})
+	env.Await(t, reason+" that mentions "+mention, r.object, func() bool { return r.problem() == "" })
 }

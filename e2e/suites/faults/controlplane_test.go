@@ -6,14 +6,14 @@ package faults
 import (
 	"testing"
 	"time"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 )
 
 // TestAPIServerRestarted kills kube-apiserver and starts it again.
 func TestAPIServerRestarted(t *testing.T) {
 	underFault(t, 2*time.Second, func(t *testing.T) {
-		if err := env.ControlPlane.RestartAPIServer(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, env.ControlPlane.RestartAPIServer(t.Context()))
 	})
 }
 
@@ -31,21 +31,15 @@ func TestEtcdPaused(t *testing.T) {
 
 func pauseEtcd(t *testing.T, frozen time.Duration) {
 	t.Helper()
-	if err := env.ControlPlane.Etcd().Pause(); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, env.ControlPlane.Etcd().Pause())
 	pause(t, frozen)
-	if err := env.ControlPlane.Etcd().Resume(); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, env.ControlPlane.Etcd().Resume())
 }
 
 // TestEtcdRestarted kills etcd and starts it again with its data.
 func TestEtcdRestarted(t *testing.T) {
 	underFault(t, 2*time.Second, func(t *testing.T) {
-		if err := env.ControlPlane.RestartEtcd(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, env.ControlPlane.RestartEtcd(t.Context()))
 	})
 }
 

@@ -5,9 +5,9 @@ package faults
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto"
-	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
@@ -24,6 +24,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	cmutil "github.com/cert-manager/cert-manager/pkg/api/util"
 	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -74,10 +75,10 @@ var poisonedObjects = []struct {
 	{"request for an RSA key of 16384 bits", func(t *testing.T, _ *tracked, request *cmapi.CertificateRequest) {
 		request.Spec.Request = hugeCSR(t)
 	}, "Failed", "16384 bits"},
-	{"P-224 key", withKey(func(t *testing.T, _ crypto.Signer) []byte { return encodeKey(t, p224(t)) }),
+	{"P-224 key", withKey(func(t *testing.T, _ crypto.Signer) []byte { return encodeKey(t, newECDSA(t, elliptic.P224())) }),
 		"Pending", "P-224"},
 	{"request for a P-224 key", func(t *testing.T, _ *tracked, request *cmapi.CertificateRequest) {
-		request.Spec.Request = encodeCSR(t, p224(t), "example.com")
+		request.Spec.Request = encodeCSR(t, newECDSA(t, elliptic.P224()), "example.com")
 	}, "Failed", "P-224"},
 	{"encrypted PEM", withKey(func(t *testing.T, key crypto.Signer) []byte {
 		block, _ := pem.Decode(encodeKey(t, key))
@@ -130,9 +131,7 @@ func TestPoisonedObjects(t *testing.T) {
 	created := make(chan error, 1)
 	go func() { created <- poisoned.create(t.Context(), 0) }()
 	neighbor.requestEvery(t, 40, 50*time.Millisecond)
-	if err := <-created; err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, <-created)
 	checkPoisoned(t, poisoned)
 	t.Logf("%d poisoned requests have their outcome after %s", len(poisoned.tracked), time.Since(begin))
 	disturbed := neighbor.slowest(t)
@@ -182,15 +181,13 @@ func checkPoisoned(t *testing.T, b *burst) {
 			if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(r.object), request); err != nil {
 				return err
 			}
-			got = readyCondition(request)
+			got = *cmp.Or(cmutil.GetCertificateRequestCondition(request, cmapi.CertificateRequestConditionReady), &cmapi.CertificateRequestCondition{})
 			if got.Reason != poison.reason || !strings.Contains(got.Message, poison.says) {
 				return fmt.Errorf("got %s: %.500s, want %s: …%s…", got.Reason, got.Message, poison.reason, poison.says)
 			}
 			return nil
 		})
-		if err != nil {
-			t.Errorf("%s: %v", poison.name, err)
-		}
+		expect.True(t, err == nil, "%s: %v", poison.name, err)
 		if !utf8.ValidString(got.Message) || len(got.Message) > 2048 || strings.ContainsFunc(got.Message, func(r rune) bool { return !unicode.IsPrint(r) }) {
 			t.Errorf("%s: not printable: %q", poison.name, got.Message)
 		}
@@ -212,15 +209,6 @@ func TestSchemaRefusesPoison(t *testing.T) {
 	}
 }
 
-func readyCondition(request *cmapi.CertificateRequest) cmapi.CertificateRequestCondition {
-	for _, condition := range request.Status.Conditions {
-		if condition.Type == cmapi.CertificateRequestConditionReady {
-			return condition
-		}
-	}
-	return cmapi.CertificateRequestCondition{}
-}
-
 // raceFactor is how much more memory is used with the race detector.
 func raceFactor() float64 {
 	if raceDetector() {
@@ -232,9 +220,7 @@ func raceFactor() float64 {
 func consumed(t *testing.T, p *issuer.Replica) process.Usage {
 	t.Helper()
 	usage, err := p.Usage()
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return usage
 }
 
@@ -249,13 +235,9 @@ func watchNeighbor(t *testing.T) *neighbor {
 	n := &neighbor{newNamespace(t), make(chan time.Duration, 1000)}
 	n.awaitIssuer(t)
 	c, err := environment.Client(env.ControlPlane.AdminConfig())
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	watcher, err := c.Watch(t.Context(), &cmapi.CertificateRequestList{}, client.InNamespace(n.namespace))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	t.Cleanup(watcher.Stop)
 	go func() {
 		approved := map[string]time.Time{}
@@ -280,9 +262,7 @@ func (n *neighbor) requestEvery(t *testing.T, count int, interval time.Duration)
 	for i := range count {
 		n.tracked = append(n.tracked, n.newSigned(t, i))
 	}
-	if err := n.create(t.Context(), time.Duration(count)*interval); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, n.create(t.Context(), time.Duration(count)*interval))
 }
 
 func (n *neighbor) slowest(t *testing.T) time.Duration {
@@ -301,24 +281,13 @@ func (n *neighbor) slowest(t *testing.T) time.Duration {
 	return slices.Max(all)
 }
 
-func p224(t *testing.T) crypto.Signer {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P224(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
-
 // hugeCSR has a public key of 16384 bits and no signature: the key must be rejected before the
 // signature is checked.
 func hugeCSR(t *testing.T) []byte {
 	t.Helper()
 	n := new(big.Int).Lsh(big.NewInt(1), 16384-1)
 	public, err := x509.MarshalPKIXPublicKey(&rsa.PublicKey{N: n.SetBit(n, 0, 1), E: 65537})
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	type info struct { // CertificationRequestInfo of RFC 2986
 		Version            int
 		Subject, PublicKey asn1.RawValue
@@ -333,9 +302,7 @@ func hugeCSR(t *testing.T) []byte {
 		pkix.AlgorithmIdentifier{Algorithm: asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 11}, Parameters: asn1.NullRawValue},
 		asn1.BitString{Bytes: make([]byte, 16384/8), BitLength: 16384},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})
 }
 
@@ -345,9 +312,7 @@ func hugeRSA(t *testing.T) []byte {
 	one, e := big.NewInt(1), big.NewInt(65537)
 	odd := func() *big.Int {
 		n, err := rand.Int(rand.Reader, new(big.Int).Lsh(one, 16384/2))
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		return n.SetBit(n, 0, 1).SetBit(n, 16384/2-1, 1).SetBit(n, 16384/2-2, 1)
 	}
 	for {
@@ -361,9 +326,7 @@ func hugeRSA(t *testing.T) []byte {
 			Version                     int
 			N, E, D, P, Q, DP, DQ, QInv *big.Int
 		}{0, new(big.Int).Mul(p, q), e, d, p, q, new(big.Int).Mod(d, p1), new(big.Int).Mod(d, q1), inverse})
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		return pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: der})
 	}
 }

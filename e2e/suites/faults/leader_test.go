@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -16,8 +15,8 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/faultproxy"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 )
@@ -45,9 +44,7 @@ func TestLeaderPaused(t *testing.T) {
 	eachRound(t, func(t *testing.T) {
 		proxy, proxied := startProxy(t)
 		paused, err := proxied.Start(t.Context(), env.Binary, "selfsigned-issuer", "--log-level=7")
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		t.Cleanup(func() { _ = paused.Kill() }) // if it has not ended
 		awaitReady(t, paused)
 		measure(t, paused)
@@ -68,9 +65,7 @@ func TestLeaderPaused(t *testing.T) {
 				}
 				return nil
 			})
-			if err := paused.Pause(); err != nil {
-				t.Fatal(err)
-			}
+			expect.NoError(t, paused.Pause())
 			loseLease(t)
 		})
 		t.Logf("settled %s after the leader was paused", b.settle(t))
@@ -79,9 +74,7 @@ func TestLeaderPaused(t *testing.T) {
 		hold.Remove()
 		proxy.Inject(results, later.record)
 		gate.Open()
-		if err := paused.Resume(); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, paused.Resume())
 		select {
 		case <-paused.Done():
 		case <-time.After(timeout):
@@ -90,9 +83,7 @@ func TestLeaderPaused(t *testing.T) {
 		checkRefused(t, held.count(), paused)
 		t.Logf("responses to its writes until it noticed the loss of its Lease: %v", later.count())
 		b.settle(t)
-		if !standby.Running() {
-			t.Error("the new leader has ended")
-		}
+		expect.True(t, standby.Running(), "the new leader has ended")
 	})
 }
 
@@ -105,17 +96,13 @@ const leaderExitTimeout = 15 * time.Second
 func TestLeaderThrottled(t *testing.T) {
 	proxy, proxied := startProxy(t)
 	throttled, err := proxied.Start(t.Context(), env.Binary, "selfsigned-issuer", "--log-level=7")
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	t.Cleanup(func() { _ = throttled.Kill() }) // if it has not ended
 	awaitReady(t, throttled)
 	measure(t, throttled)
 	standby := startReady(t, env.Installation)
-	old, err := readLease(t)
-	if err != nil {
-		t.Fatal(err)
-	}
+	old := newLease()
+	env.Get(t, old)
 	proxy.Inject(faultproxy.On("PUT", ".*/leases/.*"), faultproxy.WithHeader("Retry-After", "1",
 		faultproxy.Status(http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests, "slow down")))
 	b := newBurst(t, *requests)
@@ -134,26 +121,18 @@ func TestLeaderThrottled(t *testing.T) {
 		t.Errorf("the Lease was acquired at %s, and again at %s", acquired, again)
 	}
 	b.settle(t)
-	if !standby.Running() {
-		t.Error("the new leader has ended")
-	}
+	expect.True(t, standby.Running(), "the new leader has ended")
 }
 
 // awaitHolder waits until another replica than old holds the Lease, and returns when it acquired it.
 func awaitHolder(t *testing.T, old string) (acquired time.Time) {
 	t.Helper()
-	env.Eventually(t, "a new holder of the Lease", func(context.Context) error {
-		lease, err := readLease(t)
-		if err != nil {
-			return err
-		}
-		if holder := *lease.Spec.HolderIdentity; holder == "" || holder == old {
-			return fmt.Errorf("the holder of the Lease is %q", holder)
-		}
-		acquired = lease.Spec.AcquireTime.Time
-		return nil
+	lease := newLease()
+	env.Await(t, "a new holder of the Lease after "+old, lease, func() bool {
+		holder := *lease.Spec.HolderIdentity
+		return holder != "" && holder != old
 	})
-	return acquired
+	return lease.Spec.AcquireTime.Time
 }
 
 // severalWrites is less than the workers of a replica, so that all can be in flight.
@@ -163,24 +142,14 @@ const severalWrites = 10
 func (b *burst) awaitIssuer(t *testing.T) {
 	t.Helper()
 	issuer := b.newIssuer()
-	env.Eventually(t, "the issuer", func(context.Context) error {
-		if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(issuer), issuer); err != nil {
-			return err
-		}
-		if !apimeta.IsStatusConditionTrue(issuer.Status.Conditions, "Ready") {
-			return fmt.Errorf("issuer %s is not Ready: %+v", client.ObjectKeyFromObject(issuer), issuer.Status)
-		}
-		return nil
-	})
+	env.Await(t, "a Ready issuer", issuer, func() bool { return apimeta.IsStatusConditionTrue(issuer.Status.Conditions, "Ready") })
 }
 
 // checkRefused expects a conflict for each write in flight, whose object has been changed.
 func checkRefused(t *testing.T, held map[int]int, old *issuer.Replica) {
 	t.Helper()
 	t.Logf("responses to the writes of the old leader: %v", held)
-	if held[http.StatusConflict] == 0 || len(held) != 1 {
-		t.Errorf("the responses to the writes of the old leader are %v, want only 409", held)
-	}
+	expect.True(t, held[http.StatusConflict] != 0 && len(held) == 1, "the responses to the writes of the old leader are %v, want only 409", held)
 	if log := old.Tail(20); !strings.Contains(log, "leader election lost") {
 		t.Errorf("the old leader does not log why it ended:\n%s", log)
 	}
@@ -198,34 +167,22 @@ func loseLease(t *testing.T) {
 // releaseLease releases the Lease of a replica that cannot do so.
 func releaseLease(t *testing.T) {
 	t.Helper()
-	env.Eventually(t, "release of the Lease", func(context.Context) error {
-		lease, err := readLease(t)
-		if err != nil {
-			return err
-		}
-		nobody := ""
-		lease.Spec.HolderIdentity = &nobody
-		return env.Client.Update(t.Context(), lease)
-	})
+	lease := newLease()
+	env.Change(t, lease, func() { lease.Spec.HolderIdentity = new("") })
 }
 
-func readLease(t *testing.T) (*coordinationv1.Lease, error) {
-	t.Helper()
-	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{
+func newLease() *coordinationv1.Lease {
+	return &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{
 		Namespace: env.Installation.Deployment.Namespace,
 		Name:      "selfsigned-issuer.selfsigned.cert-manager.io",
 	}}
-	err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(lease), lease)
-	return lease, err
 }
 
 // startProxy returns a proxy, and an installation whose replicas use it.
 func startProxy(t *testing.T) (*faultproxy.Proxy, *issuer.Installation) {
 	t.Helper()
 	proxy, err := faultproxy.Start(env.ControlPlane.AdminConfig())
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	t.Cleanup(proxy.Close)
 	proxied := *env.Installation
 	proxied.Proxy = proxy
@@ -239,31 +196,19 @@ type answers struct {
 }
 
 func (a *answers) record(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		next.ServeHTTP(&noting{w, a}, r)
-	})
+	return faultproxy.Record(func(status int) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.statuses = append(a.statuses, status)
+	})(next)
 }
 
 func (a *answers) count() map[int]int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	count := map[int]int{}
-	for status := range slices.Values(a.statuses) {
+	for _, status := range a.statuses {
 		count[status]++
 	}
 	return count
-}
-
-type noting struct {
-	http.ResponseWriter
-	answers *answers
-}
-
-func (n *noting) Unwrap() http.ResponseWriter { return n.ResponseWriter }
-
-func (n *noting) WriteHeader(status int) {
-	n.answers.mu.Lock()
-	n.answers.statuses = append(n.answers.statuses, status)
-	n.answers.mu.Unlock()
-	n.ResponseWriter.WriteHeader(status)
 }

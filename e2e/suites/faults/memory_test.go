@@ -49,9 +49,7 @@ func sized(whole, small int) int {
 // checkBounded fails if the process has ended or has used too much memory.
 func checkBounded(t *testing.T, p *issuer.Replica) {
 	t.Helper()
-	if err := p.Err(); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, p.Err())
 	peak := consumed(t, p).PeakRSS
 	t.Logf("peak resident memory of %s: %d MiB", p.Name(), peak>>20)
 	if limit := int64(maxResident * raceFactor()); peak > limit {
@@ -69,24 +67,18 @@ func meanwhile(t *testing.T, misbehave func(ctx context.Context) error) {
 	for over := false; !over; {
 		select {
 		case err := <-done:
-			if err != nil {
-				t.Fatal(err)
-			}
+			expect.NoError(t, err)
 			over = true
 		default:
 		}
 		neighbor.tracked = []*tracked{neighbor.newSigned(t, len(delays))}
-		if err := neighbor.create(t.Context(), 0); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, neighbor.create(t.Context(), 0))
 		delays = append(delays, neighbor.slowest(t))
 	}
 	slices.Sort(delays)
 	slowest := delays[len(delays)-1]
 	t.Logf("%d requests of a neighbor: median %s, slowest %s", len(delays), delays[len(delays)/2], slowest)
-	if slowest > maxNeighborDelay() {
-		t.Errorf("a neighbor's request took %s, want at most %s", slowest, maxNeighborDelay())
-	}
+	expect.True(t, slowest <= maxNeighborDelay(), "a neighbor's request took %s, want at most %s", slowest, maxNeighborDelay())
 }
 
 // TestHugeRequests fills the cache with requests of 1.4 MB: some that are not approved, and some
@@ -151,9 +143,7 @@ func keepClusterIssuersUnapproved(t *testing.T) {
 		})
 	}
 	namespaced, cluster := "selfsignedissuers."+selfsigned.GroupName+"/*", "clusterselfsignedissuers."+selfsigned.GroupName+"/*"
-	if err := set(t.Context(), []string{namespaced}); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, set(t.Context(), []string{namespaced}))
 	t.Cleanup(func() {
 		if err := set(context.Background(), []string{namespaced, cluster}); err != nil {
 			t.Error(err)
@@ -168,9 +158,7 @@ func TestLargeSecretWakesMany(t *testing.T) {
 	b := newNamespace(t)
 	secret := b.shareSecret(t, sized(200, 20))
 	secret.Data["padding"] = make([]byte, 1<<20-8<<10)
-	if err := b.create(t.Context(), 0); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, b.create(t.Context(), 0))
 	meanwhile(t, func(ctx context.Context) error {
 		for i := range sized(20, 5) {
 			secret.Annotations = map[string]string{"wake": fmt.Sprint(i)}
@@ -189,9 +177,7 @@ func TestFlappingSecret(t *testing.T) {
 	p := startReady(t, env.Installation)
 	b := newNamespace(t)
 	secret := b.shareSecret(t, sized(1000, 50))
-	if err := b.create(t.Context(), 0); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, b.create(t.Context(), 0))
 	toggles := 10 * sized(60, 5)
 	meanwhile(t, func(ctx context.Context) error {
 		begin := time.Now()
@@ -208,9 +194,7 @@ func TestFlappingSecret(t *testing.T) {
 
 	// No change is missed: the correct key signs all of them.
 	secret.Data["tls.key"] = encodeKey(t, pooledKey(t, 0))
-	if err := env.Client.Update(t.Context(), secret.DeepCopy()); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, env.Client.Update(t.Context(), secret.DeepCopy()))
 	for _, r := range b.tracked {
 		r.want = issued
 	}
@@ -233,9 +217,7 @@ func (b *burst) shareSecret(t *testing.T, count int) *corev1.Secret {
 		ObjectMeta: metav1.ObjectMeta{Namespace: b.namespace, Name: "shared", Labels: watched()},
 		Data:       map[string][]byte{"tls.key": []byte("junk")},
 	}
-	if err := createOnce(t.Context(), secret); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, createOnce(t.Context(), secret))
 	return secret
 }
 

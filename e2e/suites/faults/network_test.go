@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/faultproxy"
 )
 
@@ -54,21 +55,15 @@ func TestFaultyAPIServer(t *testing.T) {
 			go func() { created <- b.create(t.Context(), time.Second) }()
 		}
 		for range bursts {
-			if err := <-created; err != nil {
-				t.Fatal(err)
-			}
+			expect.NoError(t, <-created)
 		}
 		pause(t, replaceDuration()/4)
 		for _, rule := range rules {
 			rule.Remove()
-			if rule.Hits() == 0 {
-				t.Error("a fault has not happened")
-			}
+			expect.True(t, rule.Hits() != 0, "a fault has not happened")
 		}
 		for name, b := range bursts {
-			if err := b.createLate(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+			expect.NoError(t, b.createLate(t.Context()))
 			t.Logf("%s: settled after %s", name, b.settle(t))
 		}
 	})
@@ -93,9 +88,7 @@ func TestWatchesCut(t *testing.T) {
 				}
 			})
 			rule.Remove()
-			if rule.Hits() == 0 {
-				t.Error("no watch was disturbed")
-			}
+			expect.True(t, rule.Hits() != 0, "no watch was disturbed")
 			t.Logf("%.0f percent: settled after %s", 100*share, b.settle(t))
 		})
 	}

@@ -22,6 +22,7 @@ import (
 
 	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/certtext"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 )
 
 // replaceDuration is how long objects are replaced at random.
@@ -40,18 +41,12 @@ func TestObjectsReplaced(t *testing.T) {
 		for i := range *requests {
 			b.tracked = append(b.tracked, b.newSigned(t, i))
 		}
-		if err := b.create(t.Context(), 0); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, b.create(t.Context(), 0))
 		changes := 0
 		for end := time.Now().Add(replaceDuration()); time.Now().Before(end); changes++ {
-			if err := b.replaceSomething(t, b.tracked[rand.IntN(len(b.tracked))]); err != nil {
-				t.Fatal(err)
-			}
+			expect.NoError(t, b.replaceSomething(t, b.tracked[rand.IntN(len(b.tracked))]))
 		}
-		if err := b.restore(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, b.restore(t.Context()))
 		t.Logf("settled %s after the last of %d changes", b.settle(t), changes)
 	})
 }
@@ -110,9 +105,7 @@ func ensureSecret(ctx context.Context, secret *corev1.Secret) error {
 func TestClusterIssuerFlapping(t *testing.T) {
 	underFault(t, 0, func(t *testing.T) {
 		issuer := &selfsigned.ClusterSelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{GenerateName: "flapping-"}}
-		if err := env.Client.Create(t.Context(), issuer); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, env.Client.Create(t.Context(), issuer))
 		b := newNamespace(t)
 		for i := range *requests {
 			r := b.newSigned(t, i)
@@ -128,9 +121,7 @@ func TestClusterIssuerFlapping(t *testing.T) {
 		t.Logf("settled %s after the last of %d changes", b.settle(t), changes)
 		for _, r := range b.tracked {
 			certificate, err := certtext.Parse(certificateOf(r.object))
-			if err != nil {
-				t.Fatal(err)
-			}
+			expect.NoError(t, err)
 			points := certificate.CRLDistributionPoints
 			if len(points) != 0 && (len(points) != 2 || points[0]+"/2" != points[1]) {
 				t.Errorf("%s follows no version of the issuer: %q", r.name, points)
@@ -141,14 +132,8 @@ func TestClusterIssuerFlapping(t *testing.T) {
 
 func flap(t *testing.T, issuer *selfsigned.ClusterSelfSignedIssuer, change int) {
 	t.Helper()
-	env.Eventually(t, "change of the issuer", func(context.Context) error {
-		if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(issuer), issuer); err != nil {
-			return err
-		}
-		point := fmt.Sprintf("http://example.com/%d", change)
-		issuer.Spec.CRLDistributionPoints = []string{point, point + "/2"}
-		return env.Client.Update(t.Context(), issuer)
-	})
+	point := fmt.Sprintf("http://example.com/%d", change)
+	env.Change(t, issuer, func() { issuer.Spec.CRLDistributionPoints = []string{point, point + "/2"} })
 }
 
 // TestNamespaceDeleted deletes a namespace with its requests in flight; those of another one are
@@ -160,9 +145,7 @@ func TestNamespaceDeleted(t *testing.T) {
 		go func() { _ = doomed.create(ctx, 0) }() // fails when the namespace is terminating
 		pause(t, time.Second/4)
 		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: doomed.namespace}}
-		if err := env.Client.Delete(t.Context(), namespace); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, env.Client.Delete(t.Context(), namespace))
 		cancel()
 		env.Eventually(t, "deletion of the namespace", func(context.Context) error {
 			err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(namespace), namespace)
@@ -183,15 +166,11 @@ func removePermissions(t *testing.T, d time.Duration) {
 	t.Helper()
 	bindings := clusterRoleBindings(t)
 	for _, binding := range bindings {
-		if err := env.Client.Delete(t.Context(), binding.DeepCopy()); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, env.Client.Delete(t.Context(), binding.DeepCopy()))
 	}
 	pause(t, d)
 	for _, binding := range bindings {
-		if err := createOnce(t.Context(), binding); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, createOnce(t.Context(), binding))
 	}
 }
 
@@ -204,9 +183,7 @@ func clusterRoleBindings(t *testing.T) []*rbacv1.ClusterRoleBinding {
 			continue
 		}
 		binding := &rbacv1.ClusterRoleBinding{}
-		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, binding); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, binding))
 		if slices.ContainsFunc(binding.Subjects, func(s rbacv1.Subject) bool {
 			return s.Namespace == env.Installation.Deployment.Namespace
 		}) {

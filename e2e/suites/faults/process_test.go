@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 )
 
@@ -48,17 +49,13 @@ func TestStartsWithManyPending(t *testing.T) {
 	p := startReady(t, env.Installation)
 	took := b.settle(t)
 	u, err := usageOf(t.Context(), p)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	t.Logf("%d requests settled %s after the start, with %d goroutines and %.0f MiB", count, took, u.goroutines, u.memory)
 }
 
 func kill(t *testing.T, p *issuer.Replica) {
 	t.Helper()
-	if err := p.Kill(); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, p.Kill())
 }
 
 // pause is the duration of a fault, not a wait for a condition.
@@ -74,29 +71,22 @@ func pause(t *testing.T, d time.Duration) {
 // a panic does, and searches its output for keys.
 func TestCrashShowsNoKey(t *testing.T) {
 	p, err := env.Installation.Start(t.Context(), env.Binary, "selfsigned-issuer", "--log-level=7")
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	t.Cleanup(func() { _ = p.Kill() }) // if it has not ended
 	awaitReady(t, p)
 	b := newBurst(t, *requests)
 	b.storm(t, time.Second, func() {
 		pause(t, time.Second/2)
-		if err := syscall.Kill(p.PID(), syscall.SIGQUIT); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, syscall.Kill(p.PID(), syscall.SIGQUIT))
 		<-p.Done()
 		loseLease(t)
 		startReady(t, env.Installation)
 	})
 	b.settle(t)
 	log, err := os.ReadFile(p.LogPath())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Contains(log, []byte("SIGQUIT: quit")) || !bytes.Contains(log, []byte("\ngoroutine ")) {
-		t.Errorf("no stacks were printed:\n%s", p.Tail(20))
-	}
+	expect.NoError(t, err)
+	expect.True(t, bytes.Contains(log, []byte("SIGQUIT: quit")) && bytes.Contains(log, []byte("\ngoroutine ")),
+		"no stacks were printed:\n%s", p.Tail(20))
 	if err := env.ScanForKeys(t.Context()); err != nil {
 		t.Error(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -26,14 +27,9 @@ import (
 func startReplica(t *testing.T, installation *issuer.Installation, args ...string) *issuer.Replica {
 	t.Helper()
 	p, err := installation.Start(t.Context(), env.Binary, "selfsigned-issuer", append([]string{"--log-level=7"}, args...)...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	t.Cleanup(func() {
-		if err := p.Err(); err != nil {
-			t.Error(err)
-		}
-		if err := p.Stop(10 * time.Second); err != nil {
+		if err := errors.Join(p.Err(), p.Stop(10*time.Second)); err != nil {
 			t.Error(err)
 		}
 	})
@@ -51,9 +47,7 @@ func awaitReady(t *testing.T, p *issuer.Replica) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
-	if err := p.AwaitReady(ctx); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, p.AwaitReady(ctx))
 }
 
 // usage is the resource usage of an idle replica.
@@ -101,9 +95,7 @@ func measure(t *testing.T, p *issuer.Replica) usage {
 	b.storm(t, 0, func() {})
 	b.settle(t)
 	u, err := usageOf(t.Context(), p)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return u
 }
 
@@ -130,9 +122,7 @@ func checkSteady(t *testing.T, p *issuer.Replica, before usage) {
 		}
 		return nil
 	})
-	if err != nil {
-		t.Errorf("goroutines or memory have grown: %v", err)
-	}
+	expect.True(t, err == nil, "goroutines or memory have grown: %v", err)
 	t.Logf("goroutines %d → %d, memory %.0f → %.0f MiB", before.goroutines, after.goroutines, before.memory, after.memory)
 }
 
@@ -142,12 +132,8 @@ func (b *burst) storm(t *testing.T, spread time.Duration, fault func()) {
 	created := make(chan error, 1)
 	go func() { created <- b.create(t.Context(), spread) }()
 	fault()
-	if err := <-created; err != nil {
-		t.Fatal(err)
-	}
-	if err := b.createLate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, <-created)
+	expect.NoError(t, b.createLate(t.Context()))
 }
 
 // eachRound runs a test once per round.
@@ -174,11 +160,11 @@ func pooledKey(t testing.TB, i int) crypto.Signer {
 	return pool.keys[i]
 }
 
-func newKey(t testing.TB) crypto.Signer {
+func newKey(t testing.TB) crypto.Signer { return newECDSA(t, elliptic.P256()) }
+
+func newECDSA(t testing.TB, curve elliptic.Curve) crypto.Signer {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	key, err := ecdsa.GenerateKey(curve, rand.Reader)
+	expect.NoError(t, err)
 	return key
 }

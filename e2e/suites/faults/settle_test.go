@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	cmutil "github.com/cert-manager/cert-manager/pkg/api/util"
 	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	certificatesv1 "k8s.io/api/certificates/v1"
 	eventsv1 "k8s.io/api/events/v1"
@@ -19,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/certtext"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 )
 
 // outcome is the expected outcome of a request: the reason of its Ready condition, and a part of
@@ -96,10 +98,9 @@ func (r *tracked) problem() string {
 		}
 		return ""
 	}
-	for _, condition := range request.Status.Conditions {
-		if condition.Type == cmapi.CertificateRequestConditionReady && condition.Reason == r.want.reason && strings.Contains(condition.Message, r.want.mention) {
-			return ""
-		}
+	ready := cmutil.GetCertificateRequestCondition(request, cmapi.CertificateRequestConditionReady)
+	if ready != nil && ready.Reason == r.want.reason && strings.Contains(ready.Message, r.want.mention) {
+		return ""
 	}
 	return fmt.Sprintf("%s with %+v, want %s that mentions %s", request.Name, request.Status.Conditions, r.want.reason, r.want.mention)
 }
@@ -118,12 +119,8 @@ func (r *tracked) checkCertificate(t *testing.T, offsets []time.Duration) {
 		t.Errorf("%s: the certificate is not self-signed: %v", r.name, err)
 	}
 	public, ok := certificate.PublicKey.(interface{ Equal(crypto.PublicKey) bool })
-	if !ok || !public.Equal(r.key.Public()) {
-		t.Errorf("%s: the certificate is for another key", r.name)
-	}
-	if certificate.Subject.CommonName != r.name {
-		t.Errorf("%s: the certificate is for %s", r.name, certificate.Subject)
-	}
+	expect.True(t, ok && public.Equal(r.key.Public()), "%s: the certificate is for another key", r.name)
+	expect.True(t, certificate.Subject.CommonName == r.name, "%s: the certificate is for %s", r.name, certificate.Subject)
 	valid := func(moment time.Time) bool {
 		return !moment.After(certificate.NotAfter) && !moment.Before(certificate.NotBefore) && moment.Sub(certificate.NotBefore) < maxRound
 	}
@@ -131,9 +128,7 @@ func (r *tracked) checkCertificate(t *testing.T, offsets []time.Duration) {
 	if !valid(now) && !slices.ContainsFunc(offsets, func(offset time.Duration) bool { return valid(now.Add(offset)) }) {
 		t.Errorf("%s: the certificate is valid from %s to %s", r.name, certificate.NotBefore, certificate.NotAfter)
 	}
-	if certificates.differs(r.object) {
-		t.Errorf("%s: the certificate was replaced", r.name)
-	}
+	expect.True(t, !certificates.differs(r.object), "%s: the certificate was replaced", r.name)
 	if request, ok := r.object.(*cmapi.CertificateRequest); ok && string(request.Status.CA) != string(request.Status.Certificate) {
 		t.Errorf("%s: status.ca is not the certificate", r.name)
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/faultproxy"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 )
@@ -71,14 +72,10 @@ func soakFaults(proxy *faultproxy.Proxy) []soakFault {
 			}
 		}},
 		{"API server restarted", func(t *testing.T) {
-			if err := env.ControlPlane.RestartAPIServer(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+			expect.NoError(t, env.ControlPlane.RestartAPIServer(t.Context()))
 		}},
 		{"etcd restarted", func(t *testing.T) {
-			if err := env.ControlPlane.RestartEtcd(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+			expect.NoError(t, env.ControlPlane.RestartEtcd(t.Context()))
 		}},
 		{"etcd paused", func(t *testing.T) { pauseEtcd(t, 10*time.Second) }},
 		{"permissions removed", func(t *testing.T) { removePermissions(t, 5*time.Second) }},
@@ -114,9 +111,7 @@ func checkFlat(t *testing.T, samples []usage) {
 	}
 	middle, last := average(samples[third:2*third]), average(samples[len(samples)-third:])
 	t.Logf("on average %d goroutines and %.0f MiB in the middle third, %d and %.0f MiB in the last", middle.goroutines, middle.memory, last.goroutines, last.memory)
-	if last.goroutines > middle.goroutines+idleConnections/2 || last.memory > middle.memory*1.15+8 {
-		t.Error("goroutines or memory have grown")
-	}
+	expect.True(t, last.goroutines <= middle.goroutines+idleConnections/2 && last.memory <= middle.memory*1.15+8, "goroutines or memory have grown")
 }
 
 func average(samples []usage) usage {

@@ -25,6 +25,7 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/certmanager"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/certtext"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/environment"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/faultproxy"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 )
@@ -44,9 +45,7 @@ func TestRequestReachesOwnNamespaceOnly(t *testing.T) {
 	own, other := newNamespace(t, certmanager.DisableValidationLabel), newNamespace(t)
 	own.awaitIssuer(t)
 	theirs := other.newSigned(t, 0)
-	if err := createOnce(t.Context(), theirs.secret); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, createOnce(t.Context(), theirs.secret))
 	asked := proxy.Inject(faultproxy.On("", ".*/namespaces/"+other.namespace+"/secrets.*"), unchanged)
 
 	secret := theirs.secret.Name
@@ -65,17 +64,13 @@ func TestRequestReachesOwnNamespaceOnly(t *testing.T) {
 			own.tracked = append(own.tracked, r)
 		}
 	}
-	if err := own.create(t.Context(), 0); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, own.create(t.Context(), 0))
 	own.settle(t)
 	for _, r := range own.tracked {
 		name := r.object.GetAnnotations()[cmapi.CertificateRequestPrivateKeyAnnotationKey]
 		awaitNote(t, r.object, "MissingSecret", "Secret "+own.namespace+"/"+name+" ")
 	}
-	if asked.Hits() > 0 {
-		t.Errorf("a Secret of another namespace was read %d times", asked.Hits())
-	}
+	expect.True(t, asked.Hits() == 0, "a Secret of another namespace was read %d times", asked.Hits())
 }
 
 // TestCopiedRequest shows a risk in SECURITY.md: a PKCS #10 request does not name its Certificate.
@@ -83,22 +78,16 @@ func TestCopiedRequest(t *testing.T) {
 	startReady(t, env.Installation)
 	b := newNamespace(t)
 	theirs, copied := b.newSigned(t, 0), b.newSigned(t, 1)
-	if err := createOnce(t.Context(), theirs.secret); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, createOnce(t.Context(), theirs.secret))
 	request := copied.object.(*cmapi.CertificateRequest)
 	request.Spec.Request, request.Spec.IsCA = encodeCSR(t, theirs.key, copied.name), true
 	request.Annotations[cmapi.CertificateRequestPrivateKeyAnnotationKey] = theirs.secret.Name
 	copied.key, copied.secret = theirs.key, nil
 	b.tracked = append(b.tracked, copied)
-	if err := b.create(t.Context(), 0); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, b.create(t.Context(), 0))
 	b.settle(t)
 	certificate, err := certtext.Parse(certificateOf(copied.object))
-	if err != nil || !certificate.IsCA {
-		t.Errorf("not signed for a CA: %v", err)
-	}
+	expect.True(t, err == nil && certificate.IsCA, "not signed for a CA: %v", err)
 }
 
 // TestCSRReachesNamespaceOfRules expects that a CSR for a cluster issuer reaches only the cluster
@@ -110,9 +99,7 @@ func TestCSRReachesNamespaceOfRules(t *testing.T) {
 	b := newNamespace(t)
 	b.awaitIssuer(t)
 	theirs := b.newSigned(t, 0)
-	if err := createOnce(t.Context(), theirs.secret); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, createOnce(t.Context(), theirs.secret))
 	asked := proxy.Inject(faultproxy.On("", ".*/namespaces/"+b.namespace+"/secrets.*"), unchanged)
 
 	csr := newCSR(t, b, clusterSigner+clusterIssuer, theirs.secret.Name, theirs)
@@ -122,9 +109,7 @@ func TestCSRReachesNamespaceOfRules(t *testing.T) {
 	// Mallory may not use the issuer: whether it and the Secret exist makes no difference.
 	grantCSRs(t, "mallory")
 	mallory, err := environment.ClientAs(env.ControlPlane.AdminConfig(), "mallory")
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	for _, issuer := range []string{b.issuer, "missing"} {
 		for _, secret := range []string{theirs.secret.Name, "missing"} {
 			csr := newCSR(t, b, namespacedSigner+b.namespace+"."+issuer, secret, theirs)
@@ -132,9 +117,7 @@ func TestCSRReachesNamespaceOfRules(t *testing.T) {
 			awaitNote(t, csr, "DeniedReference", fmt.Sprintf("SelfSignedIssuer %s/%s", b.namespace, issuer))
 		}
 	}
-	if asked.Hits() > 0 {
-		t.Errorf("a Secret that no author may use was read %d times", asked.Hits())
-	}
+	expect.True(t, asked.Hits() == 0, "a Secret that no author may use was read %d times", asked.Hits())
 }
 
 // TestCSRChangedAfterApproval shows that the annotations at signing time apply, and that later
@@ -151,28 +134,18 @@ func TestCSRChangedAfterApproval(t *testing.T) {
 		"experimental.cert-manager.io/request-is-ca":    "true",
 		"experimental.cert-manager.io/request-duration": "12345h",
 	})
-	if err := createOnce(t.Context(), theirs.secret); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, createOnce(t.Context(), theirs.secret))
 	awaitNote(t, csr, "CertificateIssued", "Secret ")
-	if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(csr), csr); err != nil {
-		t.Fatal(err)
-	}
+	env.Get(t, csr)
 	certificate, err := certtext.Parse(csr.Status.Certificate)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	if duration := certificate.NotAfter.Sub(certificate.NotBefore); !certificate.IsCA || duration != 12345*time.Hour {
 		t.Errorf("signed for a CA: %t, for %s; want the annotations at signing time", certificate.IsCA, duration)
 	}
 	annotate(t, csr, map[string]string{"experimental.cert-manager.io/request-is-ca": "false"})
 	passBy(t, b)
-	if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(csr), csr); err != nil {
-		t.Fatal(err)
-	}
-	if certificates.differs(csr) {
-		t.Error("a change after signing led to another certificate")
-	}
+	env.Get(t, csr)
+	expect.True(t, !certificates.differs(csr), "a change after signing led to another certificate")
 }
 
 // TestServingSecretAsKey names Secrets of servers: selfsigned-issuer's namespace cannot be reached,
@@ -188,9 +161,7 @@ func TestServingSecretAsKey(t *testing.T) {
 			Type:       corev1.SecretTypeTLS,
 			Data:       map[string][]byte{"tls.key": theirs.secret.Data["tls.key"], "tls.crt": nil},
 		}
-		if err := createOnce(t.Context(), serving); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, createOnce(t.Context(), serving))
 		csr := newCSR(t, b, clusterSigner+clusterIssuer, serving.Name, mine)
 		createApproved(t, env.Client, csr)
 		if namespace == "cert-manager" {
@@ -225,9 +196,7 @@ func newCSR(t *testing.T, b *burst, signerName, secret string, r *tracked) *cert
 func createApproved(t *testing.T, author client.Client, csr *certificatesv1.CertificateSigningRequest) {
 	t.Helper()
 	env.Eventually(t, "creation of the CSR", func(ctx context.Context) error { return author.Create(ctx, csr) })
-	if err := approve(t.Context(), csr); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, approve(t.Context(), csr))
 }
 
 // awaitNote waits for an event about an object whose note contains a text.
@@ -254,13 +223,7 @@ func awaitNote(t *testing.T, about client.Object, reason, mention string) {
 
 func annotate(t *testing.T, csr *certificatesv1.CertificateSigningRequest, annotations map[string]string) {
 	t.Helper()
-	env.Eventually(t, "annotations of the CSR", func(context.Context) error {
-		if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(csr), csr); err != nil {
-			return err
-		}
-		maps.Copy(csr.Annotations, annotations)
-		return env.Client.Update(t.Context(), csr)
-	})
+	env.Change(t, csr, func() { maps.Copy(csr.Annotations, annotations) })
 }
 
 // passBy waits until a later request is signed.
@@ -268,9 +231,7 @@ func passBy(t *testing.T, b *burst) {
 	t.Helper()
 	later := &burst{namespace: b.namespace, issuer: b.issuer}
 	later.tracked = []*tracked{later.newSigned(t, 999)}
-	if err := later.create(t.Context(), 0); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, later.create(t.Context(), 0))
 	later.settle(t)
 }
 
@@ -287,8 +248,6 @@ func grantCSRs(t *testing.T, user string) {
 			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: user},
 		},
 	} {
-		if err := createOnce(t.Context(), object); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, createOnce(t.Context(), object))
 	}
 }

@@ -22,6 +22,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/faultproxy"
 )
 
@@ -34,18 +35,13 @@ func TestTokenReplaced(t *testing.T) {
 	proxy, proxied := startProxy(t)
 	account := proxied.Deployment.Spec.Template.Spec.ServiceAccountName
 	kubeconfig, err := env.ControlPlane.ServiceAccountKubeconfig(t.Context(), proxied.Deployment.Namespace, account)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	token := kubeconfig + ".token"
 	valid, err := os.ReadFile(token)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	write(t, token, signToken(t, account, tokenLifetime))
-	if proxied.Kubeconfig, err = proxy.Kubeconfig(kubeconfig); err != nil {
-		t.Fatal(err)
-	}
+	proxied.Kubeconfig, err = proxy.Kubeconfig(kubeconfig)
+	expect.NoError(t, err)
 	all := &answers{}
 	proxy.Inject(faultproxy.On("", ".*"), all.record)
 	p := startReady(t, proxied)
@@ -67,9 +63,7 @@ func TestTokenReplaced(t *testing.T) {
 
 func write(t *testing.T, file string, content []byte) {
 	t.Helper()
-	if err := os.WriteFile(file, content, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, os.WriteFile(file, content, 0o600))
 }
 
 // signToken creates a token like the API server, whose minimum lifetime is ten minutes.
@@ -77,18 +71,12 @@ func signToken(t *testing.T, account string, life time.Duration) []byte {
 	t.Helper()
 	namespace := env.Installation.Deployment.Namespace
 	serviceAccount := &corev1.ServiceAccount{}
-	if err := env.Client.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: account}, serviceAccount); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, env.Client.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: account}, serviceAccount))
 	encoded, err := os.ReadFile(filepath.Join(env.ControlPlane.Dir(), "service-account.key"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	block, _ := pem.Decode(encoded)
 	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	const issuer = "https://kubernetes.default.svc.cluster.local"
 	const leeway = time.Minute // for which the API server accepts an expired token
 	now := time.Now()
@@ -102,9 +90,7 @@ func signToken(t *testing.T, account string, life time.Duration) []byte {
 	})
 	digest := sha256.Sum256([]byte(signed))
 	r, s, err := ecdsa.Sign(rand.Reader, key.(*ecdsa.PrivateKey), digest[:])
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	signature := append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...)
 	return []byte(signed + "." + base64.RawURLEncoding.EncodeToString(signature))
 }
@@ -112,8 +98,6 @@ func signToken(t *testing.T, account string, life time.Duration) []byte {
 func segment(t *testing.T, claims map[string]any) string {
 	t.Helper()
 	text, err := json.Marshal(claims)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return base64.RawURLEncoding.EncodeToString(text)
 }
