@@ -6,6 +6,8 @@ package console
 import (
 	"strings"
 	"testing"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 )
 
 func TestBlockFitsTheTerminal(t *testing.T) {
@@ -20,8 +22,6 @@ func TestBlockFitsTheTerminal(t *testing.T) {
 	} {
 		var out strings.Builder
 		New(&out).Block(text)
-		if out.String() != want {
-			t.Errorf("Block(%q)\n got %q\nwant %q", text, out.String(), want)
-		}
+		expect.True(t, out.String() == want, "Block(%q)\n got %q\nwant %q", text, out.String(), want)
 	}
 }

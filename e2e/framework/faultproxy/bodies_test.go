@@ -8,6 +8,8 @@ import (
 	"net/http/httptest"
 	"testing"
 	"time"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 )
 
 func TestBodies(t *testing.T) {
@@ -62,7 +64,6 @@ func TestHeader(t *testing.T) {
 	answer := httptest.NewRecorder()
 	fault := WithHeader("Retry-After", "1", Status(http.StatusTooManyRequests, "TooManyRequests", "slow down"))
 	fault(nil).ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/a", nil))
-	if answer.Code != http.StatusTooManyRequests || answer.Header().Get("Retry-After") != "1" {
-		t.Errorf("got %d with %v", answer.Code, answer.Header())
-	}
+	expect.True(t, answer.Code == http.StatusTooManyRequests && answer.Header().Get("Retry-After") == "1",
+		"got %d with %v", answer.Code, answer.Header())
 }

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 )
 
 // TestAwait expects that a process that does not get ready is reported with the reason.
@@ -16,9 +18,7 @@ func TestAwait(t *testing.T) {
 	expectError := func(err error, parts ...string) {
 		t.Helper()
 		for _, part := range parts {
-			if err == nil || !strings.Contains(err.Error(), part) {
-				t.Errorf("error %v, want one with %q", err, part)
-			}
+			expect.True(t, err != nil && strings.Contains(err.Error(), part), "error %v, want one with %q", err, part)
 		}
 	}
 
@@ -30,8 +30,6 @@ func TestAwait(t *testing.T) {
 	ended := startShell(t, "exit 3", nil)
 	expectError(ended.Await(t.Context(), notReady), "child ended unexpectedly (exit status 3)")
 
-	if err := running.Kill(); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, running.Kill())
 	expectError(running.Await(t.Context(), notReady), "child was stopped before it was ready")
 }

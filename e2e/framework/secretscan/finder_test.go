@@ -56,9 +56,7 @@ func TestFindsWhatIsPlanted(t *testing.T) {
 			"spaced hex":     fmt.Sprintf("% x", der),
 			"bytes":          fmt.Sprintf("%d", der),
 		} {
-			if len(f.Find("log", []byte("level=INFO msg="+text))) == 0 {
-				t.Errorf("%s: not found as %s", name, form)
-			}
+			expect.True(t, len(f.Find("log", []byte("level=INFO msg="+text))) != 0, "%s: not found as %s", name, form)
 		}
 		public, err := x509.MarshalPKIXPublicKey(key.Public())
 		expect.NoError(t, err)

@@ -120,9 +120,8 @@ func TestRefused(t *testing.T) {
 			spec := with(test.field, test.value)
 			for kind := range kinds {
 				err := dryRun(t, kind, spec)
-				if err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), test.field) {
-					t.Errorf("%s: got error %v, want it to name %s and contain %q", kind, err, test.field, test.want)
-				}
+				expect.True(t, err != nil && strings.Contains(err.Error(), test.want) && strings.Contains(err.Error(), test.field),
+					"%s: got error %v, want it to name %s and contain %q", kind, err, test.field, test.want)
 			}
 			checkValidateRefuses(t, spec, test.field)
 		})

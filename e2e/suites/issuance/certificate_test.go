@@ -137,9 +137,8 @@ func TestCertificateLife(t *testing.T) {
 	env.Change(t, certificate, func() { certificate.Spec.PrivateKey.RotationPolicy = cmapi.RotationPolicyNever })
 	renew(t, certificate) // with the same key
 	third, secret := awaitIssued(t, certificate)
-	if !bytes.Equal(second.SubjectKeyId, third.SubjectKeyId) || second.SerialNumber.Cmp(third.SerialNumber) == 0 {
-		t.Error("rotationPolicy Never: want the same key and another serial number")
-	}
+	expect.True(t, bytes.Equal(second.SubjectKeyId, third.SubjectKeyId) && second.SerialNumber.Cmp(third.SerialNumber) != 0,
+		"rotationPolicy Never: want the same key and another serial number")
 
 	env.Change(t, certificate, func() { certificate.Spec.DNSNames = []string{"example.com", "www.example.com"} })
 	fourth, _ := awaitIssued(t, certificate)
@@ -167,9 +166,8 @@ func TestCertificateFields(t *testing.T) {
 	expect.Equal(t, "validity", 1000*time.Hour, got.NotAfter.Sub(got.NotBefore))
 	expect.Equal(t, "subject", "CN=example.com,O=Example,C=DE", got.Subject.String())
 	expect.Equal(t, "issuer", "CN=example.com,O=Example,C=DE", got.Issuer.String())
-	if got.URIs[0].String() != "spiffe://example.com/a" || got.IPAddresses[0].String() != "192.0.2.1" || got.EmailAddresses[0] != "a@example.com" {
-		t.Errorf("URI %s, IP %s, email %s", got.URIs, got.IPAddresses, got.EmailAddresses)
-	}
+	expect.True(t, got.URIs[0].String() == "spiffe://example.com/a" && got.IPAddresses[0].String() == "192.0.2.1" && got.EmailAddresses[0] == "a@example.com",
+		"URI %s, IP %s, email %s", got.URIs, got.IPAddresses, got.EmailAddresses)
 	expect.True(t, got.IsCA && got.KeyUsage == x509.KeyUsageCertSign|x509.KeyUsageCRLSign,
 		"CA %t, key usage %b", got.IsCA, got.KeyUsage)
 	if !slices.Equal(got.ExtKeyUsage, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}) {

@@ -165,9 +165,7 @@ func TestImage(t *testing.T) {
 	committed, err := release.Committed(repo.Root(t))
 	expect.NoError(t, err)
 	made := regexp.MustCompile(`(?m)^REGISTRY \?= (.*)$`).FindStringSubmatch(repo.Read(t, "Makefile"))
-	if made == nil || made[1] != committed.Registry {
-		t.Errorf("the manifests name the registry %s, the Makefile %q", committed.Registry, made)
-	}
+	expect.True(t, made != nil && made[1] == committed.Registry, "the manifests name the registry %s, the Makefile %q", committed.Registry, made)
 	forEach(t, func(t *testing.T, objects rendered) {
 		expect.Equal(t, "image", committed.Registry+"/selfsigned-issuer:"+committed.Version, container(t, objects).Image)
 	})

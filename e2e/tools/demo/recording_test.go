@@ -7,17 +7,15 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 )
 
 // The recording in the README must be of this demo.
 func TestRecordingIsFresh(t *testing.T) {
 	recording, err := os.ReadFile("../../../docs/demo.svg")
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	for _, step := range (&story{}).steps() {
-		if !strings.Contains(string(recording), step.title) {
-			t.Errorf("docs/demo.svg does not have the step %q: run make demo-svg", step.title)
-		}
+		expect.True(t, strings.Contains(string(recording), step.title), "docs/demo.svg does not have the step %q: run make demo-svg", step.title)
 	}
 }

@@ -16,9 +16,7 @@ func TestSmallest(t *testing.T) {
 		Requests: 20, Rounds: 1, Foreign: 50, Only: []string{"backlog", "trickle", "foreign"}, Race: true, Report: t.Logf,
 	})
 	expect.NoError(t, err)
-	if len(results.Runs) != 4+3+3+3+2 {
-		t.Errorf("%d runs", len(results.Runs))
-	}
+	expect.True(t, len(results.Runs) == 4+3+3+3+2, "%d runs", len(results.Runs))
 	for _, run := range results.Runs {
 		value := run.Values
 		var wrong bool
@@ -31,8 +29,6 @@ func TestSmallest(t *testing.T) {
 		default:
 			wrong = value[report.Start] <= 0 || value[report.Received] <= 0
 		}
-		if wrong {
-			t.Errorf("%s, %s: %v", run.Experiment, run.Contestant, value)
-		}
+		expect.True(t, !wrong, "%s, %s: %v", run.Experiment, run.Contestant, value)
 	}
 }

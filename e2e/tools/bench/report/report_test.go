@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 )
 
 func online(contestant string, rate, p99 float64) Run {
@@ -56,8 +58,6 @@ func TestPercentile(t *testing.T) {
 func TestSVG(t *testing.T) {
 	image := example.SVG()
 	for _, part := range []string{`width="470" height="18" rx="2" class="bar0"/>`, `width="117" height="18" rx="2" class="bar1"/>`, ">0.6</text>"} {
-		if !strings.Contains(image, part) {
-			t.Errorf("want %s in:\n%s", part, image)
-		}
+		expect.True(t, strings.Contains(image, part), "want %s in:\n%s", part, image)
 	}
 }
