@@ -90,14 +90,16 @@ func steps(t *testing.T, installation string) []string {
 	return steps
 }
 
-// decode returns the object as a Go type, and rejects unknown and duplicate fields. Kinds of the
-// Prometheus operator have no Go type here: the API server validates them in TestPermissions.
+// decoder rejects unknown and duplicate fields.
+var decoder = serializer.NewCodecFactory(environment.Scheme(), serializer.EnableStrict).UniversalDeserializer()
+
+// decode returns the object as a Go type. Kinds of the Prometheus operator have no Go type here: the
+// API server validates them in TestPermissions.
 func decode(t *testing.T, object *unstructured.Unstructured) runtime.Object {
 	t.Helper()
 	data, err := object.MarshalJSON()
 	expect.NoError(t, err)
-	codecs := serializer.NewCodecFactory(environment.Scheme(), serializer.EnableStrict)
-	typed, _, err := codecs.UniversalDeserializer().Decode(data, nil, nil)
+	typed, _, err := decoder.Decode(data, nil, nil)
 	if runtime.IsNotRegisteredError(err) && object.GroupVersionKind().Group == "monitoring.coreos.com" {
 		return object
 	}
