@@ -114,7 +114,7 @@ func TestLeaderThrottled(t *testing.T) {
 	case <-time.After(time.Until(acquired.Add(leaderExitTimeout))):
 		t.Errorf("the old leader is still running after %s:\n%s", leaderExitTimeout, throttled.Tail(10))
 	}
-	if log := throttled.Tail(20); !strings.Contains(log, "leader election lost: the holder of the lease is") {
+	if log := throttled.Tail(1000); !strings.Contains(log, "leader election lost: the holder of the lease is") {
 		t.Errorf("the old leader does not log why it ended:\n%s", log)
 	}
 	if again := awaitHolder(t, *old.Spec.HolderIdentity); !again.Equal(acquired) {
@@ -150,7 +150,7 @@ func checkRefused(t *testing.T, held map[int]int, old *issuer.Replica) {
 	t.Helper()
 	t.Logf("responses to the writes of the old leader: %v", held)
 	expect.True(t, held[http.StatusConflict] != 0 && len(held) == 1, "the responses to the writes of the old leader are %v, want only 409", held)
-	if log := old.Tail(20); !strings.Contains(log, "leader election lost") {
+	if log := old.Tail(1000); !strings.Contains(log, "leader election lost") {
 		t.Errorf("the old leader does not log why it ended:\n%s", log)
 	}
 }
