@@ -95,16 +95,19 @@ TEST_FORMAT ?= testname
 test-unit: ## Run the unit tests of selfsigned-issuer, without a control plane.
 	@$(call tool,tools) gotestsum --format=$(TEST_FORMAT) -- ./...
 
-# -count=1, because Go's test cache ignores manifests and programs. CERT_MANAGER=MINOR selects the
-# previous minor version: see e2e/versions/certmanager.
+# $(call gotest,MODULE,ARGUMENTS) runs tests. -count=1, because Go's test cache ignores manifests and
+# programs. -p and -parallel, because many tests wait. CERT_MANAGER=MINOR selects the previous minor
+# version: see e2e/versions/certmanager.
+gotest = echo "testing $(1)"; (cd $(1) && $(call tool,tools) gotestsum --format=$(TEST_FORMAT) -- -count=1 -timeout=30m \
+	-p=3 -parallel=4 $(2)) || failed="$$failed $(1)"
+
+# Suites use the race detector in the programs that they start, not in themselves.
 .PHONY: test
 test: ## Run everything that a change must pass: all unit and end-to-end tests.
 	@echo "preparing the test environment"; cd e2e && go run ./tools/prepare
-	@failed=; for module in $(MODULES); do \
-		echo "testing $$module"; \
-		(cd $$module && $(call tool,tools) gotestsum --format=$(TEST_FORMAT) -- -race -count=1 -timeout=30m ./...) \
-			|| failed="$$failed $$module"; \
-	done; \
+	@failed=; $(call gotest,.,-race ./...); \
+	$(call gotest,e2e,-race ./framework/...); $(call gotest,e2e,./suites/... ./tools/...); \
+	$(call gotest,e2e/versions/certmanager,-race ./...); $(call gotest,e2e/versions/sigstore,-race ./...); \
 	test -z "$$failed" || { echo "failed in:$$failed"; exit 1; }
 	@echo "testing memory limits, without the race detector"; go test -count=1 -run='^TestSecretReadsMemory$$' ./controllers
 
@@ -117,7 +120,7 @@ test-previous: ## Run the core end-to-end tests with the previous minor version 
 	@echo "preparing cert-manager $(PREVIOUS_CERT_MANAGER)"; \
 		cd e2e && CERT_MANAGER=$(PREVIOUS_CERT_MANAGER) go run ./tools/prepare
 	cd e2e && CERT_MANAGER=$(PREVIOUS_CERT_MANAGER) $(call tool,tools) gotestsum --format=$(TEST_FORMAT) -- \
-		-race -count=1 -run='$(PREVIOUS_TESTS)' ./suites/issuance
+		-count=1 -run='$(PREVIOUS_TESTS)' ./suites/issuance
 
 .PHONY: test-fips
 test-fips: ## Test the binary and the image with Go's validated FIPS 140-3 module.

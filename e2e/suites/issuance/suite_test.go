@@ -21,7 +21,7 @@ import (
 // objects do not run in parallel and restore them.
 var env *testenv.Environment
 
-// timeout is long, because cert-manager needs minutes for an RSA key of 8192 bits on a slow machine.
+// timeout is long, for slow machines.
 const timeout = 6 * time.Minute
 
 // grace is a short grace period, so that a request with a wrong key fails soon.

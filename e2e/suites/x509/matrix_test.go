@@ -132,10 +132,14 @@ func (c combination) enciphers(key x509.PublicKeyAlgorithm) bool {
 	return c.certificate.PublicKeyAlgorithm == key && c.certificate.KeyUsage&x509.KeyUsageKeyEncipherment != 0
 }
 
-// combine creates a key and all combinations of its certificates.
+// combine creates a key, reads it as from a Secret, and creates all combinations of its certificates.
 func (k kindOfKey) combine(t *testing.T) []combination {
 	t.Helper()
-	key, err := pki.GeneratePrivateKeyForCertificate(&cmapi.Certificate{Spec: cmapi.CertificateSpec{PrivateKey: &k.spec}})
+	generated, err := pki.GeneratePrivateKeyForCertificate(&cmapi.Certificate{Spec: cmapi.CertificateSpec{PrivateKey: &k.spec}})
+	expect.NoError(t, err)
+	encoded, err := pki.EncodePrivateKey(generated, cmapi.PKCS1)
+	expect.NoError(t, err)
+	key, err := signer.ParsePrivateKey(encoded, signer.Limits{})
 	expect.NoError(t, err)
 	var all []combination
 	for _, usage := range k.usages {
