@@ -103,13 +103,8 @@ func (b *build) fromPinnedModule(ctx context.Context) (path string, err error) {
 		return target, nil
 	}
 	if b.envtest {
-		kubernetes, err := b.kubernetesVersion(ctx)
-		if err != nil {
-			return "", err
-		}
-		if path := installedByEnvtest.path(ctx, b, kubernetes); path != "" {
-			b.announce(path, "%s from setup-envtest", installedByEnvtest.version)
-			return path, nil
+		if path, err := b.fromEnvtest(ctx); path != "" || err != nil {
+			return path, err
 		}
 	}
 	unlock, err := b.lock(ctx, filepath.Dir(target))

@@ -46,6 +46,19 @@ func (b *build) fromAssets(ctx context.Context, directory string) (string, error
 	return path, nil
 }
 
+// fromEnvtest returns the path of a program that setup-envtest provides, or an empty string.
+func (b *build) fromEnvtest(ctx context.Context) (string, error) {
+	version, err := b.kubernetesVersion(ctx)
+	if err != nil {
+		return "", err
+	}
+	path := installedByEnvtest.path(ctx, b, version)
+	if path != "" {
+		b.announce(path, "%s from setup-envtest", installedByEnvtest.version)
+	}
+	return path, nil
+}
+
 // announce reports where the programs of the control plane are from, once for all of them.
 func (b *build) announce(path, format string, args ...any) {
 	if b.Name == KubeAPIServer().Name {

@@ -68,8 +68,8 @@ func (l *life) testOlderIssuers(t *testing.T) {
 		issuer.Labels = map[string]string{"changed": "true"}
 		l.Update(t, issuer)
 	}
-	l.issue(t, "SelfSignedIssuer", "valid", "http://crl.example.com/root.crl")
-	l.issue(t, "ClusterSelfSignedIssuer", "valid", "http://crl.example.com/cluster-root.crl")
+	l.issue(t, "SelfSignedIssuer", "http://crl.example.com/root.crl")
+	l.issue(t, "ClusterSelfSignedIssuer", "http://crl.example.com/cluster-root.crl")
 }
 
 // checkIssuers expects the original spec of every issuer.
@@ -86,15 +86,15 @@ func (l *life) checkIssuers(t *testing.T) {
 	}
 }
 
-// issue issues a Certificate and checks its revocation list.
-func (l *life) issue(t *testing.T, kind, issuer, list string) {
+// issue issues a Certificate from the issuer "valid" and checks its revocation list.
+func (l *life) issue(t *testing.T, kind, list string) {
 	t.Helper()
 	certificate := &cmapi.Certificate{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, GenerateName: "certificate-"},
 		Spec: cmapi.CertificateSpec{
 			CommonName: "example.com", SecretName: fmt.Sprintf("tls-%d", time.Now().UnixNano()),
 			PrivateKey: &cmapi.CertificatePrivateKey{Algorithm: cmapi.ECDSAKeyAlgorithm},
-			IssuerRef:  cmmeta.IssuerReference{Group: selfsigned.GroupName, Kind: kind, Name: issuer},
+			IssuerRef:  cmmeta.IssuerReference{Group: selfsigned.GroupName, Kind: kind, Name: "valid"},
 		},
 	}
 	parsed, err := certtext.Parse(l.CreateCertificate(t, certificate).Data["tls.crt"])
@@ -151,7 +151,7 @@ func (l *life) removeWithoutIssuers(t *testing.T) {
 // reinstall installs again, with working issuers.
 func (l *life) reinstall(t *testing.T) {
 	l.startIssuer(t)
-	l.issue(t, "SelfSignedIssuer", "valid", "http://crl.example.com/root.crl")
+	l.issue(t, "SelfSignedIssuer", "http://crl.example.com/root.crl")
 }
 
 // removeWithIssuers removes everything except for the certificates.

@@ -50,8 +50,8 @@ func (l *life) testSkew(t *testing.T, binary string, installed *issuer.Installat
 	l.Binary = binary
 	l.Run(t, installed)
 	l.Binary = current
-	l.issue(t, "SelfSignedIssuer", "valid", "http://crl.example.com/root.crl")
-	l.issue(t, "ClusterSelfSignedIssuer", "valid", "http://crl.example.com/cluster-root.crl")
+	l.issue(t, "SelfSignedIssuer", "http://crl.example.com/root.crl")
+	l.issue(t, "ClusterSelfSignedIssuer", "http://crl.example.com/cluster-root.crl")
 	l.Issue(t)
 	l.End(t)
 }
