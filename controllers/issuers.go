@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	libapi "github.com/cert-manager/issuer-lib/api/v1alpha1"
@@ -30,6 +31,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
+	selfsigned "github.com/cert-manager/selfsigned-issuer/api/v1alpha1"
 	"github.com/cert-manager/selfsigned-issuer/controllers/internal/request"
 )
 
@@ -51,7 +53,7 @@ func (o Options) setupIssuers(mgr ctrl.Manager, issuer libapi.Issuer) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named(controllerName(kind)).
 		For(issuer, builder.WithPredicates(changed, libcontrollers.IssuerPredicate{})).
-		Watches(issuer, enqueueAfterDelay(), builder.WithPredicates(changed, readyChanged())).
+		Watches(issuer, enqueueAfterDelay(), builder.WithPredicates(changed, issuerStatusChanged())).
 		WithOptions(o.issuerControllerOptions()).
 		WithLogConstructor(logAbout(mgr.GetLogger(), kind)). // after the options, which set it too
 		Complete(newIssuerReconciler(libcontrollers.IssuerReconciler{
@@ -65,21 +67,47 @@ func (o Options) setupIssuers(mgr ctrl.Manager, issuer libapi.Issuer) error {
 		}, issuerReader{live: mgr.GetAPIReader()}))
 }
 
-// readyChanged matches updates of an issuer's Ready condition. A former leader, another version or
-// an administrator may have written a wrong one. If selfsigned-issuer has written it, the check
+// issuerStatusChanged matches updates of an issuer's status. A former leader, another version or an
+// administrator may have written a wrong one. If selfsigned-issuer has written it, the check
 // causes no write.
-func readyChanged() predicate.Predicate {
+func issuerStatusChanged() predicate.Predicate {
 	return onUpdate(func(e event.UpdateEvent) bool {
-		return !sameReady(request.ReadyCondition(e.ObjectOld.(libapi.Issuer)), request.ReadyCondition(e.ObjectNew.(libapi.Issuer)))
+		return !sameStatus(request.StatusOf(e.ObjectOld.(libapi.Issuer)), request.StatusOf(e.ObjectNew.(libapi.Issuer)))
 	})
 }
 
-// sameReady compares Ready conditions without their times.
-func sameReady(a, b *metav1.Condition) bool {
+// sameStatus compares what selfsigned-issuer writes, without times.
+func sameStatus(a, b *selfsigned.SelfSignedIssuerStatus) bool {
+	same := a.ObservedGeneration == b.ObservedGeneration
+	for _, name := range []string{libapi.IssuerConditionTypeReady, selfsigned.ConditionStalled} {
+		same = same && sameCondition(apimeta.FindStatusCondition(a.Conditions, name), apimeta.FindStatusCondition(b.Conditions, name))
+	}
+	return same
+}
+
+// sameCondition compares conditions without their times.
+func sameCondition(a, b *metav1.Condition) bool {
 	if a == nil || b == nil {
 		return a == b
 	}
 	return a.Status == b.Status && a.Reason == b.Reason && a.Message == b.Message && a.ObservedGeneration == b.ObservedGeneration
+}
+
+// issuerStatus returns the status for issuer-lib's Ready condition. kstatus, with which GitOps tools
+// wait for an object, also reads the observed generation, and fails if an issuer is stalled: only a
+// change of the spec can fix it. Omitting a condition does not remove that of another client.
+func issuerStatus(ready *metav1.Condition, current *selfsigned.SelfSignedIssuerStatus) *selfsigned.SelfSignedIssuerStatus {
+	status := &selfsigned.SelfSignedIssuerStatus{ObservedGeneration: ready.ObservedGeneration, Conditions: []metav1.Condition{*ready}}
+	failed := ready.Reason == libapi.IssuerConditionReasonFailed
+	if failed || apimeta.FindStatusCondition(current.Conditions, selfsigned.ConditionStalled) != nil {
+		stalled := *ready
+		stalled.Type, stalled.Status = selfsigned.ConditionStalled, metav1.ConditionFalse
+		if failed {
+			stalled.Status = metav1.ConditionTrue
+		}
+		status.Conditions = append(status.Conditions, stalled)
+	}
+	return status
 }
 
 // issuerReconciler runs issuer-lib's reconcile for one kind of issuer, with a guarded status write
@@ -115,6 +143,7 @@ type issuerAttempt struct {
 	events     []func()
 	ready      *metav1.Condition // as written; nil without a write
 	writeErr   error
+	undeclared error // of a write with a field that the CRDs do not have
 }
 
 // begin is issuer-lib's IgnoreIssuer hook. True ends the attempt.
@@ -131,15 +160,33 @@ func (a *issuerAttempt) begin(ctx context.Context, issuer libapi.Issuer) (bool, 
 	return false, a.issuers.complete(ctx, issuer)
 }
 
-// write sends issuer-lib's patch with UID and resourceVersion, if it changes the condition.
+// write writes issuer-lib's condition. With CRDs that are older than status.observedGeneration, it is
+// written without this field.
 func (a *issuerAttempt) write(ctx context.Context, object client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
-	status, err := statusIn(patch, object)
+	ready, err := readyIn(patch, object)
 	if err != nil {
 		return err
 	}
-	ready := apimeta.FindStatusCondition(status.Conditions, libapi.IssuerConditionTypeReady)
-	if sameReady(ready, request.ReadyCondition(a.issuer)) {
-		if slices.ContainsFunc(a.unconfirmed.of(a.issuer), func(before *metav1.Condition) bool { return sameReady(ready, before) }) {
+	status := issuerStatus(ready, request.StatusOf(a.issuer))
+	if a.writeErr = a.apply(ctx, object, ready, status, options...); isUndeclaredGeneration(a.writeErr) {
+		a.undeclared, status.ObservedGeneration = a.writeErr, 0
+		a.writeErr = a.apply(ctx, object, ready, status, options...)
+	}
+	return a.writeErr
+}
+
+// isUndeclaredGeneration returns whether the API server refuses status.observedGeneration. This error
+// has status 500 and no reason.
+func isUndeclaredGeneration(err error) bool {
+	return err != nil && strings.Contains(err.Error(), ".status.observedGeneration: field not declared in schema")
+}
+
+// apply sends a status with UID and resourceVersion, if it is another one.
+func (a *issuerAttempt) apply(ctx context.Context, object client.Object, ready *metav1.Condition, status *selfsigned.SelfSignedIssuerStatus,
+	options ...client.SubResourcePatchOption,
+) error {
+	if sameStatus(status, request.StatusOf(a.issuer)) {
+		if slices.ContainsFunc(a.unconfirmed.of(a.issuer), func(before *metav1.Condition) bool { return sameCondition(ready, before) }) {
 			a.ready = ready
 		}
 		return nil
@@ -152,21 +199,25 @@ func (a *issuerAttempt) write(ctx context.Context, object client.Object, patch c
 	if err != nil {
 		return err
 	}
-	if a.writeErr = a.library.Client.Status().Patch(ctx, object, guarded, options...); a.writeErr == nil {
+	if err = a.library.Client.Status().Patch(ctx, object, guarded, options...); err == nil {
 		a.ready = ready
-	} else if !isConflict(a.writeErr) {
+	} else if !isConflict(err) && !isUndeclaredGeneration(err) {
 		a.unconfirmed.add(a.issuer, ready)
 	}
-	return a.writeErr
+	return err
 }
 
-func statusIn(patch client.Patch, object client.Object) (libapi.IssuerStatus, error) {
+// readyIn returns the Ready condition, the only one that issuer-lib writes.
+func readyIn(patch client.Patch, object client.Object) (*metav1.Condition, error) {
 	var applied struct{ Status libapi.IssuerStatus }
 	body, err := patch.Data(object)
 	if err == nil {
 		err = json.Unmarshal(body, &applied)
 	}
-	return applied.Status, err
+	if err != nil {
+		return nil, err
+	}
+	return &applied.Status.Conditions[0], nil
 }
 
 // Eventf implements events.EventRecorder. issuer-lib calls it before the write. The event is sent
@@ -179,6 +230,9 @@ func (a *issuerAttempt) Eventf(regarding, related runtime.Object, eventType, rea
 
 // finish returns when the issuer is reconciled again. err is the error of issuer-lib.
 func (a *issuerAttempt) finish(ctx context.Context, key types.NamespacedName, err error) (ctrl.Result, error) {
+	if a.undeclared != nil {
+		log.FromContext(ctx).Info("The CRDs are older than selfsigned-issuer, apply those of its version", "cause", a.undeclared.Error())
+	}
 	switch {
 	case a.retryAfter > 0:
 		return ctrl.Result{RequeueAfter: a.retryAfter}, nil

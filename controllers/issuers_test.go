@@ -18,6 +18,7 @@ import (
 	libcontrollers "github.com/cert-manager/issuer-lib/controllers"
 	"github.com/go-logr/logr/funcr"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/tools/events"
@@ -90,7 +91,7 @@ func applyIssuerStatus(ctx context.Context, c client.Client, object client.Objec
 	}
 	var applied struct {
 		Metadata metav1.ObjectMeta
-		Status   libapi.IssuerStatus
+		Status   selfsigned.SelfSignedIssuerStatus
 	}
 	if err := json.Unmarshal(body, &applied); err != nil {
 		return err
@@ -124,6 +125,20 @@ func (f issuerFixture) ready(t *testing.T) metav1.Condition {
 	return metav1.Condition{}
 }
 
+// checkStalled checks that a status of generation 2 is stalled, with the message of its Ready condition.
+func (f issuerFixture) checkStalled(t *testing.T, want bool) {
+	t.Helper()
+	var issuer selfsigned.SelfSignedIssuer
+	if err := f.client.Get(t.Context(), issuerKey, &issuer); err != nil {
+		t.Fatal(err)
+	}
+	stalled := apimeta.FindStatusCondition(issuer.Status.Conditions, selfsigned.ConditionStalled)
+	is := stalled != nil && stalled.Status == metav1.ConditionTrue
+	if issuer.Status.ObservedGeneration != 2 || is != want || stalled != nil && stalled.Message != f.ready(t).Message {
+		t.Errorf("the status is %+v, want generation 2, stalled: %v", issuer.Status, want)
+	}
+}
+
 // checkAnnounced checks that one event and one log line report the issuer as ready.
 func (f issuerFixture) checkAnnounced(t *testing.T, times int) {
 	t.Helper()
@@ -136,6 +151,7 @@ func (f issuerFixture) checkAnnounced(t *testing.T, times int) {
 func issuerReadyFor(observed int64) *selfsigned.SelfSignedIssuer {
 	issuer := testsupport.ReadyIssuer()
 	issuer.UID, issuer.Generation = "the-uid", 2
+	issuer.Status.ObservedGeneration = observed
 	issuer.Status.Conditions[0].Message = "Succeeded checking the issuer"
 	issuer.Status.Conditions[0].ObservedGeneration = observed
 	return issuer
@@ -145,10 +161,10 @@ func issuerReadyFor(observed int64) *selfsigned.SelfSignedIssuer {
 // The issuer is checked again, and requests continue.
 func TestIssuerStatusIsRepaired(t *testing.T) {
 	t.Parallel()
-	if !readyChanged().Update(event.UpdateEvent{ObjectOld: issuerReadyFor(2), ObjectNew: issuerReadyFor(1)}) {
+	if !issuerStatusChanged().Update(event.UpdateEvent{ObjectOld: issuerReadyFor(2), ObjectNew: issuerReadyFor(1)}) {
 		t.Error("a Ready condition that goes back to generation 1 starts no reconcile")
 	}
-	if readyChanged().Update(event.UpdateEvent{ObjectOld: issuerReadyFor(2), ObjectNew: issuerReadyFor(2)}) {
+	if issuerStatusChanged().Update(event.UpdateEvent{ObjectOld: issuerReadyFor(2), ObjectNew: issuerReadyFor(2)}) {
 		t.Error("an update of something else starts a reconcile")
 	}
 	f := newIssuerFixture(t, issuerReadyFor(1), accepted)
@@ -188,23 +204,32 @@ func TestIssuerIsCheckedAtStart(t *testing.T) {
 	t.Parallel()
 	const valid, invalid = "http://example.com/crl", "ftp://example.com/crl"
 	for name, test := range map[string]struct {
-		ready  metav1.ConditionStatus
-		url    string
-		want   metav1.ConditionStatus
-		writes int
+		ready   metav1.ConditionStatus
+		stalled bool
+		url     string
+		want    metav1.ConditionStatus
+		writes  int
 	}{
-		"Failed by a stricter rule, or by somebody else": {metav1.ConditionFalse, valid, metav1.ConditionTrue, 1},
-		"Failed and invalid":                             {metav1.ConditionFalse, invalid, metav1.ConditionFalse, 0},
-		"Ready by a more lenient rule":                   {metav1.ConditionTrue, invalid, metav1.ConditionFalse, 1},
-		"Ready and valid":                                {metav1.ConditionTrue, valid, metav1.ConditionTrue, 0},
+		"Failed by a stricter rule, or by somebody else": {metav1.ConditionFalse, true, valid, metav1.ConditionTrue, 1},
+		"Failed and invalid":                             {metav1.ConditionFalse, true, invalid, metav1.ConditionFalse, 0},
+		"Failed by an older version":                     {metav1.ConditionFalse, false, invalid, metav1.ConditionFalse, 1},
+		"Ready by a more lenient rule":                   {metav1.ConditionTrue, false, invalid, metav1.ConditionFalse, 1},
+		"Ready and valid":                                {metav1.ConditionTrue, false, valid, metav1.ConditionTrue, 0},
+		"Ready and stalled by somebody else":             {metav1.ConditionTrue, true, valid, metav1.ConditionTrue, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			issuer := issuerReadyFor(2)
 			issuer.Spec.CRLDistributionPoints = []string{test.url}
-			if ready := request.ReadyCondition(issuer); test.ready == metav1.ConditionFalse {
+			ready := request.ReadyCondition(issuer)
+			if test.ready == metav1.ConditionFalse {
 				ready.Status, ready.Reason = test.ready, libapi.IssuerConditionReasonFailed
 				ready.Message = fmt.Sprintf("Failed permanently: %v", check(t.Context(), issuer))
+			}
+			if test.stalled {
+				stalled := *ready
+				stalled.Type, stalled.Status = selfsigned.ConditionStalled, metav1.ConditionTrue
+				issuer.Status.Conditions = append(issuer.Status.Conditions, stalled)
 			}
 			f := newIssuerFixture(t, issuer, accepted)
 			for attempt := range 3 {
@@ -215,11 +240,39 @@ func TestIssuerIsCheckedAtStart(t *testing.T) {
 				if got := f.ready(t); got.Status != test.want || got.ObservedGeneration != 2 {
 					t.Errorf("the issuer has %+v", got)
 				}
+				f.checkStalled(t, test.want == metav1.ConditionFalse)
 				if *f.writes != test.writes || len(f.recorder.Events) != test.writes {
 					t.Errorf("%d writes and %d events, want %d", *f.writes, len(f.recorder.Events), test.writes)
 				}
 			}
 		})
+	}
+}
+
+// TestOlderCRDs: the API server refuses status.observedGeneration. The issuer becomes Ready without it,
+// and is reported once.
+func TestOlderCRDs(t *testing.T) {
+	t.Parallel()
+	f := newIssuerFixture(t, issuerReadyFor(1), func(attempt int) (bool, error) {
+		if attempt == 2 {
+			return true, nil
+		}
+		return false, errors.New("failed to create typed patch object: .status.observedGeneration: field not declared in schema")
+	})
+	for attempt := range 3 {
+		if result, err := f.reconcile(); err != nil || result != (ctrl.Result{}) {
+			t.Fatalf("got %+v, %v", result, err)
+		}
+		if want := attempt + 2; *f.writes != want { // the last ones only find out whether the CRDs are new
+			t.Errorf("%d writes, want %d", *f.writes, want)
+		}
+	}
+	if got := f.ready(t); got.Status != metav1.ConditionTrue || got.ObservedGeneration != 2 {
+		t.Errorf("the issuer has %+v", got)
+	}
+	f.checkAnnounced(t, 1)
+	if !strings.Contains(f.log.String(), "The CRDs are older than selfsigned-issuer") {
+		t.Errorf("the log does not name the fix: %s", f.log)
 	}
 }
 
@@ -236,7 +289,7 @@ func TestLateIssuerStatus(t *testing.T) {
 			if err := c.Delete(ctx, issuer); err != nil {
 				return err
 			}
-			issuer.UID, issuer.ResourceVersion, issuer.Status = "another", "", libapi.IssuerStatus{}
+			issuer.UID, issuer.ResourceVersion, issuer.Status = "another", "", selfsigned.SelfSignedIssuerStatus{}
 			return c.Create(ctx, issuer)
 		},
 	} {

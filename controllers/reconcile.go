@@ -186,18 +186,18 @@ func (a *attempt) SetWaitingForIssuerExist(error) {
 	a.decide(&outcome.Decision{Reason: outcome.ReasonIssuerNotFound})
 }
 
-// SetWaitingForIssuerReadyNoCondition is called for a new issuer.
+// SetWaitingForIssuerReadyNoCondition is called for an issuer without a status.
 func (a *attempt) SetWaitingForIssuerReadyNoCondition() {
 	a.decide(&outcome.Decision{Reason: outcome.ReasonIssuerNotChecked})
 }
 
-// SetWaitingForIssuerReadyOutdated is called if the condition is for an older generation.
+// SetWaitingForIssuerReadyOutdated is called for an issuer that is new or was changed.
 func (a *attempt) SetWaitingForIssuerReadyOutdated() {
-	a.decide(&outcome.Decision{Reason: outcome.ReasonIssuerOutdated})
+	a.decide(&outcome.Decision{Reason: outcome.ReasonIssuerNotChecked})
 }
 
 // SetWaitingForIssuerReadyNotReady is called for an issuer that is not ready. issuer-lib also
-// writes such a condition to a new issuer before it checks it.
+// writes such a condition before the first check, if older CRDs set no default.
 func (a *attempt) SetWaitingForIssuerReadyNotReady(ready *metav1.Condition) {
 	if ready.Reason == libapi.IssuerConditionReasonInitializing {
 		a.decide(&outcome.Decision{Reason: outcome.ReasonIssuerNotChecked})

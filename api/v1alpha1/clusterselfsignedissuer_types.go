@@ -33,7 +33,8 @@ type ClusterSelfSignedIssuer struct {
 	// status reports whether the issuer is ready to sign certificates. It is set by
 	// selfsigned-issuer.
 	// +optional
-	Status issuerapi.IssuerStatus `json:"status,omitzero"`
+	// +default={}
+	Status SelfSignedIssuerStatus `json:"status,omitzero"`
 }
 
 // ClusterSelfSignedIssuerList is a list of ClusterSelfSignedIssuers.

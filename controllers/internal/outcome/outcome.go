@@ -45,7 +45,6 @@ const (
 	ReasonIssuerNotFound        Reason = "IssuerNotFound"
 	ReasonIssuerReadError       Reason = "ErrorGettingIssuer"
 	ReasonIssuerNotChecked      Reason = "IssuerNotChecked"
-	ReasonIssuerOutdated        Reason = "IssuerOutdated"
 	ReasonIssuerNotReady        Reason = "IssuerNotReady"
 	ReasonIssuerNotServed       Reason = "IssuerNotServed"
 	ReasonReferenceDenied       Reason = "DeniedReference"
@@ -105,8 +104,6 @@ var Table = map[Reason]Outcome{
 		"Failed to read {issuer}, will retry: {detail}."},
 	ReasonIssuerNotChecked: {Pending, corev1.EventTypeNormal,
 		"Waiting for {issuer} to become ready."},
-	ReasonIssuerOutdated: {Pending, corev1.EventTypeNormal,
-		"Waiting for {issuer} to become ready after its latest change."},
 	ReasonIssuerNotReady: {Pending, corev1.EventTypeWarning,
 		"{issuer} is not ready: {detail}. Correct the issuer."},
 	ReasonIssuerNotServed: {Pending, corev1.EventTypeWarning,

@@ -70,6 +70,14 @@ func SpecOf(issuer libapi.Issuer) *selfsigned.SelfSignedIssuerSpec {
 	return &issuer.(*selfsigned.SelfSignedIssuer).Spec
 }
 
+// StatusOf returns the status, which has the same type for both kinds of issuer.
+func StatusOf(issuer libapi.Issuer) *selfsigned.SelfSignedIssuerStatus {
+	if cluster, ok := issuer.(*selfsigned.ClusterSelfSignedIssuer); ok {
+		return &cluster.Status
+	}
+	return &issuer.(*selfsigned.SelfSignedIssuer).Status
+}
+
 // ReadyCondition returns the Ready condition of an issuer, or nil.
 func ReadyCondition(issuer libapi.Issuer) *metav1.Condition {
 	return apimeta.FindStatusCondition(issuer.GetConditions(), libapi.IssuerConditionTypeReady)

@@ -46,7 +46,7 @@ func ApprovedRequest(t *testing.T, key crypto.Signer, created time.Time) *cmapi.
 func ReadyIssuer() *selfsigned.SelfSignedIssuer {
 	return &selfsigned.SelfSignedIssuer{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "sandbox", Name: "issuer"},
-		Status: libapi.IssuerStatus{Conditions: []metav1.Condition{
+		Status: selfsigned.SelfSignedIssuerStatus{Conditions: []metav1.Condition{
 			{Type: libapi.IssuerConditionTypeReady, Status: metav1.ConditionTrue, Reason: libapi.IssuerConditionReasonChecked},
 		}},
 	}

@@ -4,6 +4,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -230,19 +231,42 @@ func TestColumns(t *testing.T) {
 		priority int32
 	}
 	want := []column{{"Name", 0}, {"Ready", 0}, {"Status", 1}, {"Age", 0}}
-	copied := rest.CopyConfig(config)
-	copied.APIPath, copied.GroupVersion = "/apis", &selfsigned.GroupVersion
-	copied.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
-	client, err := rest.RESTClientFor(copied)
-	expect.NoError(t, err)
 	for _, plural := range []string{"selfsignedissuers", "clusterselfsignedissuers"} {
-		var table metav1.Table
-		expect.NoError(t, client.Get().Resource(plural).SetHeader("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io").
-			Do(t.Context()).Into(&table))
+		table := getTable(t, plural, "")
 		var got []column
 		for _, c := range table.ColumnDefinitions {
 			got = append(got, column{c.Name, c.Priority})
 		}
 		expect.True(t, slices.Equal(got, want), "%s: got columns %v, want %v", plural, got, want)
 	}
+}
+
+// TestUncheckedIssuer: kubectl get shows an issuer as Unknown until selfsigned-issuer has checked it.
+func TestUncheckedIssuer(t *testing.T) {
+	object := issuer("ClusterSelfSignedIssuer", nil)
+	expect.Create(t, admin, object)
+	t.Cleanup(func() {
+		if err := admin.Delete(context.Background(), object); err != nil {
+			t.Error(err)
+		}
+	})
+	want := []any{object.GetName(), "Unknown", "Waiting for selfsigned-issuer"}
+	expect.Equal(t, "cells of kubectl get -o wide", want, getTable(t, "clusterselfsignedissuers", object.GetName()).Rows[0].Cells[:3])
+}
+
+// getTable returns what kubectl get prints of one object, or of all.
+func getTable(t *testing.T, plural, name string) *metav1.Table {
+	t.Helper()
+	copied := rest.CopyConfig(config)
+	copied.APIPath, copied.GroupVersion = "/apis", &selfsigned.GroupVersion
+	copied.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
+	client, err := rest.RESTClientFor(copied)
+	expect.NoError(t, err)
+	request := client.Get().Resource(plural).SetHeader("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io")
+	if name != "" {
+		request.Name(name)
+	}
+	table := &metav1.Table{}
+	expect.NoError(t, request.Do(t.Context()).Into(table))
+	return table
 }

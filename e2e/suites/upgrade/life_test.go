@@ -62,7 +62,7 @@ func (l *life) testOlderIssuers(t *testing.T) {
 	for name, ready := range map[string]metav1.ConditionStatus{"empty": "True", "valid": "True", "invalid": "False"} {
 		issuer := &selfsigned.SelfSignedIssuer{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
 		l.Await(t, name, issuer, func() bool {
-			return meta.IsStatusConditionPresentAndEqual(issuer.Status.Conditions, "Ready", ready)
+			return meta.IsStatusConditionPresentAndEqual(issuer.Status.Conditions, "Ready", ready) && issuer.Status.ObservedGeneration > 0
 		})
 		// An issuer that violates a later rule can still be changed.
 		issuer.Labels = map[string]string{"changed": "true"}
