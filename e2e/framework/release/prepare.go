@@ -115,7 +115,7 @@ func edit(path string, change func(string) (string, error)) error {
 // replace replaces before with r in images, charts, bases of kustomize and addresses of the
 // release, but not in text about a version.
 func (r Release) replace(page string, before Release) string {
-	version := regexp.MustCompile(`(?m)(` + name + `:|\?ref=|refs/tags/|releases/(?:download|tag)/|raw\.githubusercontent\.com/[^/]+/` + name + `/|^appVersion: )` +
+	version := regexp.MustCompile(`(?m)(` + name + `:|\?ref=|refs/tags/|releases/(?:download|tag)/|raw\.githubusercontent\.com/[^/]+/` + name + `/|^appVersion: |^ +(?:tag|targetRevision): )` +
 		regexp.QuoteMeta(before.Version) + `($|[^0-9A-Za-z.-])`)
 	page = version.ReplaceAllString(page, "${1}"+r.Version+"${2}")
 	chart := regexp.MustCompile(`(?m)(--version[= ]|^version: |charts/` + name + `:)` + regexp.QuoteMeta(before.chart()) + `($|[^0-9A-Za-z.-])`)

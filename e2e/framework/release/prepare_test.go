@@ -38,9 +38,10 @@ func newRepository(t *testing.T) string {
 		"README.md":   "kubectl apply -f https://github.com/cert-manager/selfsigned-issuer/releases/download/v0.1.0/install.yaml\nhelm install oci://ghcr.io/cert-manager/charts/selfsigned-issuer --version 0.1.0\nhttps://raw.githubusercontent.com/cert-manager/selfsigned-issuer/v0.1.0/deploy/x.yaml\n",
 		"deploy/charts/selfsigned-issuer/values.yaml": "image:\n  registry: ghcr.io\n  repository: cert-manager/selfsigned-issuer\n",
 		"deploy/charts/selfsigned-issuer/Chart.yaml":  "version: 0.1.0\nappVersion: v0.1.0\n",
-		"docs/upgrade.md":  "Before v0.1.0 the overlays contained it. https://github.com/cert-manager/selfsigned-issuer//deploy/crds?ref=v0.1.0\n",
-		"e2e/elsewhere.md": "selfsigned-issuer:v0.1.0\n",
-		dockerfile:         "url=\"https://github.com/cert-manager/selfsigned-issuer\"\n",
+		"deploy/examples/gitops.yaml":                 "    tag: v0.1.0\n    targetRevision: v0.1.0\n",
+		"docs/upgrade.md":                             "Before v0.1.0 the overlays contained it. https://github.com/cert-manager/selfsigned-issuer//deploy/crds?ref=v0.1.0\n",
+		"e2e/elsewhere.md":                            "selfsigned-issuer:v0.1.0\n",
+		dockerfile:                                    "url=\"https://github.com/cert-manager/selfsigned-issuer\"\n",
 	} {
 		path = filepath.Join(root, path)
 		expect.NoError(t, os.MkdirAll(filepath.Dir(path), 0o750))
@@ -61,6 +62,7 @@ func TestPrepare(t *testing.T) {
 	expectFile(t, root, "README.md", "kubectl apply -f https://github.com/fork/selfsigned-issuer/releases/download/v0.2.0/install.yaml\nhelm install oci://registry.example.com/fork/charts/selfsigned-issuer --version 0.2.0\nhttps://raw.githubusercontent.com/fork/selfsigned-issuer/v0.2.0/deploy/x.yaml\n")
 	expectFile(t, root, "deploy/charts/selfsigned-issuer/values.yaml", "image:\n  registry: registry.example.com\n  repository: fork/selfsigned-issuer\n")
 	expectFile(t, root, "deploy/charts/selfsigned-issuer/Chart.yaml", "version: 0.2.0\nappVersion: v0.2.0\n")
+	expectFile(t, root, "deploy/examples/gitops.yaml", "    tag: v0.2.0\n    targetRevision: v0.2.0\n")
 	expectFile(t, root, "docs/upgrade.md", "Before v0.1.0 the overlays contained it. https://github.com/fork/selfsigned-issuer//deploy/crds?ref=v0.2.0\n")
 	expectFile(t, root, "e2e/elsewhere.md", "selfsigned-issuer:v0.1.0\n")
 	expectFile(t, root, dockerfile, "url=\"https://github.com/fork/selfsigned-issuer\"\n")
