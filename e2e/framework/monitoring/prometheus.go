@@ -31,17 +31,19 @@ rule_files: [rules.yaml]
 scrape_configs:
 - job_name: selfsigned-issuer-metrics
   static_configs: [{targets: [%q]}]
+- job_name: cert-manager
+  static_configs: [{targets: [%q], labels: {namespace: cert-manager}}]
 `
 
-// Start runs the Prometheus program with the component's alerts. It scrapes one replica and stores
-// its data in dir.
-func Start(program, dir string, replica *issuer.Replica) (*Prometheus, error) {
+// Start runs the Prometheus program with the component's alerts. It scrapes one replica and the
+// address of cert-manager, as a ServiceMonitor does, and stores its data in dir.
+func Start(program, dir string, replica *issuer.Replica, certManager string) (*Prometheus, error) {
 	if err := writeRules(dir); err != nil {
 		return nil, err
 	}
 	target := strings.TrimPrefix(replica.MetricsURL, "http://")
 	config := filepath.Join(dir, "prometheus.yaml")
-	if err := os.WriteFile(config, fmt.Appendf(nil, configuration, target), 0o600); err != nil {
+	if err := os.WriteFile(config, fmt.Appendf(nil, configuration, target, certManager), 0o600); err != nil {
 		return nil, err
 	}
 	port, err := controlplane.FreePort()

@@ -9,14 +9,19 @@ import (
 	"fmt"
 	"math"
 	"os/exec"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/issuer"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/monitoring"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/repo"
 )
 
 // TestMonitoring scrapes selfsigned-issuer with Prometheus: every query of the dashboard returns
@@ -24,7 +29,8 @@ import (
 func TestMonitoring(t *testing.T) {
 	prometheus := startPrometheus(t)
 	awaitQuery(t, prometheus, `selfsigned_issuer_requests_total{reason="MissingAnnotation"}`)
-	makeTraffic(t)
+	namespace := makeTraffic(t)
+	awaitQuery(t, prometheus, `ALERTS{alertname="SelfsignedCertificateNotReady",name="waiting",exported_namespace="`+namespace+`"}`)
 	queries, err := monitoring.Queries()
 	expect.NoError(t, err)
 	expect.True(t, len(queries) >= 10, "the dashboard has only %d queries", len(queries))
@@ -53,7 +59,7 @@ func startPrometheus(t *testing.T) *monitoring.Prometheus {
 	if err != nil {
 		t.Skipf("the dashboard cannot be tested without prometheus (a package of Debian): %v", err)
 	}
-	prometheus, err := monitoring.Start(program, t.TempDir(), env.Issuer)
+	prometheus, err := monitoring.Start(program, t.TempDir(), env.Issuer, certManagerMetrics)
 	expect.NoError(t, err)
 	t.Cleanup(func() {
 		if err := prometheus.Stop(5 * time.Second); err != nil {
@@ -63,13 +69,48 @@ func startPrometheus(t *testing.T) *monitoring.Prometheus {
 	return prometheus
 }
 
-// makeTraffic creates a signed, a failed and a pending request.
-func makeTraffic(t *testing.T) {
+// makeTraffic creates a signed, a failed and a pending request, and Certificates, in a new namespace.
+func makeTraffic(t *testing.T) string {
 	t.Helper()
 	namespace, key := newNamespaceAndKey(t)
 	checkIssued(t, createRequest(t, namespace, key))
 	awaitReady(t, createRequest(t, namespace, key, withoutAnnotations), "Failed")
 	createRequest(t, namespace, key, forSecret("missing"))
+	createCertificates(t, namespace)
+	return namespace
+}
+
+// createCertificates creates the Certificates root, which is issued, waiting, which is not, and other, which
+// is one of cert-manager's own issuers.
+func createCertificates(t *testing.T, namespace string) {
+	t.Helper()
+	root, waiting, other := newCertificate(namespace), newCertificate(namespace), newCertificate(namespace)
+	root.Name, waiting.Name, other.Name = "root", "waiting", "other"
+	waiting.Spec.IssuerRef.Name, waiting.Spec.SecretName = "missing", "waiting"
+	other.Spec.IssuerRef.Group, other.Spec.IssuerRef.Kind, other.Spec.SecretName = "", "Issuer", "other"
+	for _, certificate := range []*cmapi.Certificate{waiting, other, root} {
+		env.Create(t, certificate)
+	}
+	awaitIssued(t, root)
+}
+
+// TestCertificateSeries expects the series in the tests of the alerts among the metrics of cert-manager.
+func TestCertificateSeries(t *testing.T) {
+	t.Parallel()
+	namespace := newNamespace(t)
+	createCertificates(t, namespace)
+	tests := repo.Read(t, "e2e/framework/monitoring/testdata/alerts.yaml")
+	series := regexp.MustCompile(`'(certmanager_.*,)namespace="pki"}'`).FindAllStringSubmatch(tests, -1)
+	expect.True(t, len(series) >= 9, "%d series in the tests of the alerts", len(series))
+	env.Eventually(t, "the metrics of cert-manager", func(ctx context.Context) error {
+		_, metrics := issuer.Get(ctx, "http://"+certManagerMetrics+"/metrics")
+		for _, found := range series {
+			if want := fmt.Sprintf("\n%snamespace=%q} ", found[1], namespace); !strings.Contains(metrics, want) {
+				return fmt.Errorf("no series %s", want)
+			}
+		}
+		return nil
+	})
 }
 
 // awaitQuery waits until an expression has values, and all are numbers.

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/build"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/certmanager"
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/controlplane"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/environment"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/testenv"
 )
@@ -33,16 +35,25 @@ const maxCertificateSize = 60000
 // issuerArgs are added to those of the Deployment.
 var issuerArgs = []string{"--key-mismatch-grace-period=" + grace.String(), fmt.Sprintf("--max-certificate-size=%d", maxCertificateSize), "--log-format=json"}
 
+// certManagerMetrics is the address of the metrics of cert-manager.
+var certManagerMetrics string
+
 func TestMain(m *testing.M) { os.Exit(testenv.RunSuite(m, startEnvironment)) }
 
 func startEnvironment(ctx context.Context, report build.Reporter) (*environment.Environment, error) {
+	port, err := controlplane.FreePort()
+	if err != nil {
+		return nil, err
+	}
+	certManagerMetrics = fmt.Sprintf("127.0.0.1:%d", port)
 	started, err := environment.Start(ctx, environment.Options{
-		Report:     report,
-		Race:       true,
-		Overlay:    "e2e/suites/testdata/kubernetes-csrs",
-		IssuerArgs: issuerArgs,
-		FaultProxy: true, // for the requests that a test chooses
-		SecretScan: true,
+		Report:      report,
+		Race:        true,
+		Overlay:     "e2e/suites/testdata/kubernetes-csrs",
+		IssuerArgs:  issuerArgs,
+		FaultProxy:  true, // for the requests that a test chooses
+		SecretScan:  true,
+		CertManager: certmanager.Options{Args: []string{"--metrics-listen-address=" + certManagerMetrics}},
 	})
 	if err == nil {
 		report("cert-manager is %s", started.CertManager.Version())

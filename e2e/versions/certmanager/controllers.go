@@ -39,6 +39,10 @@ func runControllers(ctx context.Context, opts *options, ready *readiness) error 
 		}
 		group.Go(func() error { return ignoreStop(ctx, built.Run(opts.workers, groupCtx)) })
 	}
+	if opts.metricsAddress != "" {
+		base.Metrics.SetupCertificateCollector(base.SharedInformerFactory.Certmanager().V1().Certificates().Lister())
+		group.Go(func() error { return serve(groupCtx, opts.metricsAddress, base.Metrics.NewServer) })
+	}
 	// Informers are registered while the controllers are built, so the factories start last.
 	startInformers(groupCtx, base)
 	group.Go(func() error {

@@ -25,17 +25,24 @@ func (r *readiness) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 // serveHealth serves /readyz until the context ends. cert-manager's health server has only /livez,
 // which does not show whether the caches have synced.
 func serveHealth(ctx context.Context, address string, ready *readiness) error {
-	listener, err := net.Listen("tcp", address)
-	if err != nil {
-		return fmt.Errorf("health: %w", err)
-	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /readyz", ready)
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	return serve(ctx, address, func(net.Listener) *http.Server {
+		return &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	})
+}
+
+// serve runs a server until the context ends.
+func serve(ctx context.Context, address string, newServer func(net.Listener) *http.Server) error {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return err
+	}
+	server := newServer(listener)
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
 	if err := server.Serve(listener); ctx.Err() == nil {
-		return fmt.Errorf("health: %w", err)
+		return fmt.Errorf("server at %s: %w", address, err)
 	}
 	return nil
 }

@@ -30,6 +30,7 @@ type options struct {
 	clusterResourceNamespace string
 	defaultIssuer            cmmeta.IssuerReference
 	healthAddress            string
+	metricsAddress           string
 
 	noWebhook      bool
 	webhookOnly    bool
@@ -86,6 +87,7 @@ func (o *options) addControllerFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.defaultIssuer.Name, "default-issuer-name", "", "name of the issuer for Ingresses and Gateways that name none")
 	flags.StringVar(&o.defaultIssuer.Kind, "default-issuer-kind", "Issuer", "its kind")
 	flags.StringVar(&o.defaultIssuer.Group, "default-issuer-group", "cert-manager.io", "its group")
+	flags.StringVar(&o.metricsAddress, "metrics-listen-address", "", "host:port that serves GET /metrics, with those of Certificates (default: none)")
 	flags.StringVar(&o.healthAddress, "healthz-listen-address", "", "host:port that answers GET /readyz once the controllers' caches have synced (default: none)")
 }
 
