@@ -96,8 +96,8 @@ test-unit: ## Run the unit tests of selfsigned-issuer, without a control plane.
 	@$(call tool,tools) gotestsum --format=$(TEST_FORMAT) -- ./...
 
 # $(call gotest,MODULE,ARGUMENTS) runs tests. -count=1, because Go's test cache ignores manifests and
-# programs. -p and -parallel, because many tests wait. CERT_MANAGER=MINOR selects the previous minor
-# version: see e2e/versions/certmanager.
+# programs. -p and -parallel, because many tests wait. KUBERNETES=MINOR and CERT_MANAGER=MINOR select other
+# minor versions: see e2e/versions.
 gotest = echo "testing $(1)"; (cd $(1) && $(call tool,tools) gotestsum --format=$(TEST_FORMAT) -- -count=1 -timeout=30m \
 	-p=3 -parallel=4 $(2)) || failed="$$failed $(1)"
 
@@ -111,16 +111,36 @@ test: ## Run everything that a change must pass: all unit and end-to-end tests.
 	test -z "$$failed" || { echo "failed in:$$failed"; exit 1; }
 	@echo "testing memory limits, without the race detector"; go test -count=1 -run='^TestSecretReadsMemory$$' ./controllers
 
-# The previous minor version of cert-manager, and its tests: Certificates, outcomes and approval.
-PREVIOUS_CERT_MANAGER = $(basename $(notdir $(wildcard e2e/versions/certmanager/v*.mod)))
-PREVIOUS_TESTS = ^Test(Certificate(Life|Fields|Extras)|LeavesOutliveTheirRoot|KeySwapped|EmptySubject|Outcomes|Approval|Denied)
+# The tests that run with each supported version: Certificates, outcomes, approval; schema; permissions of
+# each overlay and the chart, with lists that are not streamed.
+CORE_TESTS = ^Test(Certificate(Life|Fields|Extras)|LeavesOutliveTheirRoot|KeySwapped|EmptySubject|Outcomes|Approval|Denied|$\
+	Accepted$$|Refused$$|NothingIsRequired$$|Names$$|Columns$$|Permissions$$|DryRun$$)
+SUPPORTED = grep -v '^\#' e2e/versions/supported.txt
+
+.PHONY: test-core
+test-core: ## Run the core end-to-end tests (KUBERNETES=MINOR, CERT_MANAGER=MINOR).
+	@echo "preparing the test environment"; cd e2e && go run ./tools/prepare -core
+	cd e2e && $(call tool,tools) gotestsum --format=$(TEST_FORMAT) -- \
+		-count=1 -timeout=30m -run='$(CORE_TESTS)' ./suites/issuance ./suites/api ./suites/rbac
 
 .PHONY: test-previous
-test-previous: ## Run the core end-to-end tests with the previous minor version of cert-manager.
-	@echo "preparing cert-manager $(PREVIOUS_CERT_MANAGER)"; \
-		cd e2e && CERT_MANAGER=$(PREVIOUS_CERT_MANAGER) go run ./tools/prepare
-	cd e2e && CERT_MANAGER=$(PREVIOUS_CERT_MANAGER) $(call tool,tools) gotestsum --format=$(TEST_FORMAT) -- \
-		-count=1 -run='$(PREVIOUS_TESTS)' ./suites/issuance
+test-previous: ## Run the core end-to-end tests with the oldest supported cert-manager.
+	@$(SUPPORTED) | { read -r _ certmanager _; $(MAKE) test-core CERT_MANAGER=$$certmanager; }
+
+.PHONY: test-versions
+test-versions: ## Run the core end-to-end tests with each pair of supported versions (four minutes each).
+	@$(SUPPORTED) | { results=; while read -r kubernetes certmanager _; do \
+		started=$$(date +%s); result=passed; \
+		$(MAKE) test-core KUBERNETES=$$kubernetes CERT_MANAGER=$$certmanager </dev/null || result=FAILED; \
+		results="$$results\nKubernetes $$kubernetes, cert-manager $$certmanager: $$result in $$(($$(date +%s) - started)) s"; \
+	done; printf '%b\n' "$$results"; case "$$results" in *FAILED*) exit 1 ;; esac; }
+
+.PHONY: test-checkout
+test-checkout: ## Run the core end-to-end tests with the checkout of cert-manager in $$CHECKOUT.
+	cd e2e/versions/certmanager && cp go.mod checkout.mod && cp go.sum checkout.sum && \
+		go mod edit -replace=github.com/cert-manager/cert-manager=$(abspath $(CHECKOUT)) checkout.mod && \
+		go mod tidy -modfile=checkout.mod && date '+// built at %s' >>checkout.mod # so that it is built each time
+	$(MAKE) test-core CERT_MANAGER=checkout
 
 .PHONY: test-fips
 test-fips: ## Test the binary and the image with Go's validated FIPS 140-3 module.

@@ -8,34 +8,81 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 	"testing"
 )
 
+// row is a minor version of Kubernetes in e2e/versions/supported.txt, with one of cert-manager.
+type row struct{ kubernetes, certManager string }
+
 // TestGeneratedVersions writes the tested versions, which are pinned in go.mod files.
 func TestGeneratedVersions(t *testing.T) {
-	older, err := filepath.Glob(root + "/e2e/versions/certmanager/v*.mod")
-	if err != nil || len(older) != 1 {
-		t.Fatalf("go.mod files of older versions of cert-manager: %q, %v; want one", older, err)
+	content, err := os.ReadFile(root + "/e2e/versions/supported.txt")
+	if err != nil {
+		t.Fatal(err)
 	}
-	certManager := pinned(t, "e2e/versions/certmanager/go.mod", "github.com/cert-manager/cert-manager ")
-	previous := pinned(t, "e2e/versions/certmanager/"+filepath.Base(older[0]), "github.com/cert-manager/cert-manager ")
-	kubernetes := pinned(t, "e2e/versions/kubernetes/go.mod", "k8s.io/kubernetes ")
+	var rows []row
+	for line := range strings.Lines(string(content)) {
+		if fields := strings.Fields(line); fields[0] != "#" {
+			rows = append(rows, row{fields[0], fields[1]})
+		}
+	}
+	kubernetes, certManager := pins(t, "kubernetes", "k8s.io/kubernetes "), pins(t, "certmanager", "github.com/cert-manager/cert-manager ")
+	newest, oldest := row{minor(kubernetes[""]), minor(certManager[""])}, rows[0].certManager
+	table := "| | Version | Tests |\n| --- | --- | --- |\n"
+	table += fmt.Sprintf("| cert-manager | %s (%s) | `make test`: all tests |\n", newest.certManager, certManager[""])
+	table += fmt.Sprintf("| | %s (%s) | `make test-previous`: core end-to-end tests |\n", oldest, certManager[oldest])
+	product := " Kubernetes"
+	for i, r := range slices.Backward(rows) {
+		if kubernetes[r.kubernetes] == "" || certManager[r.certManager] == "" {
+			t.Errorf("no go.mod file pins %v", r)
+		}
+		by := "`make test-versions`, weekly: core end-to-end tests"
+		if r == newest {
+			by = "`make test`: control plane; `make test-cluster`: a node"
+		}
+		if i < len(rows)-1 && rows[i+1].kubernetes == r.kubernetes {
+			table = strings.TrimSuffix(table, " |\n") + ", " + r.certManager + " |\n"
+			continue
+		}
+		table += fmt.Sprintf("|%s | %s (%s) | %s; with cert-manager %s |\n", product, r.kubernetes, kubernetes[r.kubernetes], by, r.certManager)
+		product = ""
+	}
 	trustManager := pinned(t, "e2e/versions/trustmanager/go.mod", "github.com/cert-manager/trust-manager ")
 	goVersion := minor(pinned(t, "go.mod", "\ngo "))
-	Quotes(t, root+"/docs/compatibility.md", "versions: ", map[string]string{"table": fmt.Sprintf(`| | Version | Tested by |
-| --- | --- | --- |
-| cert-manager | %s (%s) | `+"`make test`"+`: all tests |
-| | %s (%s) | `+"`make test-previous`"+`: Certificates, outcomes of requests, approval |
-| Kubernetes | %s (%s) | `+"`make test`: control plane; `make test-cluster`"+`: a node |
-| trust-manager | %s (%s) | `+"`make test`"+`: distribution of a root |
-| Go | %s | all of the above |`,
-		minor(certManager), certManager, minor(previous), previous, minor(kubernetes), kubernetes, minor(trustManager), trustManager, goVersion)})
+	table += fmt.Sprintf("| trust-manager | %s (%s) | `make test`: distribution of a root |\n| Go | %s | all of the above |",
+		minor(trustManager), trustManager, goVersion)
+	Quotes(t, root+"/docs/compatibility.md", "versions: ", map[string]string{"table": table})
 	Quotes(t, root+"/docs/tutorial.md", "versions: ", map[string]string{"install": "```sh not-run=\"the test of this page has no nodes for Pods\"\n" +
-		"helm install cert-manager oci://quay.io/jetstack/charts/cert-manager --version " + certManager + " \\\n" +
+		"helm install cert-manager oci://quay.io/jetstack/charts/cert-manager --version " + certManager[""] + " \\\n" +
 		"  --namespace cert-manager --create-namespace --set crds.enabled=true --wait\n```"})
 	Quotes(t, root+"/README.md", "versions: ", map[string]string{
-		"cert-manager": minor(certManager), "previous cert-manager": minor(previous), "Kubernetes": minor(kubernetes), "Go": goVersion,
+		"cert-manager": newest.certManager, "oldest cert-manager": oldest,
+		"Kubernetes": newest.kubernetes, "Go": goVersion,
 	})
+}
+
+// pins returns the pinned versions in a directory of e2e/versions by their minor version, which is the name
+// of the file, or empty and the minor version for go.mod.
+func pins(t *testing.T, directory, name string) map[string]string {
+	t.Helper()
+	files, err := filepath.Glob(root + "/e2e/versions/" + directory + "/[gv]*.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]string{}
+	for _, file := range files {
+		base := filepath.Base(file)
+		version := pinned(t, "e2e/versions/"+directory+"/"+base, name)
+		if base == "go.mod" {
+			found[""] = version
+		} else if base != minor(version)+".mod" {
+			t.Errorf("%s pins %s", file, version)
+		}
+		found[minor(version)] = version
+	}
+	return found
 }
 
 // pinned returns the version after a name in a go.mod.

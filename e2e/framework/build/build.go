@@ -102,10 +102,8 @@ func (b *build) fromPinnedModule(ctx context.Context) (path string, err error) {
 		markUsed(filepath.Dir(target))
 		return target, nil
 	}
-	if b.envtest {
-		if path, err := b.fromEnvtest(ctx); path != "" || err != nil {
-			return path, err
-		}
+	if path, err := b.fromEnvtest(ctx); path != "" || err != nil {
+		return path, err
 	}
 	unlock, err := b.lock(ctx, filepath.Dir(target))
 	if err != nil {
@@ -131,7 +129,7 @@ func (b *build) target(ctx context.Context) (target, version string, err error) 
 	if err != nil {
 		return "", "", err
 	}
-	key, err := moduleKey(b.moduleDirectory(), append(b.flags(version), goEnv)...)
+	key, err := moduleKey(b.moduleDirectory(), b.modfile, append(b.flags(version), goEnv)...)
 	return filepath.Join(entry(b.cache, b.Name, key), b.Name), version, err
 }
 

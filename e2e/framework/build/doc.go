@@ -11,7 +11,8 @@
 //
 //   - SELFSIGNED_ISSUER_CACHE: the cache directory, an absolute path, instead of
 //     ${XDG_CACHE_HOME:-$HOME/.cache}/selfsigned-issuer.
-//   - KUBEBUILDER_ASSETS: a directory with etcd, kube-apiserver and kubectl of the pinned minor
-//     version.
+//   - KUBERNETES and CERT_MANAGER: a minor version, such as v1.33, instead of that of go.mod.
+//   - KUBEBUILDER_ASSETS: a directory with etcd, kube-apiserver and kubectl of the selected
+//     minor version.
 //   - ENVTEST_INSTALLED_ONLY: if set, setup-envtest downloads nothing.
 package build

@@ -48,6 +48,9 @@ func (b *build) fromAssets(ctx context.Context, directory string) (string, error
 
 // fromEnvtest returns the path of a program that setup-envtest provides, or an empty string.
 func (b *build) fromEnvtest(ctx context.Context) (string, error) {
+	if !b.envtest {
+		return "", nil
+	}
 	version, err := b.kubernetesVersion(ctx)
 	if err != nil {
 		return "", err

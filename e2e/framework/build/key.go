@@ -4,6 +4,7 @@
 package build
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -15,9 +16,10 @@ import (
 	"strings"
 )
 
-// moduleKey identifies the result of a build by the files of the module (go.mod and go.sum pin the
-// other sources) and other inputs.
-func moduleKey(directory string, also ...string) (string, error) {
+// moduleKey identifies the result of a build by the files of the module and other inputs. modfile and
+// its .sum pin the other sources; an empty modfile is go.mod.
+func moduleKey(directory, modfile string, also ...string) (string, error) {
+	modfile = strings.TrimSuffix(cmp.Or(modfile, "go.mod"), ".mod")
 	sum := sha256.New()
 	for _, s := range also {
 		fmt.Fprintf(sum, "%q\n", s)
@@ -30,6 +32,9 @@ func moduleKey(directory string, also ...string) (string, error) {
 		name, err := filepath.Rel(directory, path)
 		if err != nil {
 			return err
+		}
+		if stem, ext := strings.TrimSuffix(name, filepath.Ext(name)), filepath.Ext(name); (ext == ".mod" || ext == ".sum") && stem != modfile {
+			return nil
 		}
 		return hashFile(sum, name, path)
 	})

@@ -24,6 +24,7 @@ func TestModuleKey(t *testing.T) {
 		"go.sum":           {change: map[string]string{"go.sum": "t"}},
 		"added file":       {change: map[string]string{"embedded.txt": ""}},
 		"boundary moved":   {change: map[string]string{"go.mod": "module ms", "go.sum": ""}},
+		"other modfile":    {change: map[string]string{"v1.2.mod": "module o", "v1.2.sum": "o"}, wantSame: true},
 		"test":             {change: map[string]string{"sub/main_test.go": "package main"}, wantSame: true},
 		"flag of go build": {flag: "-race"},
 	}
@@ -48,7 +49,7 @@ func keyOf(t *testing.T, files map[string]string, flag string) string {
 		}
 		write(t, dir, name, content)
 	}
-	key, err := moduleKey(dir, flag)
+	key, err := moduleKey(dir, "", flag)
 	if err != nil {
 		t.Fatal(err)
 	}

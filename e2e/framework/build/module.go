@@ -24,6 +24,9 @@ func FindModule(ctx context.Context, pinned, path string, flags ...string) (Modu
 	}
 	b := &build{root: root, Program: Program{directory: filepath.Join("e2e", "versions", pinned)}}
 	out, err := b.query(ctx, append(append([]string{"mod", "download", "-json"}, flags...), path)...)
+	if err == nil && out == "" { // a checkout that replaces the module
+		out, err = b.query(ctx, append(append([]string{"list", "-mod=readonly", "-m", "-json"}, flags...), path)...)
+	}
 	if err != nil {
 		return Module{}, err
 	}

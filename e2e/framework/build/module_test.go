@@ -8,20 +8,23 @@ import (
 	"testing"
 )
 
-func TestCertManagerOfEachMinorVersion(t *testing.T) {
-	minors := CertManagerMinors()
-	if len(minors) != 2 {
-		t.Fatalf("%q are pinned, want the newest and the one before", minors)
+func TestMinorVersionIsSelected(t *testing.T) {
+	for env, program := range map[string]func() Program{certManagerEnv: CertManager, kubernetesEnv: KubeAPIServer} {
+		minors := program().Minors()
+		for minor, want := range map[string]string{"": minors[0], minors[0]: minors[0], minors[1]: minors[1]} {
+			t.Setenv(env, minor)
+			b, err := newBuild(program(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if version, err := b.version(t.Context()); err != nil || !strings.HasPrefix(version, want+".") {
+				t.Errorf("%s=%q gives %s, %v", env, minor, version, err)
+			}
+		}
 	}
-	for minor, want := range map[string]string{"": minors[0], minors[0]: minors[0], minors[1]: minors[1]} {
-		t.Setenv(certManagerEnv, minor)
-		p := CertManager()
-		module, err := FindModule(t.Context(), "certmanager", p.versionModule, p.ModfileFlags()...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !strings.HasPrefix(module.Version, want+".") || !strings.HasSuffix(module.Dir, "@"+module.Version) {
-			t.Errorf("%s=%q gives %s in %s", certManagerEnv, minor, module.Version, module.Dir)
-		}
+	t.Setenv(certManagerEnv, "")
+	module, err := FindModule(t.Context(), "certmanager", certManagerModule)
+	if err != nil || !strings.HasSuffix(module.Dir, "@"+module.Version) {
+		t.Errorf("got %v, %v", module, err)
 	}
 }

@@ -39,8 +39,9 @@ type Program struct {
 const kubernetesDirectory = "e2e/versions/kubernetes"
 
 const (
-	// certManagerEnv names a minor version of cert-manager, such as v1.20. Each but the newest
-	// has a file of that name with the suffix .mod in e2e/versions/certmanager.
+	// These variables name a minor version, such as v1.33. Each but that of go.mod has a file of that
+	// name with the suffix .mod beside it.
+	kubernetesEnv     = "KUBERNETES"
 	certManagerEnv    = "CERT_MANAGER"
 	certManagerModule = "github.com/cert-manager/cert-manager"
 )
@@ -50,7 +51,7 @@ var kubernetesVersionVars = []string{
 	"k8s.io/client-go/pkg/version.gitVersion",
 }
 
-// Etcd is the store of the control plane.
+// Etcd is the store of the control plane. If it is built, it is the same for all versions of Kubernetes.
 func Etcd() Program {
 	return Program{
 		Name: "etcd", directory: kubernetesDirectory, pkg: "go.etcd.io/etcd/server/v3",
@@ -87,40 +88,44 @@ func kubernetes(name, coldBuild string, p Program) Program {
 	p.Name, p.coldBuild = name, coldBuild
 	p.directory, p.pkg = kubernetesDirectory, "k8s.io/kubernetes/cmd/"+name
 	p.versionModule, p.versionVars = "k8s.io/kubernetes", kubernetesVersionVars
-	return p
+	return p.selectedBy(kubernetesEnv)
 }
 
-// CertManager has the controllers and the webhook of cert-manager in one program, at the newest
-// supported minor version or that in CERT_MANAGER.
+// CertManager has the controllers and the webhook of cert-manager in one program.
 func CertManager() Program {
-	p := Program{
+	return Program{
 		Name: "cert-manager", directory: "e2e/versions/certmanager", pkg: ".",
 		versionModule: certManagerModule,
 		versionVars:   []string{certManagerModule + "/pkg/util.AppVersion"},
 		coldBuild:     "a minute",
-	}
-	if minor := os.Getenv(certManagerEnv); minor != "" && minor != CertManagerMinors()[0] {
-		p.modfile, p.tags = minor+".mod", "certmanager_"+strings.ReplaceAll(minor, ".", "_")
-		p.coldBuild = "2 minutes" // it shares few packages with the other programs
+	}.selectedBy(certManagerEnv)
+}
+
+// selectedBy selects the minor version in an environment variable; by default, that of go.mod.
+func (p Program) selectedBy(env string) Program {
+	if minor := os.Getenv(env); minor != "" && minor != p.Minors()[0] {
+		p.modfile = minor + ".mod"
+		p.tags = filepath.Base(p.directory) + "_" + strings.ReplaceAll(minor, ".", "_")
+		p.coldBuild += " or more" // it shares few packages with the other programs
 	}
 	return p
 }
 
-// CertManagerMinors returns the minor versions of cert-manager that are pinned, the newest first.
-func CertManagerMinors() []string {
+// Minors returns the pinned minor versions of a program, that of go.mod first.
+func (p Program) Minors() []string {
 	minors := []string{""}
 	root, err := Root()
 	if err != nil {
 		return minors
 	}
-	directory := filepath.Join(root, "e2e", "versions", "certmanager")
+	directory := filepath.Join(root, p.directory)
 	if content, err := os.ReadFile(filepath.Join(directory, "go.mod")); err == nil {
-		if found := regexp.MustCompile(certManagerModule + ` (v\d+\.\d+)`).FindSubmatch(content); found != nil {
+		if found := regexp.MustCompile(p.versionModule + ` (v\d+\.\d+)`).FindSubmatch(content); found != nil {
 			minors[0] = string(found[1])
 		}
 	}
-	older, _ := filepath.Glob(filepath.Join(directory, "v*.mod")) // the pattern is valid
-	for _, file := range older {
+	others, _ := filepath.Glob(filepath.Join(directory, "v*.mod")) // the pattern is valid
+	for _, file := range others {
 		minors = append(minors, strings.TrimSuffix(filepath.Base(file), ".mod"))
 	}
 	return minors

@@ -30,7 +30,7 @@ func renderChart(t *testing.T, address string) []*unstructured.Unstructured {
 
 // The ServiceAccounts of the programs must be those of the chart.
 func TestChartCreatesTheServiceAccounts(t *testing.T) {
-	for _, minor := range build.CertManagerMinors() {
+	for _, minor := range build.CertManager().Minors() {
 		t.Run(minor, func(t *testing.T) {
 			t.Setenv("CERT_MANAGER", minor)
 			checkServiceAccounts(t)

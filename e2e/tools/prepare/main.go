@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/signal"
@@ -16,7 +17,11 @@ import (
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/console"
 )
 
+// core leaves out what only other tests need.
+var core = flag.Bool("core", false, "only what the core end-to-end tests need")
+
 func main() {
+	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, console.New(os.Stdout))
 	stop()
@@ -27,14 +32,11 @@ func main() {
 }
 
 func run(ctx context.Context, c *console.Console) error {
-	for _, program := range []build.Program{
-		build.Etcd(),
-		build.KubeAPIServer(),
-		build.KubeControllerManager(),
-		build.CertManager(),
-		build.IssuerRace(),
-		build.TrustManager(),
-	} {
+	programs := []build.Program{build.Etcd(), build.KubeAPIServer(), build.CertManager(), build.IssuerRace()}
+	if !*core {
+		programs = append(programs, build.KubeControllerManager(), build.TrustManager())
+	}
+	for _, program := range programs {
 		if _, err := build.Build(ctx, program, c.Printf); err != nil {
 			return err
 		}
