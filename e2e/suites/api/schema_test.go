@@ -241,9 +241,14 @@ func TestColumns(t *testing.T) {
 	}
 }
 
-// TestUncheckedIssuer: kubectl get shows an issuer as Unknown until selfsigned-issuer has checked it.
+// TestUncheckedIssuer: kubectl get shows an issuer as Unknown until selfsigned-issuer has checked it,
+// although its manifest has a status.
 func TestUncheckedIssuer(t *testing.T) {
 	object := issuer("ClusterSelfSignedIssuer", nil)
+	object.Object["status"] = map[string]any{"conditions": []any{map[string]any{
+		"type": "Ready", "status": "True", "reason": "Checked", "message": "Succeeded checking the issuer",
+		"lastTransitionTime": "2026-01-01T00:00:00Z", "observedGeneration": int64(1),
+	}}}
 	expect.Create(t, admin, object)
 	t.Cleanup(func() {
 		if err := admin.Delete(context.Background(), object); err != nil {
