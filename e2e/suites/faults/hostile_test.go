@@ -115,9 +115,9 @@ func withKey(data func(*testing.T, crypto.Signer) []byte) func(*testing.T, *trac
 	return func(t *testing.T, r *tracked, _ *cmapi.CertificateRequest) { r.secret.Data["tls.key"] = data(t, r.key) }
 }
 
-// TestPoisonedObjects creates each poisoned object several times, while a neighbor creates ordinary
+// TestPoisonedObjects creates each poisoned object three times, while a neighbor creates ordinary
 // requests, which may take one second longer than without them. In `make test`, with the race
-// detector and parallel tests, the limit is ten seconds.
+// detector and parallel tests, it is once, and the limit is ten seconds.
 func TestPoisonedObjects(t *testing.T) {
 	p := startReady(t, env.Installation)
 	quiet := watchNeighbor(t)
@@ -152,13 +152,12 @@ func TestPoisonedObjects(t *testing.T) {
 	}
 }
 
-// newPoisoned returns several requests for each poisoned object, in a namespace without
+// newPoisoned returns the requests for each poisoned object, in a namespace without
 // cert-manager's webhook, which would reject some.
 func newPoisoned(t *testing.T) *burst {
 	t.Helper()
 	b := newNamespace(t, certmanager.DisableValidationLabel)
-	const copies = 3
-	for i := range copies * len(poisonedObjects) {
+	for i := range sized(3, 1) * len(poisonedObjects) {
 		poison := poisonedObjects[i%len(poisonedObjects)]
 		if poison.reason == "" {
 			continue
