@@ -133,6 +133,26 @@ func (b *build) target(ctx context.Context) (target, version string, err error) 
 	return filepath.Join(entry(b.cache, b.Name, key), b.Name), version, err
 }
 
+// Download downloads the modules of programs that must be built, while others are compiled. Build
+// reports its errors.
+func Download(ctx context.Context, report Reporter, programs ...Program) {
+	for _, p := range programs {
+		if b, err := newBuild(p, report); err == nil && b.isMissing(ctx) {
+			args := append([]string{"list", "-mod=readonly", "-deps"}, b.ModfileFlags()...)
+			_, _ = b.query(ctx, append(args, b.pkg)...)
+		}
+	}
+}
+
+// isMissing returns true if a program of a pinned module must be built.
+func (b *build) isMissing(ctx context.Context) bool {
+	if b.envtest && os.Getenv(assetsEnv) != "" {
+		return false
+	}
+	target, version, err := b.target(ctx)
+	return err == nil && !executable(target) && (!b.envtest || installedByEnvtest.path(ctx, b, version) == "")
+}
+
 // fromWorkingTree runs `go build`, which detects changes, and stores the result under its own hash:
 // a test that restarts its program gets the same file, even if the sources have been edited and
 // built again.

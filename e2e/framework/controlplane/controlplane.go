@@ -37,6 +37,8 @@ type Options struct {
 	ControllerManager bool
 	// AuditLog enables the audit log at AuditLogPath, with every request, but without bodies.
 	AuditLog bool
+	// OnBuilt is called when all programs are built, before they are started.
+	OnBuilt func()
 }
 
 // ControlPlane is a running control plane. Its methods are safe for concurrent use, except for
@@ -68,6 +70,9 @@ func Start(ctx context.Context, opts Options) (*ControlPlane, error) {
 	programs, err := buildPrograms(ctx, opts)
 	if err != nil {
 		return nil, err
+	}
+	if opts.OnBuilt != nil {
+		opts.OnBuilt()
 	}
 	dir, err := os.MkdirTemp("", "selfsigned-issuer-")
 	if err != nil {

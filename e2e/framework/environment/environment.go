@@ -12,6 +12,7 @@ import (
 	"time"
 
 	cmapi "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	"golang.org/x/sync/errgroup"
 	apiextensions "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
@@ -37,6 +38,8 @@ type Options struct {
 	Report build.Reporter
 	// Overlay is the kustomization to install; empty: the default overlay.
 	Overlay string
+	// Kubectl builds kubectl, for the method of this name.
+	Kubectl bool
 	// Race builds selfsigned-issuer with the race detector.
 	Race bool
 	// CertManager configures cert-manager.
@@ -85,20 +88,10 @@ func Start(ctx context.Context, options Options) (*Environment, error) {
 }
 
 func (e *Environment) start(ctx context.Context, options Options) error {
-	program := build.Issuer()
-	if options.Race {
-		program = build.IssuerRace()
+	if err := e.startControlPlane(ctx, options); err != nil {
+		return err
 	}
 	var err error
-	if e.Binary, err = build.Build(ctx, program, options.Report); err != nil {
-		return err
-	}
-	if e.ControlPlane, err = controlplane.Start(ctx, controlplane.Options{
-		Report: options.Report, AuditLog: options.AuditLog, ControllerManager: options.ControllerManager,
-		EtcdArgs: options.EtcdArgs,
-	}); err != nil {
-		return err
-	}
 	if e.Client, err = Client(e.ControlPlane.AdminConfig()); err != nil {
 		return err
 	}
@@ -118,6 +111,44 @@ func (e *Environment) start(ctx context.Context, options Options) error {
 		return nil
 	}
 	return e.startIssuer(ctx, options)
+}
+
+// startControlPlane builds all programs, one after the other, so that each shared package is compiled
+// once. The control plane starts while the programs that run on it are built.
+func (e *Environment) startControlPlane(ctx context.Context, options Options) error {
+	buildCtx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go build.Download(buildCtx, options.Report, build.KubeAPIServer(), build.CertManager())
+	var builds errgroup.Group
+	var err error
+	if e.ControlPlane, err = controlplane.Start(ctx, controlplane.Options{
+		Report: options.Report, AuditLog: options.AuditLog, ControllerManager: options.ControllerManager,
+		EtcdArgs: options.EtcdArgs,
+		OnBuilt:  func() { builds.Go(func() error { return e.build(buildCtx, options) }) },
+	}); err != nil {
+		cancel()
+		_ = builds.Wait()
+		return err
+	}
+	return builds.Wait()
+}
+
+func (e *Environment) build(ctx context.Context, options Options) error {
+	if !options.WithoutCertManager {
+		if _, err := build.Build(ctx, build.CertManager(), options.Report); err != nil {
+			return err
+		}
+	}
+	program := build.Issuer()
+	if options.Race {
+		program = build.IssuerRace()
+	}
+	var err error
+	if e.Binary, err = build.Build(ctx, program, options.Report); err != nil || !options.Kubectl {
+		return err
+	}
+	_, err = build.Build(ctx, build.Kubectl(), options.Report)
+	return err
 }
 
 func (e *Environment) startIssuer(ctx context.Context, options Options) error {

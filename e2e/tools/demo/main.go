@@ -60,8 +60,8 @@ func run(ctx context.Context, c *console.Console) (err error) {
 
 const introduction = `selfsigned-issuer demo: cert-manager's page on SelfSigned, with our issuers.
 It runs etcd, kube-apiserver, cert-manager and selfsigned-issuer on this
-machine. The first run builds them from source, which takes about 11 minutes
-on 2 cores; later runs take less than a minute.
+machine. The first run downloads or builds them, which takes about 11 minutes
+on 2 cores if it builds all; later runs take less than a minute.
 Ctrl-C stops all programs at any time.`
 
 const whatNext = `
@@ -74,7 +74,7 @@ What to try next:
 
 // start is the first step.
 func (s *story) start(ctx context.Context) (err error) {
-	s.env, err = environment.Start(ctx, environment.Options{Report: s.console.Printf})
+	s.env, err = environment.Start(ctx, environment.Options{Report: s.console.Printf, Kubectl: true})
 	if err != nil {
 		return err
 	}

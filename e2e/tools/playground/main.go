@@ -30,7 +30,7 @@ func run(ctx context.Context, c *console.Console) error {
 	var env *environment.Environment
 	var kubectl environment.Kubectl
 	err := c.Step("Start a control plane with cert-manager, and install selfsigned-issuer", func() (err error) {
-		if env, err = environment.Start(ctx, environment.Options{Report: c.Printf}); err != nil {
+		if env, err = environment.Start(ctx, environment.Options{Report: c.Printf, Kubectl: true}); err != nil {
 			return err
 		}
 		kubectl, err = env.Kubectl(ctx, c.Printf)

@@ -36,6 +36,7 @@ func run(ctx context.Context, c *console.Console) error {
 	if !*core {
 		programs = append(programs, build.KubeControllerManager(), build.TrustManager())
 	}
+	go build.Download(ctx, c.Printf, programs[1:]...)
 	for _, program := range programs {
 		if _, err := build.Build(ctx, program, c.Printf); err != nil {
 			return err
