@@ -50,9 +50,11 @@ func TestGeneratedVersions(t *testing.T) {
 		product = ""
 	}
 	trustManager := pinned(t, "e2e/versions/trustmanager/go.mod", "github.com/cert-manager/trust-manager ")
+	approverPolicy := pinned(t, "e2e/versions/approverpolicy/go.mod", "github.com/cert-manager/approver-policy ")
 	goVersion := minor(pinned(t, "go.mod", "\ngo "))
-	table += fmt.Sprintf("| trust-manager | %s (%s) | `make test`: distribution of a root |\n| Go | %s | all of the above |",
-		minor(trustManager), trustManager, goVersion)
+	table += fmt.Sprintf("| trust-manager | %s (%s) | `make test`: distribution of a root |\n", minor(trustManager), trustManager)
+	table += fmt.Sprintf("| approver-policy | %s (%s) | `make test`: example policies |\n", minor(approverPolicy), approverPolicy)
+	table += fmt.Sprintf("| Go | %s | all of the above |", goVersion)
 	Quotes(t, root+"/docs/compatibility.md", "versions: ", map[string]string{"table": table})
 	Quotes(t, root+"/docs/tutorial.md", "versions: ", map[string]string{"install": "```sh not-run=\"the test of this page has no nodes for Pods\"\n" +
 		"helm install cert-manager oci://quay.io/jetstack/charts/cert-manager --version " + certManager[""] + " \\\n" +

@@ -15,6 +15,11 @@ type Module struct {
 	Version string // such as v1.21.2
 }
 
+// Source is the source of a program that is the module with its version.
+func (p Program) Source(ctx context.Context) (Module, error) {
+	return FindModule(ctx, filepath.Base(p.directory), p.versionModule)
+}
+
 // FindModule returns a module at its version in e2e/versions/pinned. `go mod download`, unlike `go
 // list -m`, downloads it if it is missing.
 func FindModule(ctx context.Context, pinned, path string, flags ...string) (Module, error) {

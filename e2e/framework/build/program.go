@@ -148,6 +148,16 @@ func TrustManager() Program {
 	}
 }
 
+// ApproverPolicy is approver-policy.
+func ApproverPolicy() Program {
+	const module = "github.com/cert-manager/approver-policy"
+	return Program{
+		Name: "approver-policy", directory: "e2e/versions/approverpolicy", pkg: module + "/cmd",
+		versionModule: module,
+		coldBuild:     "2 minutes",
+	}
+}
+
 // Issuer is selfsigned-issuer, with the version from git.
 func Issuer() Program {
 	return Program{

@@ -237,6 +237,15 @@ func (e *Environment) CreateCertificate(t *testing.T, certificate *cmapi.Certifi
 	return secret
 }
 
+// Renew renews a Certificate like "cmctl renew".
+func (e *Environment) Renew(t *testing.T, certificate *cmapi.Certificate) {
+	t.Helper()
+	e.ChangeStatus(t, certificate, func() {
+		cmutil.SetCertificateCondition(certificate, certificate.Generation, cmapi.CertificateConditionIssuing,
+			cmmeta.ConditionTrue, "ManuallyTriggered", "by a test")
+	})
+}
+
 // ExpectIssuer expects the issuer that Issue has created.
 func (e *Environment) ExpectIssuer(t *testing.T) {
 	t.Helper()

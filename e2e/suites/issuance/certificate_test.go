@@ -83,15 +83,6 @@ func isTrue(certificate *cmapi.Certificate, condition cmapi.CertificateCondition
 	return cmutil.CertificateHasCondition(certificate, cmapi.CertificateCondition{Type: condition, Status: cmmeta.ConditionTrue})
 }
 
-// renew renews a Certificate like "cmctl renew".
-func renew(t *testing.T, certificate *cmapi.Certificate) {
-	t.Helper()
-	env.ChangeStatus(t, certificate, func() {
-		cmutil.SetCertificateCondition(certificate, certificate.Generation, cmapi.CertificateConditionIssuing,
-			cmmeta.ConditionTrue, "ManuallyTriggered", "by a test")
-	})
-}
-
 // TestCertificateKeyAlgorithms is without RSA 8192, which is slow to generate: see TestMatrix in x509.
 func TestCertificateKeyAlgorithms(t *testing.T) {
 	for _, test := range []struct {
@@ -127,12 +118,12 @@ func TestCertificateLife(t *testing.T) {
 	env.Create(t, certificate)
 	first, _ := awaitIssued(t, certificate)
 
-	renew(t, certificate) // with a new key
+	env.Renew(t, certificate) // with a new key
 	second, _ := awaitIssued(t, certificate)
 	expect.True(t, !bytes.Equal(first.SubjectKeyId, second.SubjectKeyId), "rotationPolicy Always kept the key")
 
 	env.Change(t, certificate, func() { certificate.Spec.PrivateKey.RotationPolicy = cmapi.RotationPolicyNever })
-	renew(t, certificate) // with the same key
+	env.Renew(t, certificate) // with the same key
 	third, secret := awaitIssued(t, certificate)
 	expect.True(t, bytes.Equal(second.SubjectKeyId, third.SubjectKeyId) && second.SerialNumber.Cmp(third.SerialNumber) != 0,
 		"rotationPolicy Never: want the same key and another serial number")
@@ -287,7 +278,7 @@ func TestRestoredRequest(t *testing.T) {
 
 	certificate = newCertificate(certificate.Namespace)
 	env.Create(t, certificate)
-	renew(t, certificate)
+	env.Renew(t, certificate)
 	awaitBlocked(t, certificate)
 	env.Delete(t, restored)
 	awaitIssued(t, certificate)
@@ -330,7 +321,7 @@ func TestLeavesOutliveTheirRoot(t *testing.T) {
 	roots["ours"], _ = awaitIssued(t, root)
 	leaves["of our root"] = issueLeaf(t, namespace, "second")
 
-	renew(t, root)
+	env.Renew(t, root)
 	roots["renewed"], _ = awaitIssued(t, root)
 
 	env.Change(t, root, func() { root.Spec.IssuerRef = inTreeRef("in-tree") })

@@ -21,11 +21,11 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/addon"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/build"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/certtext"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/manifest"
-	"github.com/cert-manager/selfsigned-issuer/e2e/framework/trustmanager"
 )
 
 // TestExamples applies every example, in sequence and in one cluster, and waits for its
@@ -70,7 +70,7 @@ func applyFile(t *testing.T, path string) []*unstructured.Unstructured {
 // namespace trust its certificates, also after a renewal of the root.
 func TestTrustManager(t *testing.T) {
 	t.Parallel()
-	trustManager, err := trustmanager.Install(t.Context(), env.ControlPlane, t.Logf)
+	trustManager, err := addon.InstallTrustManager(t.Context(), env.ControlPlane, t.Logf)
 	expect.NoError(t, err)
 	t.Cleanup(func() {
 		if err := trustManager.Stop(); err != nil {
@@ -90,7 +90,7 @@ func TestTrustManager(t *testing.T) {
 	chain := awaitSecret(t, leaf).Data["tls.crt"]
 	verify(t, chain, awaitRoot(t, wants, secret))
 
-	renew(t, root)
+	env.Renew(t, root)
 	second, secret := awaitIssued(t, root)
 	expect.True(t, second.SerialNumber.Cmp(first.SerialNumber) != 0, "the root was not renewed")
 	verify(t, chain, awaitRoot(t, wants, secret)) // signed before
