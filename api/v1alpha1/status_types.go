@@ -21,7 +21,7 @@ type SelfSignedIssuerStatus struct {
 	// +optional
 	// +listType=map
 	// +listMapKey=type
-	// +kubebuilder:default={{type: "Ready", status: "Unknown", reason: "Pending", message: "Waiting for selfsigned-issuer", lastTransitionTime: "1970-01-01T00:00:00Z"}}
+	// +default=[{"type":"Ready","status":"Unknown","reason":"Pending","message":"Waiting for selfsigned-issuer","lastTransitionTime":"1970-01-01T00:00:00Z"}]
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
 	// observedGeneration is the metadata.generation of the issuer that
