@@ -8,7 +8,7 @@
 export GOWORK := off
 
 # The Go modules with code of this project.
-MODULES := . e2e e2e/versions/certmanager e2e/versions/sigstore
+MODULES := . cmd/kubectl-selfsigned e2e e2e/versions/certmanager e2e/versions/sigstore
 
 # $(call tool,MODULE) runs a tool at the version in e2e/versions/MODULE.
 tool = go tool -modfile=$(CURDIR)/e2e/versions/$(1)/go.mod
@@ -92,8 +92,10 @@ lint: ## Run the linters on the code, go.mod and the workflows.
 TEST_FORMAT ?= testname
 
 .PHONY: test-unit
-test-unit: ## Run the unit tests of selfsigned-issuer, without a control plane.
-	@$(call tool,tools) gotestsum --format=$(TEST_FORMAT) -- ./...
+test-unit: ## Run the unit tests of both programs, without a control plane.
+	@for module in . cmd/kubectl-selfsigned; do \
+		(cd $$module && $(call tool,tools) gotestsum --format=$(TEST_FORMAT) -- ./...) || exit 1; \
+	done
 
 # $(call gotest,MODULE,ARGUMENTS) runs tests. -count=1, because Go's test cache ignores manifests and
 # programs. -p and -parallel, because many tests wait. KUBERNETES=MINOR and CERT_MANAGER=MINOR select other
@@ -174,12 +176,14 @@ fuzz: ## Run each fuzz test for $$FUZZ_TIME.
 .PHONY: vulncheck
 vulncheck: ## Find known vulnerabilities with govulncheck (online).
 	$(call tool,audit) govulncheck ./...
+	cd cmd/kubectl-selfsigned && $(call tool,audit) govulncheck ./...
 
 LICENSES = Apache-2.0,BSD-3-Clause,ISC,MIT
 
 .PHONY: licenses
 licenses: ## Write docs/licenses.md, and fail if a license is not allowed.
 	$(call tool,audit) go-licenses check ./cmd/selfsigned-issuer --allowed_licenses=$(LICENSES)
+	cd cmd/kubectl-selfsigned && $(call tool,audit) go-licenses check . --allowed_licenses=$(LICENSES)
 	$(call tool,audit) go-licenses report ./cmd/selfsigned-issuer --ignore github.com/cert-manager/selfsigned-issuer \
 		--template e2e/versions/audit/licenses.tpl 2>/dev/null >docs/licenses.md
 
@@ -202,6 +206,11 @@ BIN ?= bin
 .PHONY: build
 build: ## Build $$BIN/selfsigned-issuer for $$GOOS and $$GOARCH, with the version from git.
 	CGO_ENABLED=0 go build -trimpath -buildvcs=true -ldflags='-s -w' -o $(BIN)/selfsigned-issuer ./cmd/selfsigned-issuer
+
+.PHONY: build-plugin
+build-plugin: ## Build $$BIN/kubectl-selfsigned, the kubectl plugin, for $$GOOS and $$GOARCH.
+	cd cmd/kubectl-selfsigned && CGO_ENABLED=0 go build -trimpath -o $(abspath $(BIN))/kubectl-selfsigned \
+		-ldflags='-s -w -X github.com/cert-manager/selfsigned-issuer/cmd/kubectl-selfsigned/internal/command.Version=$(VERSION)' .
 
 # The name of the image that `make image` builds. The manifests in deploy name that of the release.
 IMAGE ?= selfsigned-issuer:dev

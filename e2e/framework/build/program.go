@@ -166,6 +166,11 @@ func Issuer() Program {
 	}
 }
 
+// KubectlPlugin is kubectl-selfsigned.
+func KubectlPlugin() Program {
+	return Program{Name: "kubectl-selfsigned", directory: "cmd/kubectl-selfsigned", pkg: ".", workingTree: true}
+}
+
 // IssuerRace is selfsigned-issuer with the race detector, which needs a C compiler.
 func IssuerRace() Program {
 	p := Issuer()

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cert-manager/selfsigned-issuer/e2e/framework/build"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/certmanager"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/environment"
 	"github.com/cert-manager/selfsigned-issuer/e2e/framework/expect"
@@ -65,6 +66,8 @@ func follow(t *testing.T, root string, p *page.Page, env *testenv.Environment) {
 	}
 	kubectl, err := env.Kubectl(t.Context(), t.Logf)
 	expect.NoError(t, err)
+	plugin, err := build.Build(t.Context(), build.KubectlPlugin(), t.Logf)
+	expect.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), pageTimeout)
 	defer cancel()
 	bash := exec.CommandContext(ctx, "bash", "-c", script)
@@ -72,7 +75,7 @@ func follow(t *testing.T, root string, p *page.Page, env *testenv.Environment) {
 	bash.Env = append(os.Environ(),
 		"KUBECONFIG="+env.ControlPlane.AdminKubeconfig(),
 		"KUBECACHEDIR="+filepath.Join(directory, ".kube-cache"),
-		"PATH="+filepath.Dir(kubectl.Path)+string(filepath.ListSeparator)+os.Getenv("PATH"))
+		"PATH="+strings.Join([]string{filepath.Dir(kubectl.Path), filepath.Dir(plugin), os.Getenv("PATH")}, string(filepath.ListSeparator)))
 	stop := watch(t, p.Path, env)
 	output, err := bash.CombinedOutput()
 	stop()

@@ -34,7 +34,7 @@ func main() {
 func run(ctx context.Context, c *console.Console) error {
 	programs := []build.Program{build.Etcd(), build.KubeAPIServer(), build.CertManager(), build.IssuerRace()}
 	if !*core {
-		programs = append(programs, build.KubeControllerManager(), build.TrustManager(), build.ApproverPolicy())
+		programs = append(programs, build.KubeControllerManager(), build.TrustManager(), build.ApproverPolicy(), build.KubectlPlugin())
 	}
 	go build.Download(ctx, c.Printf, programs[1:]...)
 	for _, program := range programs {

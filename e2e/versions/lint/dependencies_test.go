@@ -66,9 +66,13 @@ var imports = []struct {
 	allowed:   []string{"sigs.k8s.io/controller-runtime/pkg/client", internal + "outcome", internal + "request", issuerLib + "/api/v1alpha1"},
 	rejected:  []string{project + "/controllers", internal + "events", issuerLib + "/controllers/signer"},
 }, {
-	directory: "cmd",
+	directory: "cmd/selfsigned-issuer",
 	allowed:   []string{"sigs.k8s.io/controller-runtime/pkg/client", project + "/controllers", project + "/cmd/selfsigned-issuer/app"},
 	rejected:  []string{issuerLib + "/controllers", project + "/api/v1alpha1", project + "/signer", project + "/e2e/probe"},
+}, {
+	directory: "cmd/kubectl-selfsigned",
+	allowed:   []string{"sigs.k8s.io/controller-runtime/pkg/client", project + "/api/v1alpha1"},
+	rejected:  []string{issuerLib + "/controllers", project + "/controllers", project + "/signer", project + "/cmd/selfsigned-issuer/app", project + "/e2e/probe"},
 }, {
 	directory: "e2e",
 	allowed:   []string{project + "/api/v1alpha1", project + "/signer"},
@@ -165,11 +169,11 @@ func refused(t *testing.T, report []byte) map[string][]string {
 	return files
 }
 
-// copyOfRepository copies the sources of the program and the configuration of the linter.
+// copyOfRepository copies the sources of selfsigned-issuer and the configuration of the linter.
 func copyOfRepository(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, directory := range []string{"api", "cmd", "controllers", "signer"} {
+	for _, directory := range []string{"api", "cmd/selfsigned-issuer", "controllers", "signer"} {
 		if err := os.CopyFS(filepath.Join(dir, directory), os.DirFS(filepath.Join(repository, directory))); err != nil {
 			t.Fatal(err)
 		}
