@@ -116,14 +116,14 @@ test: ## Run everything that a change must pass: all unit and end-to-end tests.
 # The tests that run with each supported version: Certificates, outcomes, approval; schema; permissions of
 # each overlay and the chart, with lists that are not streamed.
 CORE_TESTS = ^Test(Certificate(Life|Fields|Extras)|LeavesOutliveTheirRoot|KeySwapped|EmptySubject|Outcomes|Approval|Denied|$\
-	Accepted$$|Refused$$|NothingIsRequired$$|Names$$|Columns$$|Permissions$$|DryRun$$)
+	Accepted$$|Refused$$|NothingIsRequired$$|Names$$|Columns$$|Permissions$$|DryRun$$|AdmissionPolicies$$)
 SUPPORTED = grep -v '^\#' e2e/versions/supported.txt
 
 .PHONY: test-core
 test-core: ## Run the core end-to-end tests (KUBERNETES=MINOR, CERT_MANAGER=MINOR).
 	@echo "preparing the test environment"; cd e2e && go run ./tools/prepare -core
 	cd e2e && $(call tool,tools) gotestsum --format=$(TEST_FORMAT) -- \
-		-count=1 -timeout=30m -run='$(CORE_TESTS)' ./suites/issuance ./suites/api ./suites/rbac
+		-count=1 -timeout=30m -run='$(CORE_TESTS)' ./suites/issuance ./suites/api ./suites/rbac ./suites/policy
 
 .PHONY: test-previous
 test-previous: ## Run the core end-to-end tests with the oldest supported cert-manager.
