@@ -156,14 +156,16 @@ func expectReady(t *testing.T) func() {
 	return nil
 }
 
-// expectNoStatus expects a request without conditions, and an issuer that is not Ready.
+// expectNoStatus expects a request without conditions, and an issuer with the status of the CRD's
+// default.
 func expectNoStatus(t *testing.T) func() {
 	expect.NoError(t, env.Issuer.AwaitReady(t.Context()))
 	issuer, request := newIssuerAndRequest(t)
 	return func() {
 		env.Get(t, issuer)
 		env.Get(t, request)
-		expect.True(t, len(issuer.Status.Conditions) == 0 && len(request.Status.Conditions) <= 1,
+		unchecked := len(issuer.Status.Conditions) == 1 && issuer.Status.Conditions[0].Reason == "Pending" && issuer.Status.ObservedGeneration == 0
+		expect.True(t, unchecked && len(request.Status.Conditions) <= 1,
 			"something was written: %+v %+v", issuer.Status, request.Status)
 	}
 }
